@@ -1,0 +1,86 @@
+# Two commands for everybody:   make demo   make test
+# Development:                  make check  make docs  make bench  make test-slow  make check-oldest
+# Another interpreter:          make PYTHON=python3.12 demo
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+EXTRAS := train,cvx,dit,bench,docs,test,dev
+INSTALL_INPUTS := setup.cfg pyproject.toml constraints.txt
+
+# One thread: the tables are small, and threads would only fight over the cores.
+test test-slow dist core-only check-oldest: export OMP_NUM_THREADS = 1
+
+.PHONY: help demo test test-slow check lint docs dist core-only check-oldest bench clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -3
+
+demo: $(VENV)/installed-core
+	$(BIN)/pidkd demo
+
+test: $(VENV)/installed-all
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/installed-all
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/installed-all
+	$(BIN)/pidkd bench broja
+
+check: lint docs dist core-only
+
+lint: $(VENV)/installed-all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/installed-all
+	rm -rf docs/_build docs/generated
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+dist: $(VENV)/installed-all
+	rm -rf build dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m pytest -m dist tests/test_packaging.py
+
+# The wheel alone, with the core dependencies only. pytest is called by its own name, not as a module of python, so that
+# the checkout does not come before the installed package on the path.
+core-only: dist
+	$(BIN)/python -m venv --clear build/core-only
+	build/core-only/bin/python -m pip install -q -c constraints.txt "$$(echo dist/*.whl)[test]"
+	build/core-only/bin/pytest -m core_only tests/core_only
+
+# The floors of setup.cfg, as exact versions. Needs an interpreter that the oldest versions know: Python 3.11.
+check-oldest:
+	$(MAKE) --no-print-directory $(VENV)/bin/python
+	$(BIN)/python -m venv --clear build/oldest
+	sed -n '/^install_requires/,/^#/s/^ *\([a-z0-9-]*\) >= /\1==/p' setup.cfg > build/oldest.txt
+	build/oldest/bin/python -m pip install -q -r build/oldest.txt ".[test]"
+	build/oldest/bin/pytest -m "not slow and not gpu and not core_only and not dist and not peer" tests
+
+clean:
+	rm -rf build dist docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# --- the environment: made once, filled anew when what it is made from changes
+
+$(BIN)/python:
+	@python=$$(for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; \
+	done) || { echo 'pidkd needs Python 3.11 or later with its venv and pip modules, and found none: install one' \
+	  '(on Debian and Ubuntu also the package python3-venv), or name it: make PYTHON=/path/to/python3' >&2; exit 1; }; \
+	echo "making $(VENV) with $$python" && "$$python" -m venv $(VENV)
+
+$(VENV)/installed-core: $(INSTALL_INPUTS) | $(BIN)/python
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-all: $(INSTALL_INPUTS) | $(BIN)/python
+	$(PIP) install -c constraints.txt -e ".[$(EXTRAS)]"
+	touch $(VENV)/installed-core $@

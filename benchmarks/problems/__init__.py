@@ -1,0 +1,1 @@
+"""Problems with known truth or known difficulty, one file per family."""

@@ -1,0 +1,1 @@
+"""Estimators of partial information decompositions: one measure, one file, one class."""
