@@ -1,0 +1,32 @@
+"""Minimum mutual information."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pidkd.estimator import Context, PIDEstimator, Raw, table_raw
+from pidkd.info import information
+from pidkd.inputs import Pmf
+
+
+@dataclass(frozen=True)
+class MMI(PIDEstimator):
+    r""":math:`\mathrm{Red}(Y:T,S) = \min\{I(Y;T), I(Y;S)\}`.
+
+    An upper bound of every redundancy that obeys the identities and is non-negative; one unique atom is always zero.
+
+    References
+    ----------
+    barrett2015
+    """
+
+    name = "mmi"
+    measure = "minimum mutual information"
+    reference = "barrett2015"
+    accepts = (Pmf,)
+    certifies = True
+    laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
+
+    def _decompose(self, data: Pmf, ctx: Context) -> Raw:
+        known = information(data.p)
+        return table_raw(data.p, min(known.t, known.s))

@@ -1,0 +1,57 @@
+"""pidkd: what does a teacher know about the task that its student does not?
+
+Partial information decomposition with certificates, and knowledge distillation audited with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from pidkd import errors
+from pidkd.decomposition import decompose, decompose_batch
+from pidkd.estimator import get_estimator, list_estimators
+from pidkd.inputs import Activations, Codes, Gaussian, Pmf, Posteriors
+from pidkd.result import Certificate, PIDBatch, PIDResult
+
+if TYPE_CHECKING:
+    from pidkd.distill.auditing import AuditReport, audit
+    from pidkd.quantize import Quantizer
+
+__version__ = "0.1.0.dev0"
+
+_ON_FIRST_USE = {
+    "AuditReport": "pidkd.distill.auditing",
+    "audit": "pidkd.distill.auditing",
+    "Quantizer": "pidkd.quantize",
+}
+"""Public names whose modules need more than numpy, each with its module."""
+
+__all__ = [
+    "Activations",
+    "AuditReport",
+    "Certificate",
+    "Codes",
+    "Gaussian",
+    "PIDBatch",
+    "PIDResult",
+    "Pmf",
+    "Posteriors",
+    "Quantizer",
+    "audit",
+    "decompose",
+    "decompose_batch",
+    "errors",
+    "get_estimator",
+    "list_estimators",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_FIRST_USE:
+        return getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
+    raise AttributeError(f"module 'pidkd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

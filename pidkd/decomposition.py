@@ -1,0 +1,180 @@
+"""The verbs: decompose one data set, or many tables at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
+from pidkd.estimator import KEEPABLE, Context, PIDEstimator, accepted_kinds, get_estimator, list_estimators
+from pidkd.inputs import Activations, Codes, Gaussian, Input, Pmf, as_input
+from pidkd.result import PIDBatch, PIDResult, Units
+
+AUTO = {"Pmf": "broja", "Codes": "broja", "Gaussian": "gaussian", "Posteriors": "posterior", "Activations": "posterior"}
+"""The estimator that ``estimator="auto"`` means, by kind of input."""
+
+
+def decompose(
+    y: Any,
+    t: Any = None,
+    s: Any = None,
+    *,
+    estimator: str | PIDEstimator = "auto",
+    units: Units = "bits",
+    seed: int = 0,
+    device: str = "cpu",
+    keep: Sequence[str] = (),
+    progress: Callable[[float], None] | None = None,
+    **params: Any,
+) -> PIDResult:
+    r"""Split :math:`I(Y;T,S) = \mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S + \mathrm{Syn}`.
+
+    Parameters
+    ----------
+    y, t, s : arrays, shape (n_samples,) of codes, or (n_samples, d) of floats for t and s
+        Target, teacher and student. T and S choose the kind: both integer, bool or string give ``Codes``, both float
+        give ``Activations``. Instead of three arrays, one ``Pmf``, ``Codes``, ``Activations``, ``Gaussian`` or
+        ``Posteriors`` goes in alone.
+    estimator : str or PIDEstimator, default "auto"
+        A name of ``list_estimators()``, or an estimator with its parameters. "auto" is ``broja`` for tables and codes.
+    units : {"bits", "nats"}
+    seed : int, default 0
+    device : str, default "cpu"
+    keep : sequence of {"plan", "potentials", "local"}
+        What the result shall carry besides the atoms, where the estimator has it.
+    progress : callable, optional
+        Called with the fraction done.
+    **params
+        Parameters of the estimator.
+
+    Returns
+    -------
+    PIDResult
+
+    Raises
+    ------
+    InputError
+        When data or options cannot be used.
+    SolverError
+        When there is no finite feasible answer.
+
+    Examples
+    --------
+    >>> import pidkd
+    >>> y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]  # an AND gate, each row seen once
+    >>> result = pidkd.decompose(y, t, s)
+    >>> print(f"{result.redundant:.6f} {result.synergistic:.6f} {result.certificate.status}")
+    0.311278 0.500000 optimal
+    """
+    given = [value for value in (y, t, s) if value is not None]
+    data = as_input(*given)
+    chosen = _choose("decompose", data, estimator, params)
+    return chosen.decompose(data, units, _context(seed, device, keep, progress))
+
+
+def decompose_batch(
+    data: npt.ArrayLike | Sequence[Input],
+    *,
+    estimator: str | PIDEstimator = "auto",
+    units: Units = "bits",
+    seed: int = 0,
+    device: str = "cpu",
+    keep: Sequence[str] = (),
+    progress: Callable[[float], None] | None = None,
+    **params: Any,
+) -> PIDBatch:
+    r"""Decompose many tables at once; a member that cannot be certified says so and stops no other.
+
+    Parameters
+    ----------
+    data : array, shape (n_batch, n_y, n_t, n_s), or sequence of inputs of one kind
+        Joint probabilities :math:`p_b(y, t, s)`, or inputs as for ``decompose``.
+    estimator, units, seed, device, keep, progress, **params
+        As for ``decompose``.
+
+    Returns
+    -------
+    PIDBatch
+
+    Raises
+    ------
+    InputError
+        When data or options cannot be used; the message names the member.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pidkd
+    >>> tables = np.random.default_rng(0).dirichlet(np.ones(8), size=3).reshape(3, 2, 2, 2)
+    >>> batch = pidkd.decompose_batch(tables)
+    >>> len(batch), bool((batch.gap <= 1e-9).all())
+    (3, True)
+    """
+    inputs = _members(data)
+    kinds = {type(item).__name__ for item in inputs}
+    if len(kinds) != 1:
+        raise InputError("decompose_batch(data)", "inputs of one kind, at least one", f"{sorted(kinds) or 'none'}")
+    chosen = _choose("decompose_batch", inputs[0], estimator, params)
+    return chosen.decompose_batch(inputs, units, _context(seed, device, keep, progress))
+
+
+def _members(data: Any) -> list[Input]:
+    where = "decompose_batch(data)"
+    if isinstance(data, Sequence) and all(isinstance(item, Pmf | Codes | Activations | Gaussian) for item in data):
+        return list(data)
+    array = np.asarray(data)
+    if array.ndim != 4:
+        hint = "one table goes in by decompose(pidkd.Pmf(p))" if array.ndim == 3 else None
+        raise InputError(where, "shape (n_batch, n_y, n_t, n_s) or a list of inputs", f"shape {array.shape}", hint)
+    members: list[Input] = []
+    for index, table in enumerate(array):
+        try:
+            members.append(Pmf(table))
+        except InputError as error:
+            raise InputError(f"{where}[{index}]", *_halves(error)) from error
+    return members
+
+
+def _halves(error: InputError) -> tuple[str, str]:
+    expected, _, got = error.what.removeprefix("expected ").partition(", got ")
+    return expected, got
+
+
+def _choose(call: str, data: Input, estimator: str | PIDEstimator, params: dict[str, Any]) -> PIDEstimator:
+    where = f"{call}(..., estimator)"
+    if isinstance(estimator, PIDEstimator):
+        return estimator.with_params(**params)
+    if not isinstance(estimator, str):
+        raise InputError(where, "a name or a PIDEstimator", f"{type(estimator).__name__}")
+    name = _automatic(where, data) if estimator == "auto" else estimator
+    cls = get_estimator(name)
+    chosen: PIDEstimator = cls().with_params(**params)
+    return chosen
+
+
+def _automatic(where: str, data: Input) -> str:
+    kind = type(data).__name__
+    continuous = isinstance(data, Activations) and not data.discrete_target
+    if AUTO[kind] in list_estimators() and not continuous:
+        return AUTO[kind]
+    target = " with a continuous target" if continuous else ""
+    fits = [name for name in list_estimators() if kind in accepted_kinds(get_estimator(name))]
+    quantise = "quantise the activations with pidkd.Quantizer, or let pidkd.audit do it"
+    hint = f"choose one: {', '.join(fits)}" if fits else quantise
+    raise IncompatibleInputError(where, f"an estimator named for {kind}{target}", "'auto'", hint)
+
+
+def _context(seed: int, device: str, keep: Sequence[str], progress: Callable[[float], None] | None) -> Context:
+    if isinstance(keep, str):
+        keep = (keep,)
+    for name in keep:
+        if name not in KEEPABLE:
+            raise UnknownNameError("decompose(..., keep)", "what a result can carry", name, KEEPABLE)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError("decompose(..., seed)", "a whole number >= 0", repr(seed))
+    if device not in ("cpu", "cuda", "auto"):
+        raise InputError("decompose(..., device)", "'cpu', 'cuda' or 'auto'", repr(device))
+    return Context(seed=int(seed), device="cpu" if device == "auto" else device, keep=tuple(keep), progress=progress)

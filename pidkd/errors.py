@@ -1,0 +1,111 @@
+"""What can go wrong, in the caller's words.
+
+Every message has one shape, ``<where>: expected <this>, got <that>[; what to do]``, where ``where`` is the call,
+argument, file or option as the user wrote it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pidkd.result import PIDResult
+
+
+class PidkdError(Exception):
+    """Base of every error that pidkd raises on purpose."""
+
+
+class InputError(PidkdError, ValueError):
+    """Bad input: an argument, a file or an option that cannot be used as it is.
+
+    Parameters
+    ----------
+    where : str
+        The call, argument, file or option, as the user wrote it.
+    expected, got : str
+        What would have been right, and what was found.
+    hint : str, optional
+        What to do about it.
+
+    Attributes
+    ----------
+    where, what : str
+        The two halves of the message.
+    """
+
+    def __init__(self, where: str, expected: str, got: str, hint: str | None = None) -> None:
+        self.where = where
+        self.what = f"expected {expected}, got {got}" + (f"; {hint}" if hint else "")
+        super().__init__(f"{where}: {self.what}")
+        self._arguments = (where, expected, got, hint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from the constructor's arguments, so that the error survives the way out of a worker process."""
+        return type(self), self._arguments
+
+
+class IncompatibleInputError(InputError):
+    """Good data of a kind that the chosen estimator does not accept."""
+
+
+class UnknownNameError(InputError):
+    """A name that is not known; the message lists those that are and suggests the nearest."""
+
+    def __init__(self, where: str, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else None
+        super().__init__(where, f"{kind}, one of {', '.join(names) or '(none)'}", repr(name), hint)
+        self._arguments = (where, kind, name, tuple(names))  # type: ignore[assignment]
+
+
+class MissingDependencyError(PidkdError, ImportError):
+    """A feature needs a package of one of pidkd's extras, and it is not installed."""
+
+
+class SolverError(PidkdError, RuntimeError):
+    """A solver has no finite feasible answer; ``result`` holds what there is, or None."""
+
+    def __init__(self, message: str, result: PIDResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class PidkdWarning(UserWarning):
+    """Base of every warning that pidkd gives."""
+
+
+class ConvergenceWarning(PidkdWarning):
+    """A result is certified less tightly than asked; its certificate says how tightly, and what to try."""
+
+
+class SmallSampleWarning(PidkdWarning):
+    """Too few samples for the size of the table: plug-in atoms are biased."""
+
+
+class NegativeAtomWarning(PidkdWarning):
+    """An atom is negative beyond the certified gap; it is reported as it is."""
+
+
+def import_extra(module: str, extra: str, needed_by: str) -> Any:
+    """Import a module of an optional dependency, or say which extra to install.
+
+    Raises
+    ------
+    MissingDependencyError
+        When ``module`` is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        if error.name is not None and error.name.partition(".")[0] != package:
+            raise
+        raise MissingDependencyError(
+            f"{needed_by}: expected the package {package!r}, got an environment without it; "
+            f"install it with: pip install 'pidkd[{extra}]'"
+        ) from error

@@ -1,0 +1,320 @@
+"""The contract of an estimator, and the registry that finds estimators.
+
+An estimator is a frozen dataclass of parameters in a module of its own name. To add one, write
+``estimators/pid/<name>.py`` with one subclass of ``PIDEstimator`` in it (or name such a class in the entry-point group
+``pidkd.estimators.pid`` of another package). No list is edited anywhere.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import importlib
+import inspect
+import math
+import pkgutil
+import time
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from pidkd.errors import (
+    ConvergenceWarning,
+    IncompatibleInputError,
+    InputError,
+    NegativeAtomWarning,
+    PidkdWarning,
+    SolverError,
+    UnknownNameError,
+    import_extra,
+)
+from pidkd.info import information
+from pidkd.inputs import Activations, Codes, FloatArray, Input, Pmf
+from pidkd.result import Certificate, Information, PIDBatch, PIDResult, Units, check_units
+
+LAWS = {
+    "symmetric": "swapping T and S swaps the unique atoms",
+    "relabelling": "renaming the values of Y, T or S changes nothing",
+    "zero_rows": "values of probability zero change nothing",
+    "nonnegative": "no atom is negative",
+    "copy": "S a copy of T leaves T nothing unique",
+    "constant": "a constant S leaves all of I(Y;T) unique to T",
+}
+"""Laws that an estimator may declare; the contract tests run each one that it does."""
+
+KEEPABLE = ("plan", "potentials", "local")
+"""What a result carries only when it is asked for by ``keep=``."""
+
+RESERVED = ("y", "t", "s", "estimator", "units", "seed", "device", "keep", "progress", "uncertainty")
+"""Keywords of ``decompose``, which no estimator may use as the name of a parameter."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    r"""What an estimator hands to its base class: nats and float64.
+
+    Parameters
+    ----------
+    unique_t : float
+        Uni(Y:T\S), from which the identities give the other atoms.
+    information : Information
+        I(Y;T), I(Y;S) and I(Y;T,S).
+    certificate : Certificate
+        In nats.
+    interval, plan, potentials, local
+        As in ``PIDResult``.
+    """
+
+    unique_t: float
+    information: Information
+    certificate: Certificate
+    interval: Mapping[str, tuple[float, float]] | None = None
+    plan: FloatArray | None = None
+    potentials: tuple[FloatArray, FloatArray] | None = None
+    local: Mapping[str, FloatArray] | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a run brings to an estimator besides the data."""
+
+    seed: int = 0
+    device: str = "cpu"
+    keep: tuple[str, ...] = ()
+    progress: Callable[[float], None] | None = None
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """The only source of randomness."""
+        return np.random.default_rng(self.seed)
+
+
+@dataclass(frozen=True)
+class Estimator(abc.ABC):
+    """A named bag of parameters that estimates one thing. The constructor stores them, and nothing else."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    """The module's name."""
+    reference: ClassVar[str]
+    """Key in docs/references.bib."""
+    accepts: ClassVar[tuple[type, ...]]
+    """Kinds of input. An estimator of tables (Pmf) also receives Codes, as their empirical table."""
+    exactness: ClassVar[Literal["exact", "sampled"]] = "exact"
+    """Whether a second seed gives the same answer."""
+    requires: ClassVar[Mapping[str, str]] = {}
+    """Optional modules that it needs, each with the extra of pidkd that installs it."""
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by name (scikit-learn's protocol)."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def with_params(self, **params: Any) -> Self:
+        """A copy with some parameters changed.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such parameter.
+        """
+        known = [f.name for f in dataclasses.fields(self)]
+        for name in params:
+            if name not in known:
+                raise UnknownNameError(f"{type(self).__name__}({name}=...)", "a parameter", name, known)
+        return dataclasses.replace(self, **params)
+
+    def check_params(self) -> None:
+        """Refuse parameters that cannot be used; called before each run. The default accepts all.
+
+        Raises
+        ------
+        InputError
+            When a parameter cannot be used; the message names it.
+        """
+
+    def _prepare(self, ctx: Context) -> None:
+        if ctx.device not in self.devices:
+            raise InputError(f"{self.name}, device=", f"one of {', '.join(self.devices)}", repr(ctx.device))
+        for module, extra in self.requires.items():
+            import_extra(module, extra, needed_by=f"estimator {self.name!r}")
+        self.check_params()
+
+    def _accept(self, data: Input) -> Input:
+        """Convert where a conversion loses nothing, refuse the rest."""
+        if isinstance(data, self.accepts):
+            return data
+        if isinstance(data, Codes) and Pmf in self.accepts:
+            return data.pmf()
+        kind = type(data).__name__
+        fits = [name for name in list_estimators(self.kind) if kind in accepted_kinds(get_estimator(name, self.kind))]
+        hint = f"estimators that accept {kind}: {', '.join(fits)}" if fits else "see pidkd.list_estimators()"
+        if isinstance(data, Activations) and Pmf in self.accepts:
+            hint = "quantise the activations first with pidkd.Quantizer, or let pidkd.audit do it"
+        expected = " or ".join(sorted(accepted_kinds(type(self))))
+        raise IncompatibleInputError(f"decompose(..., estimator={self.name!r})", expected, kind, hint)
+
+
+@dataclass(frozen=True)
+class PIDEstimator(Estimator):
+    """One measure of partial information. Subclasses write ``_decompose``; conversion, units and checks are here.
+
+    Class attributes beside those of ``Estimator``: ``measure`` names what is computed, ``certifies`` says whether its
+    certificates are two-sided, and ``laws`` names those of ``LAWS`` that hold.
+    """
+
+    kind = "pid"
+    measure: ClassVar[str]
+    certifies: ClassVar[bool]
+    laws: ClassVar[frozenset[str]]
+
+    @abc.abstractmethod
+    def _decompose(self, data: Any, ctx: Context) -> Raw:
+        """Decompose one input of an accepted kind."""
+
+    def _decompose_batch(self, data: Sequence[Any], ctx: Context) -> list[Raw]:
+        """Decompose many; the default is a loop."""
+        return [self._decompose(item, ctx) for item in data]
+
+    def decompose(self, data: Input, units: Units = "bits", ctx: Context | None = None) -> PIDResult:
+        """Run on one input. ``pidkd.decompose`` is the same with every convenience.
+
+        Raises
+        ------
+        IncompatibleInputError
+            When this estimator does not accept the kind of ``data``.
+        SolverError
+            When there is no finite feasible answer.
+        """
+        ctx = ctx or Context()
+        check_units("decompose(..., units)", units)
+        self._prepare(ctx)
+        started = time.perf_counter()
+        accepted = self._accept(data)
+        raw = self._decompose(accepted, ctx)
+        result = self._result(raw, accepted, units, ctx, time.perf_counter() - started)
+        if not all(math.isfinite(value) for value in result.atoms.values()) and result.certificate.status != "exact":
+            raise SolverError(f"{self.name}: no finite answer; {result.certificate.message}", result)
+        for category, text in self._concerns(result):
+            warnings.warn(text, category, stacklevel=3)
+        return result
+
+    def decompose_batch(self, data: Sequence[Input], units: Units = "bits", ctx: Context | None = None) -> PIDBatch:
+        """Run on many inputs. No member can fail the others: each carries its own status and warnings."""
+        ctx = ctx or Context()
+        check_units("decompose_batch(..., units)", units)
+        self._prepare(ctx)
+        started = time.perf_counter()
+        accepted = [self._accept(item) for item in data]
+        raws = self._decompose_batch(accepted, ctx)
+        seconds = time.perf_counter() - started
+        each = seconds / max(1, len(raws))
+        results = [self._result(raw, item, units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
+        concerned = sum(bool(result.warnings) for result in results)
+        if concerned:
+            text = f"{self.name}: {concerned} of {len(results)} members carry warnings, see result.warnings and .status"
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        return PIDBatch(results, seconds)
+
+    def _result(self, raw: Raw, data: Input, units: Units, ctx: Context, seconds: float) -> PIDResult:
+        redundant = raw.information.t - raw.unique_t
+        result = PIDResult(
+            redundant=redundant,
+            unique_t=raw.unique_t,
+            unique_s=raw.information.s - redundant,
+            synergistic=raw.information.both - raw.information.s - raw.unique_t,
+            information=raw.information,
+            units="nats",
+            method=self.name,
+            params=self.get_params(),
+            certificate=raw.certificate,
+            n_samples=getattr(data, "n_samples", None),
+            seconds=seconds,
+            interval=raw.interval,
+            plan=raw.plan if "plan" in ctx.keep else None,
+            potentials=raw.potentials if "potentials" in ctx.keep else None,
+            local=raw.local if "local" in ctx.keep else None,
+        ).to(units)
+        return dataclasses.replace(result, warnings=tuple(text for _, text in self._concerns(result)))
+
+    def _concerns(self, result: PIDResult) -> list[tuple[type[PidkdWarning], str]]:
+        """What a user must be warned of."""
+        concerns: list[tuple[type[PidkdWarning], str]] = []
+        certificate = result.certificate
+        if certificate.status in ("max_iter", "uncertified"):
+            gap = f"{certificate.gap:.3g} {result.units}" if math.isfinite(certificate.gap) else "unknown"
+            text = f"{self.name}: not certified to its tolerance, gap {gap}; {certificate.message}"
+            concerns.append((ConvergenceWarning, text))
+        slack = (certificate.gap if math.isfinite(certificate.gap) else 0.0) + 1e-12
+        negative = {name: value for name, value in result.atoms.items() if value < -slack}
+        if negative:
+            listed = ", ".join(f"{name} {value:.3g}" for name, value in negative.items())
+            concerns.append((NegativeAtomWarning, f"{self.name}: negative beyond the gap: {listed} {result.units}"))
+        return concerns
+
+
+def table_raw(p: FloatArray, redundant: float) -> Raw:
+    """The raw result of a measure that has its redundancy in closed form, on a table of shape (n_y, n_t, n_s)."""
+    known = information(p)
+    unique_t = known.t - redundant
+    return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "closed form"))
+
+
+def accepted_kinds(cls: type[Estimator]) -> set[str]:
+    """Names of the inputs that can be given to an estimator, conversions included."""
+    names = {kind.__name__ for kind in cls.accepts}
+    return names | {Codes.__name__} if Pmf in cls.accepts else names
+
+
+def list_estimators(kind: str = "pid") -> list[str]:
+    """Names of the estimators of one kind, built in and from other packages, in alphabetic order.
+
+    Examples
+    --------
+    >>> "broja" in list_estimators()
+    True
+    """
+    return sorted({*_modules(kind), *_entry_points(kind)})
+
+
+def get_estimator(name: str, kind: str = "pid") -> type[Any]:
+    """The class of an estimator, by name.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is none; the message lists those there are.
+
+    Examples
+    --------
+    >>> get_estimator("broja")().name
+    'broja'
+    """
+    if name in _modules(kind):
+        module = importlib.import_module(f"pidkd.estimators.{kind}.{name}")
+        for _, cls in inspect.getmembers(module, inspect.isclass):
+            if issubclass(cls, Estimator) and cls.__module__ == module.__name__ and cls.name == name:
+                return cls
+        raise TypeError(f"pidkd.estimators.{kind}.{name}: expected an Estimator with name = {name!r} in this module")
+    if name in _entry_points(kind):
+        loaded: type[Any] = _entry_points(kind)[name].load()
+        return loaded
+    raise UnknownNameError("estimator=", "an estimator", name, list_estimators(kind))
+
+
+def _modules(kind: str) -> Collection[str]:
+    """Modules of the package of this kind, found without importing any of them."""
+    try:
+        package = importlib.import_module(f"pidkd.estimators.{kind}")
+    except ModuleNotFoundError as error:
+        raise UnknownNameError("kind=", "a kind of estimator", kind, ["pid", "mi"]) from error
+    return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+
+
+def _entry_points(kind: str) -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=f"pidkd.estimators.{kind}")}

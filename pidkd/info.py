@@ -1,0 +1,38 @@
+"""Entropy and mutual information of probability tables, in nats."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pidkd.inputs import FloatArray
+from pidkd.result import Information
+
+
+def entropy(p: FloatArray) -> float:
+    r""":math:`H = -\sum p \log p` over all entries of ``p``, in nats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(entropy(np.array([0.5, 0.5])), 6)
+    0.693147
+    """
+    positive = p[p > 0]
+    return float(-(positive * np.log(positive)).sum())
+
+
+def table_information(p: FloatArray) -> float:
+    r""":math:`I(A;B) = \sum p(a,b) \log \frac{p(a,b)}{p(a) p(b)}` of a table of shape (n_a, n_b), in nats."""
+    a, b = np.nonzero(p)
+    joint = p[a, b]
+    ratio = np.log(joint) - np.log(p.sum(axis=1))[a] - np.log(p.sum(axis=0))[b]
+    return float((joint * ratio).sum())
+
+
+def information(p: FloatArray) -> Information:
+    """I(Y;T), I(Y;S) and I(Y;T,S) of a joint table of shape (n_y, n_t, n_s), in nats."""
+    return Information(
+        t=table_information(p.sum(axis=2)),
+        s=table_information(p.sum(axis=1)),
+        both=table_information(p.reshape(len(p), -1)),
+    )

@@ -1,0 +1,363 @@
+"""What a decomposition returns: four atoms, and how far they can be trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from pidkd.errors import InputError
+from pidkd.inputs import Array, FloatArray
+
+Units: TypeAlias = Literal["bits", "nats"]
+Status: TypeAlias = Literal["exact", "optimal", "bound", "max_iter", "uncertified"]
+
+ATOMS = ("redundant", "unique_t", "unique_s", "synergistic")
+SYMBOLS = {
+    "redundant": "Red(Y:T,S)",
+    "unique_t": "Uni(Y:T\\S)",
+    "unique_s": "Uni(Y:S\\T)",
+    "synergistic": "Syn(Y:T,S)",
+}
+NATS_PER = {"bits": math.log(2.0), "nats": 1.0}
+
+
+def check_units(where: str, units: str) -> None:
+    """Refuse units other than bits and nats."""
+    if units not in NATS_PER:
+        raise InputError(where, "'bits' or 'nats'", repr(units))
+
+
+class Information(NamedTuple):
+    """The three mutual informations that four atoms must add up to."""
+
+    t: float
+    """I(Y;T)."""
+    s: float
+    """I(Y;S)."""
+    both: float
+    """I(Y;T,S)."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    r"""Proven :math:`\mathrm{lower} \le \mathrm{Uni}(Y:T\setminus S) \le \mathrm{upper}` on the measure's own optimum.
+
+    With two sources that one number moves all four atoms, so it certifies them all (``PIDResult.bounds``).
+
+    Parameters
+    ----------
+    lower, upper : float
+        In the units of the result that carries it. A missing bound is -inf or inf.
+    status : str
+        ``exact`` (closed form), ``optimal`` (gap within the tolerance), ``bound`` (one-sided by theory), ``max_iter``
+        (stopped earlier) or ``uncertified`` (no bound is known).
+    message : str
+        What happened, and what to try next.
+    """
+
+    lower: float
+    upper: float
+    status: Status
+    message: str = ""
+
+    @property
+    def gap(self) -> float:
+        """The width upper - lower: the largest possible error of any atom."""
+        return self.upper - self.lower
+
+    def scaled(self, factor: float) -> Certificate:
+        """The same certificate in units ``1/factor`` times as large."""
+        return dataclasses.replace(self, lower=self.lower * factor, upper=self.upper * factor)
+
+
+@dataclass(frozen=True)
+class PIDResult:
+    r"""The decomposition :math:`I(Y;T,S) = \mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S + \mathrm{Syn}`.
+
+    Parameters
+    ----------
+    redundant, unique_t, unique_s, synergistic : float
+        The atoms, in ``units``.
+    information : Information
+        I(Y;T), I(Y;S) and I(Y;T,S), computed apart from the atoms.
+    units : {"bits", "nats"}
+    method : str
+        Name of the estimator.
+    params : mapping
+        Its parameters.
+    certificate : Certificate
+    n_samples : int or None
+        None for an exact input.
+    seconds : float
+        Wall time of the estimation.
+    warnings : tuple of str
+        What a reader of the numbers must know.
+    interval, se, null, bias : mapping from atom, optional
+        Sampling interval (low, high), standard error, level under independence, and estimated bias.
+    provenance : mapping, optional
+        How the data came to be: quantiser, splits, seeds.
+    plan : array, shape (n_y, n_t, n_s), optional
+        The minimising joint distribution, where it was asked for.
+    potentials : pair of arrays, shapes (n_y, n_t) and (n_y, n_s), optional
+        Dual potentials (a, b) in nats, where asked for.
+    local : mapping from atom to array, optional
+        Per-sample atoms, where known.
+    """
+
+    redundant: float
+    unique_t: float
+    unique_s: float
+    synergistic: float
+    information: Information
+    units: Units
+    method: str
+    params: Mapping[str, Any]
+    certificate: Certificate
+    n_samples: int | None
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    interval: Mapping[str, tuple[float, float]] | None = None
+    se: Mapping[str, float] | None = None
+    null: Mapping[str, float] | None = None
+    bias: Mapping[str, float] | None = None
+    provenance: Mapping[str, Any] | None = None
+    plan: FloatArray | None = dataclasses.field(default=None, repr=False, compare=False)
+    potentials: tuple[FloatArray, FloatArray] | None = dataclasses.field(default=None, repr=False, compare=False)
+    local: Mapping[str, FloatArray] | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    @property
+    def mi_t(self) -> float:
+        """I(Y;T)."""
+        return self.information.t
+
+    @property
+    def mi_s(self) -> float:
+        """I(Y;S)."""
+        return self.information.s
+
+    @property
+    def mi(self) -> float:
+        """I(Y;T,S)."""
+        return self.information.both
+
+    @property
+    def atoms(self) -> dict[str, float]:
+        """The four atoms by name."""
+        return {name: getattr(self, name) for name in ATOMS}
+
+    @property
+    def residual(self) -> float:
+        """Largest deviation from the identities that tie the atoms to I(Y;T), I(Y;S) and I(Y;T,S)."""
+        return max(
+            abs(self.mi_t - self.redundant - self.unique_t),
+            abs(self.mi_s - self.redundant - self.unique_s),
+            abs(self.mi - self.redundant - self.unique_t - self.unique_s - self.synergistic),
+        )
+
+    def bounds(self, atom: str) -> tuple[float, float]:
+        r"""Proven (lower, upper) of one atom.
+
+        The certificate bounds :math:`\mathrm{Uni}(Y:T\setminus S)`; the identities carry it over:
+        :math:`\mathrm{Red} = I(Y;T) - \mathrm{Uni}_T`, :math:`\mathrm{Uni}_S = I(Y;S) - \mathrm{Red}` and
+        :math:`\mathrm{Syn} = I(Y;T,S) - I(Y;S) - \mathrm{Uni}_T`.
+
+        Raises
+        ------
+        InputError
+            When there is no such atom.
+        """
+        low, high = self.certificate.lower, self.certificate.upper
+        if atom == "unique_t":
+            return low, high
+        if atom == "redundant":
+            return self.mi_t - high, self.mi_t - low
+        if atom == "unique_s":
+            return self.mi_s - self.mi_t + low, self.mi_s - self.mi_t + high
+        if atom == "synergistic":
+            return self.mi - self.mi_s - high, self.mi - self.mi_s - low
+        raise InputError("bounds(atom)", f"one of {', '.join(ATOMS)}", repr(atom))
+
+    def to(self, units: Units) -> PIDResult:
+        """The same result in other units."""
+        check_units("to(units)", units)
+        factor = NATS_PER[self.units] / NATS_PER[units]
+
+        def scale(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
+            if values is None:
+                return None
+            return {k: tuple(x * factor for x in v) if isinstance(v, tuple) else v * factor for k, v in values.items()}
+
+        return dataclasses.replace(
+            self,
+            redundant=self.redundant * factor,
+            unique_t=self.unique_t * factor,
+            unique_s=self.unique_s * factor,
+            synergistic=self.synergistic * factor,
+            information=Information(*(value * factor for value in self.information)),
+            units=units,
+            certificate=self.certificate.scaled(factor),
+            interval=scale(self.interval),
+            se=scale(self.se),
+            null=scale(self.null),
+            bias=scale(self.bias),
+            local=scale(self.local),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings.
+
+        Arrays (plan, potentials, local) become nested lists.
+        """
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PIDResult:
+        """Rebuild what ``to_dict`` wrote.
+
+        Raises
+        ------
+        InputError
+            When ``data`` is not what ``to_dict`` writes.
+        """
+        where = "PIDResult.from_dict(data)"
+        names = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(data, Mapping) or set(data) != names:
+            found = sorted(data) if isinstance(data, Mapping) else type(data).__name__
+            raise InputError(where, f"the keys {sorted(names)}", f"{found}")
+        given = dict(data)
+        try:
+            for name in ATOMS:
+                given[name] = float(data[name])
+            given["information"] = Information(**{k: float(v) for k, v in data["information"].items()})
+            certificate = dict(data["certificate"])
+            for bound in ("lower", "upper"):
+                certificate[bound] = float(certificate[bound])
+            given["certificate"] = Certificate(**certificate)
+            given["warnings"] = tuple(data["warnings"])
+            if data["interval"] is not None:
+                given["interval"] = {name: (float(low), float(high)) for name, (low, high) in data["interval"].items()}
+            for name in ("se", "null", "bias"):
+                if data[name] is not None:
+                    given[name] = {atom: float(value) for atom, value in data[name].items()}
+            if data["plan"] is not None:
+                given["plan"] = np.array(data["plan"], dtype=np.float64)
+            if data["potentials"] is not None:
+                a, b = data["potentials"]
+                given["potentials"] = (np.array(a, dtype=np.float64), np.array(b, dtype=np.float64))
+            if data["local"] is not None:
+                given["local"] = {name: np.array(value, dtype=np.float64) for name, value in data["local"].items()}
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InputError(where, "what PIDResult.to_dict() writes", f"a damaged entry ({error})") from error
+        return cls(**given)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        rows = []
+        for name, value in self.atoms.items():
+            text = f"{value:.6f} {self.units}"
+            if self.interval is not None and name in self.interval:
+                low, high = self.interval[name]
+                text += f"  [{low:.6f}, {high:.6f}]"
+            rows.append((SYMBOLS[name], text))
+        return rows
+
+    def _footer(self) -> str:
+        gap = f"{self.certificate.gap:.1e} {self.units}" if math.isfinite(self.certificate.gap) else "unknown"
+        return f"{self.method}: {self.certificate.status}, gap {gap}"
+
+    def __str__(self) -> str:
+        rows = [f"{label:<12} {value}" for label, value in self._rows()]
+        return "\n".join([*rows, self._footer()])
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self._rows())
+        return f"<table>{cells}<caption>{html.escape(self._footer())}</caption></table>"
+
+
+@dataclass(frozen=True)
+class PIDBatch:
+    """Results of many decompositions by one estimator: arrays over the batch, and a sequence of ``PIDResult``.
+
+    Parameters
+    ----------
+    results : sequence of PIDResult
+        All in the same units.
+    seconds : float
+        Wall time of the whole batch.
+    """
+
+    results: Sequence[PIDResult]
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[PIDResult]:
+        return iter(self.results)
+
+    def __getitem__(self, index: int) -> PIDResult:
+        return self.results[index]
+
+    def _column(self, name: str) -> FloatArray:
+        return np.array([getattr(result, name) for result in self.results], dtype=np.float64)
+
+    @property
+    def redundant(self) -> FloatArray:
+        """Red(Y:T,S) of every member."""
+        return self._column("redundant")
+
+    @property
+    def unique_t(self) -> FloatArray:
+        r"""Uni(Y:T\\S) of every member."""
+        return self._column("unique_t")
+
+    @property
+    def unique_s(self) -> FloatArray:
+        r"""Uni(Y:S\\T) of every member."""
+        return self._column("unique_s")
+
+    @property
+    def synergistic(self) -> FloatArray:
+        """Syn(Y:T,S) of every member."""
+        return self._column("synergistic")
+
+    @property
+    def gap(self) -> FloatArray:
+        """Certified gap of every member."""
+        return np.array([result.certificate.gap for result in self.results], dtype=np.float64)
+
+    @property
+    def status(self) -> Array:
+        """Certificate status of every member."""
+        return np.array([result.certificate.status for result in self.results], dtype=str)
+
+    def to(self, units: Units) -> PIDBatch:
+        """The same batch in other units."""
+        return PIDBatch([result.to(units) for result in self.results], self.seconds)
+
+    def __repr__(self) -> str:
+        return f"PIDBatch(n={len(self)}, seconds={self.seconds:.3g})"
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON data, with numbers that are not finite as strings."""
+    if isinstance(value, Information):
+        return {name: _plain(number) for name, number in value._asdict().items()}
+    if isinstance(value, Certificate):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
