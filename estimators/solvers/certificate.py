@@ -1,0 +1,148 @@
+r"""Rigorous bounds on BROJA's optimum, from any plan and any potentials.
+
+With target Y, sources T and S, and :math:`\Delta_P` the joints that share the pair marginals of P, the union information is
+
+.. math::
+
+    I_\cup = \min_{Q \in \Delta_P} I_Q(Y;T,S)
+           = H(Y) + \max_{a,b} \{ \langle P_{yt}, a \rangle + \langle P_{ys}, b \rangle :
+             \mathrm{LSE}_y(a_{yt} + b_{ys}) \le 0 \;\forall t,s \}
+
+and :math:`\mathrm{Uni}(Y:T\setminus S) = I_\cup - I(Y;S)`. Rounding makes a plan feasible for the minimum, shifting makes
+potentials feasible for the maximum; their values then bound the optimum on both sides, whoever computed them.
+All values are in nats.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pidkd.inputs import FloatArray
+
+BLOCK_ENTRIES = 2**22
+"""Entries of a (t-block, y, s) array held at a time, so that bounds need little memory beyond the plan."""
+
+
+class Potentials(NamedTuple):
+    """Dual variables: a, shape (n_y, n_t), and b, shape (n_y, n_s); -inf where the pair marginal is zero."""
+
+    a: FloatArray
+    b: FloatArray
+
+
+class Bounds(NamedTuple):
+    r"""Proven :math:`\mathrm{lower} \le \mathrm{Uni}(Y:T\setminus S) \le \mathrm{upper}`, with their witnesses."""
+
+    lower: float
+    upper: float
+    plan: FloatArray
+    potentials: Potentials
+
+
+def bounds(p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatArray]) -> Bounds:
+    """Bounds on Uni(Y:T\\S) of the table ``p`` from any plan >= 0 and any potentials.
+
+    Parameters
+    ----------
+    p, plan : array, shape (n_y, n_t, n_s)
+    potentials : pair of arrays, shapes (n_y, n_t) and (n_y, n_s)
+        NaN where nothing is known: the bound is then the trivial one.
+
+    Returns
+    -------
+    Bounds
+        In nats, with the feasible plan and potentials that prove them.
+    """
+    p_yt, p_ys = p.sum(axis=2), p.sum(axis=1)
+    rounded = feasible_plan(p_yt, p_ys, plan)
+    offset = conditional_entropy(p_ys)
+    shifted = max(
+        (feasible_potentials(p_yt, p_ys, pair) for pair in (Potentials(*potentials), *trivial_potentials(p_yt, p_ys))),
+        key=lambda pair: dual_value(p_yt, p_ys, pair),
+    )
+    return Bounds(dual_value(p_yt, p_ys, shifted) + offset, primal_value(rounded) + offset, rounded, shifted)
+
+
+def conditional_entropy(p_ys: FloatArray) -> float:
+    """H(Y|S), which turns the value of the optimisation into Uni(Y:T\\S)."""
+    return -_relative_to_total(p_ys)
+
+
+def primal_value(q: FloatArray) -> float:
+    """The objective sum q log(q / q_ts) = -H_Q(Y|T,S), for q of shape (n_y, n_t, n_s)."""
+    return sum(_relative_to_total(q[:, rows]) for rows in _row_blocks(q.shape))
+
+
+def dual_value(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> float:
+    """The value <P_yt, a> + <P_ys, b>, -inf for potentials that are not finite on the support."""
+    value = sum(float((p[p > 0] * v[p > 0]).sum()) for p, v in zip((p_yt, p_ys), potentials, strict=True))
+    return value if np.isfinite(value) else -np.inf
+
+
+def feasible_plan(p_yt: FloatArray, p_ys: FloatArray, plan: FloatArray) -> FloatArray:
+    """Round a plan to the exact marginals.
+
+    For every y, rows are scaled down to at most P(y,t), columns to at most P(y,s), and what is missing is added as a
+    rank-one table.
+    """
+    q = np.where(plan > 0, plan, 0.0)
+    rows = q.sum(axis=2)
+    q *= _capped_ratio(p_yt, rows)[:, :, None]
+    columns = q.sum(axis=1)
+    q *= _capped_ratio(p_ys, columns)[:, None, :]
+    missing_t = np.maximum(p_yt - q.sum(axis=2), 0.0)
+    missing_s = np.maximum(p_ys - q.sum(axis=1), 0.0)
+    total = np.maximum(missing_t.sum(axis=1), np.finfo(np.float64).tiny)
+    q += (missing_t / total[:, None])[:, :, None] * missing_s[:, None, :]
+    return q
+
+
+def feasible_potentials(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> Potentials:
+    """Shift potentials until LSE_y(a + b) <= 0 for every (t, s): by rows to <= 0, then columns up as far as that allows."""
+    a = np.where(p_yt > 0, potentials.a, -np.inf)
+    b = np.where(p_ys > 0, potentials.b, -np.inf)
+    u = np.zeros(a.shape[1])
+    v = np.full(b.shape[1], -np.inf)
+    for rows in _row_blocks((len(a), a.shape[1], b.shape[1])):
+        block = log_sum_exp(a[:, rows, None] + b[:, None, :])
+        most = block.max(axis=1)
+        u[rows] = np.where(most == -np.inf, 0.0, most)
+        v = np.maximum(v, (block - u[rows, None]).max(axis=0))
+    v[v == -np.inf] = 0.0
+    return Potentials(a - u, b - v)
+
+
+def trivial_potentials(p_yt: FloatArray, p_ys: FloatArray) -> tuple[Potentials, Potentials]:
+    """The potentials that prove I_union >= I(Y;S) and I_union >= I(Y;T)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        b = np.log(p_ys / p_ys.sum(axis=0))
+        a = np.log(p_yt / p_yt.sum(axis=0))
+    return Potentials(np.zeros_like(p_yt), b), Potentials(a, np.zeros_like(p_ys))
+
+
+def log_sum_exp(z: FloatArray) -> FloatArray:
+    """The logarithm of sum_y exp(z), over the first axis; -inf where every entry is."""
+    most = z.max(axis=0)
+    most = np.where(np.isfinite(most), most, 0.0)
+    with np.errstate(divide="ignore"):
+        total: FloatArray = np.log(np.exp(z - most).sum(axis=0)) + most
+    return total
+
+
+def _relative_to_total(q: FloatArray) -> float:
+    """The sum of q log(q / sum_y q)."""
+    total = np.broadcast_to(q.sum(axis=0), q.shape)
+    positive = q > 0
+    return float((q[positive] * np.log(q[positive] / total[positive])).sum())
+
+
+def _capped_ratio(wanted: FloatArray, found: FloatArray) -> FloatArray:
+    return np.divide(wanted, found, out=np.ones_like(wanted), where=found > wanted)
+
+
+def _row_blocks(shape: tuple[int, ...]) -> list[slice]:
+    n_y, n_t, n_s = shape
+    step = max(1, BLOCK_ENTRIES // (n_y * n_s))
+    return [slice(start, start + step) for start in range(0, n_t, step)]
