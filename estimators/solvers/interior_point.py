@@ -1,0 +1,323 @@
+r"""A primal-dual interior point for BROJA's optimisation, many tables at a time.
+
+The dual is :math:`\max \langle P_{yt}, a\rangle + \langle P_{ys}, b\rangle` subject to
+:math:`L_{ts} = \mathrm{LSE}_y(a_{yt} + b_{ys}) \le 0`; its multipliers :math:`w_{ts} \ge 0` give the plan
+:math:`q = w \cdot \mathrm{softmax}_y(a + b)`. Unknowns are a, b, w and an independent slack :math:`\sigma \ge 0` with
+:math:`\sigma + L = 0` in the limit. Eliminating w and sigma from Newton's equations leaves
+
+.. math::
+
+    M = \sum_{ts} E_{ts}^\top [\mathrm{diag}(q) + \theta\, p p^\top] E_{ts}, \qquad
+    \theta = w (1/\sigma - 1), \quad p = \mathrm{softmax}_y(a + b)
+
+which a *Newton system* factorises (``newton_cells``, ``newton_classes``, ``newton_extended``). The steps are Mehrotra's
+predictor and corrector on the weighted central path :math:`w \sigma = \mu \nu`. What is returned is the best primal and
+the best dual point seen, whose bounds are evaluated here on the marginals as given to ``solve``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pidkd.inputs import Array, FloatArray
+
+MARGIN = 0.995
+"""Share of the step to the boundary that is taken."""
+LARGEST_MOVE = 4.0
+"""Largest change of a potential in one step."""
+FLOOR = 0.05
+"""Complementarity never aims below this share of the tolerance, so that residuals keep shrinking."""
+
+
+class NewtonSystem(Protocol):
+    """M of the present iterate, factorised."""
+
+    def solve(self, f_a: FloatArray, f_b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The (da, db) with M (da, db) = (f_a, f_b); zero outside the support."""
+
+
+@dataclass
+class Marginals:
+    """Pair marginals of a batch of tables, teacher axis first, with what never changes during a solve.
+
+    Parameters
+    ----------
+    yt : array, shape (n_batch, n_t, n_y)
+    ys : array, shape (n_batch, n_y, n_s)
+        Zero outside the support. For every member and y, both sum to the same P(y).
+    """
+
+    yt: FloatArray
+    ys: FloatArray
+
+    def __post_init__(self) -> None:
+        self.t = self.yt.sum(axis=2)
+        self.s = self.ys.sum(axis=1)
+        y = self.ys.sum(axis=2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            half = np.where(y > 0, np.log(y) / 2, 0.0)
+            self.a = np.log(self.yt) - half[:, None, :]
+            self.b = np.log(self.ys) - half[:, :, None]
+        self.off_t = self.yt == 0
+        self.off_s = self.ys == 0
+        self.full = not (self.off_t.any() or self.off_s.any())
+        self.pinned = self.ys.argmax(axis=2)
+
+    def __len__(self) -> int:
+        return len(self.yt)
+
+    def take(self, members: Array) -> Marginals:
+        """The marginals of some members."""
+        return Marginals(self.yt[members], self.ys[members])
+
+
+@dataclass
+class Iterate:
+    """One point: plan, curvature and residuals."""
+
+    z_sum: FloatArray  # L, shape (n_batch, n_t, n_s)
+    p: FloatArray  # softmax_y(a + b), shape (n_batch, n_t, n_y, n_s)
+    q: FloatArray  # w p, likewise
+    q_t: FloatArray  # row sums, shape (n_batch, n_t, n_y)
+    q_s: FloatArray  # column sums, shape (n_batch, n_y, n_s)
+    theta: FloatArray  # shape (n_batch, n_t, n_s)
+    sigma: FloatArray
+    marginals: Marginals
+
+
+@dataclass
+class Best:
+    """The best primal and dual points of a batch so far, in the layout of ``Marginals``."""
+
+    upper: FloatArray
+    lower: FloatArray
+    q: FloatArray
+    a: FloatArray
+    b: FloatArray
+    iterations: Array
+
+    @classmethod
+    def start(cls, marginals: Marginals) -> Best:
+        """Nothing known yet."""
+        n = len(marginals)
+        n_t, n_y = marginals.yt.shape[1:]
+        n_s = marginals.ys.shape[2]
+        return cls(
+            np.full(n, np.inf),
+            np.full(n, -np.inf),
+            np.zeros((n, n_t, n_y, n_s)),
+            np.zeros((n, n_t, n_y)),
+            np.zeros((n, n_y, n_s)),
+            np.zeros(n, dtype=np.int64),
+        )
+
+    @property
+    def gap(self) -> FloatArray:
+        """The certified gaps."""
+        return self.upper - self.lower
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to run: which central path, how steps are limited, which Newton system, how long."""
+
+    system: Callable[[Iterate], NewtonSystem]
+    weights: str = "product"
+    clip: bool = False
+    refine: bool = False
+    iterations: int = 40
+
+
+def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> None:
+    """Run one attempt on every member whose gap exceeds ``tol`` (nats); what is found goes into ``best``."""
+    members = np.flatnonzero(~(best.gap <= tol))
+    active = marginals.take(members)
+    a, b, w, nu = _start(active, attempt.weights)
+    sigma: FloatArray | None = None
+    for _ in range(attempt.iterations):
+        total, p = _softmax(a, b)
+        if sigma is None:
+            absent = w == 0
+            shift = np.where(absent, -np.inf, total).max(axis=(1, 2)) + 0.01
+            shift = np.maximum(shift, 0.0)
+            a -= shift[:, None, None]
+            total -= shift[:, None, None]
+            sigma = np.where(absent, 1.0, -total)
+        total[absent] = -1.0
+        q = w[:, :, None, :] * p
+        theta = w * (1.0 / sigma - 1.0)
+        point = Iterate(total, p, q, q.sum(axis=3), q.sum(axis=1), theta, sigma, active)
+        gap = (w * sigma).sum(axis=(1, 2))
+        best.iterations[members] += 1
+        _record(best, members, point, a, b, gap, tol)
+        alive = ~(best.gap[members] <= tol) & np.isfinite(gap)
+        if not alive.all():
+            if not alive.any():
+                return
+            members, active = members[alive], active.take(alive)
+            a, b, w, nu, sigma, absent, gap = (v[alive] for v in (a, b, w, nu, sigma, absent, gap))
+            point = Iterate(*(v[alive] for v in list(vars(point).values())[:-1]), active)
+        a, b, w, sigma = _step(point, a, b, w, nu, gap, tol, attempt)
+
+
+def _start(marginals: Marginals, weights: str) -> tuple[FloatArray, ...]:
+    """The conditionally independent plan, which is primal and dual feasible, and the weights of the central path."""
+    a, b = marginals.a.copy(), marginals.b.copy()
+    with np.errstate(divide="ignore"):
+        w = np.matmul(np.exp(a), np.exp(b))
+    product = np.where(w > 0, marginals.t[:, :, None] * marginals.s[:, None, :], 0.0)
+    uniform = (w > 0).astype(np.float64)
+    nu = {
+        "product": w,
+        "independent": product,
+        "uniform": uniform,
+        "mixed": w + uniform / uniform.sum(axis=(1, 2), keepdims=True),
+        "root": np.sqrt(w),
+    }[weights]
+    return a, b, w, nu / nu.sum(axis=(1, 2), keepdims=True)
+
+
+def _softmax(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """LSE_y(a + b) and softmax_y(a + b); a block without any y has -inf and zeros."""
+    p = np.exp(a[:, :, :, None] + b[:, None, :, :])
+    total = p.sum(axis=2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p /= total[:, :, None, :]
+        log_total = np.log(total)
+    if (total == 0).any():
+        p[np.broadcast_to((total == 0)[:, :, None, :], p.shape)] = 0.0
+    return log_total, p
+
+
+def _step(
+    point: Iterate,
+    a: FloatArray,
+    b: FloatArray,
+    w: FloatArray,
+    nu: FloatArray,
+    gap: FloatArray,
+    tol: float,
+    attempt: Attempt,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Mehrotra's predictor, corrector and step."""
+    system = attempt.system(point)
+    sigma, residual = point.sigma, point.sigma + point.z_sum
+    r_a = point.marginals.yt - point.q_t
+    r_b = point.marginals.ys - point.q_s
+
+    def direction(target: FloatArray) -> tuple[FloatArray, ...]:
+        weight = (target + w * residual) / sigma
+        weighted = point.p * weight[:, :, None, :]
+        f_a, f_b = r_a - weighted.sum(axis=3), r_b - weighted.sum(axis=1)
+        da, db = system.solve(f_a, f_b)
+        if attempt.refine:
+            da, db = _refined(point, system, f_a, f_b, da, db)
+        slope = _pair(point.p, da, db)
+        d_sigma = -slope - residual
+        return da, db, (target - w * d_sigma) / sigma, d_sigma
+
+    _, _, dw, d_sigma = direction(-w * sigma)
+    reach = np.minimum(1.0, _ratio(w, dw, sigma, d_sigma))[:, None, None]
+    ahead = ((w + reach * dw) * (sigma + reach * d_sigma)).sum(axis=(1, 2))
+    centring = np.maximum((ahead / gap) ** 3, 1e-6)
+    aim = np.maximum(centring * gap, FLOOR * tol)[:, None, None] * nu
+    damping = np.where(reach < 0.1, reach**2, 1.0)
+    da, db, dw, d_sigma = direction(aim - w * sigma - damping * dw * d_sigma)
+
+    step = np.minimum(1.0, MARGIN * _ratio(w, dw, sigma, d_sigma))
+    if not attempt.clip:
+        largest = np.maximum(np.abs(da).max(axis=(1, 2)), np.abs(db).max(axis=(1, 2)))
+        step = np.minimum(step, LARGEST_MOVE / np.maximum(largest, LARGEST_MOVE * 1e-3))
+    step = step[:, None, None]
+    da, db = step * da, step * db
+    if attempt.clip:
+        da, db = np.clip(da, -LARGEST_MOVE, LARGEST_MOVE), np.clip(db, -LARGEST_MOVE, LARGEST_MOVE)
+    return a + da, b + db, w + step * dw, sigma + step * d_sigma
+
+
+def _pair(p: FloatArray, da: FloatArray, db: FloatArray) -> FloatArray:
+    """The sum over y of p (da + db), shape (n_batch, n_t, n_s)."""
+    moved = da[:, :, :, None] + db[:, None, :, :]
+    moved *= p
+    total: FloatArray = moved.sum(axis=2)
+    return total
+
+
+def apply(point: Iterate, da: FloatArray, db: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """M (da, db), at the cost of one pass over the table."""
+    moved = da[:, :, :, None] + db[:, None, :, :]
+    pushed = point.q * moved
+    pushed += point.p * (point.theta * (point.p * moved).sum(axis=2))[:, :, None, :]
+    return pushed.sum(axis=3), pushed.sum(axis=1)
+
+
+def _refined(
+    point: Iterate, system: NewtonSystem, f_a: FloatArray, f_b: FloatArray, da: FloatArray, db: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """One step of iterative refinement, kept for the members whose residual falls."""
+
+    def residual(da: FloatArray, db: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        g_a, g_b = apply(point, da, db)
+        g_a, g_b = f_a - g_a, f_b - g_b
+        return g_a, g_b, (g_a**2).sum(axis=(1, 2)) + (g_b**2).sum(axis=(1, 2))
+
+    g_a, g_b, before = residual(da, db)
+    more_a, more_b = system.solve(g_a, g_b)
+    better_a, better_b = da + more_a, db + more_b
+    better = (residual(better_a, better_b)[2] < before)[:, None, None]
+    return np.where(better, better_a, da), np.where(better, better_b, db)
+
+
+def _ratio(w: FloatArray, dw: FloatArray, sigma: FloatArray, d_sigma: FloatArray) -> FloatArray:
+    """The longest step that keeps w and sigma non-negative."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = np.minimum(np.where(dw < 0, w / -dw, np.inf), np.where(d_sigma < 0, sigma / -d_sigma, np.inf))
+    return most.min(axis=(1, 2))
+
+
+def _record(
+    best: Best, members: Array, point: Iterate, a: FloatArray, b: FloatArray, gap: FloatArray, tol: float
+) -> None:
+    """Bound the optimum from this point where it is near enough to matter."""
+    near = gap < 1e3 * tol
+    if near.any():
+        _record_dual(best, members[near], point.marginals.take(near), point.z_sum[near], a[near], b[near])
+    near = gap < 30 * tol
+    if near.any():
+        _record_primal(best, members[near], point.marginals.take(near), point.q[near])
+
+
+def _record_dual(
+    best: Best, members: Array, marginals: Marginals, total: FloatArray, a: FloatArray, b: FloatArray
+) -> None:
+    u = total.max(axis=2)
+    v = (total - u[:, :, None]).max(axis=1)
+    with np.errstate(invalid="ignore"):
+        value = np.where(marginals.off_t, 0.0, marginals.yt * a).sum(axis=(1, 2))
+        value += np.where(marginals.off_s, 0.0, marginals.ys * b).sum(axis=(1, 2))
+    value -= (marginals.t * u).sum(axis=1) + (marginals.s * v).sum(axis=1)
+    better = value > best.lower[members]
+    best.lower[members[better]] = value[better]
+    best.a[members[better]] = (a - u[:, :, None])[better]
+    best.b[members[better]] = (b - v[:, None, :])[better]
+
+
+def _record_primal(best: Best, members: Array, marginals: Marginals, q: FloatArray) -> None:
+    def capped(wanted: FloatArray, found: FloatArray) -> FloatArray:
+        return np.divide(wanted, found, out=np.ones_like(wanted), where=found > wanted)
+
+    q = q * capped(marginals.yt, q.sum(axis=3))[:, :, :, None]
+    q *= capped(marginals.ys, q.sum(axis=1))[:, None, :, :]
+    missing_t = np.maximum(marginals.yt - q.sum(axis=3), 0.0)
+    missing_s = np.maximum(marginals.ys - q.sum(axis=1), 0.0)
+    total = np.maximum(missing_t.sum(axis=1), np.finfo(np.float64).tiny)
+    q += missing_t[:, :, :, None] * (missing_s / total[:, :, None])[:, None, :, :]
+    ratio = np.divide(q, q.sum(axis=2, keepdims=True), out=np.ones_like(q), where=q > 0)
+    value = (q * np.log(ratio)).sum(axis=(1, 2, 3))
+    better = value < best.upper[members]
+    best.upper[members[better]] = value[better]
+    best.q[members[better]] = q[better]
