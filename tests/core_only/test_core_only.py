@@ -1,0 +1,96 @@
+"""The installed wheel with the core only: what must work without any extra, and what must say which extra it lacks.
+
+Run by ``make check`` with the Python of such an environment.
+"""
+
+import importlib
+import importlib.util
+import json
+import pkgutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pidkd
+from pidkd.errors import MissingDependencyError
+
+pytestmark = pytest.mark.core_only
+
+EXTRAS = ("torch", "cvxpy", "clarabel", "dit", "ecos", "infomeasure", "tensorboard", "h5py", "zarr", "dask")
+CHECKOUT = Path(__file__).parents[2]
+COMMAND = Path(sysconfig.get_path("scripts")) / "pidkd"
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def and_gate(tmp_path) -> Path:
+    p = np.zeros((2, 2, 2))
+    for t in (0, 1):
+        for s in (0, 1):
+            p[t & s, t, s] = 1 / 4
+    np.save(tmp_path / "and.npy", p)
+    return tmp_path / "and.npy"
+
+
+def test_this_environment_has_the_core_only_and_the_wheel_not_the_checkout():
+    assert [name for name in EXTRAS if importlib.util.find_spec(name)] == []
+    assert CHECKOUT / "pidkd" not in Path(pidkd.__file__).parents
+
+
+@pytest.mark.parametrize("name", [module.name for module in pkgutil.walk_packages(pidkd.__path__, "pidkd.")])
+def test_every_module_can_be_imported(name):
+    importlib.import_module(name)
+
+
+@pytest.mark.parametrize("kind", ["pid", "mi"])
+def test_every_estimator_is_listed_and_made_without_its_extra(kind):
+    for name in pidkd.list_estimators(kind):
+        assert pidkd.get_estimator(name, kind)().name == name
+
+
+def test_the_command_lists_every_estimator(tmp_path):
+    done = run("list", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in pidkd.list_estimators("pid"))
+
+
+def test_discrete_work_is_certified():
+    y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]
+    result = pidkd.decompose(y, t, s)
+    assert result.synergistic == pytest.approx(0.5, abs=1e-9)
+    assert result.certificate.gap <= 1e-9
+
+
+def test_the_command_decomposes_a_table(and_gate):
+    done = run("decompose", and_gate.name, "--json", cwd=and_gate.parent)
+    assert done.returncode == 0, done.stderr
+    atoms = json.loads(done.stdout)
+    assert atoms["synergistic"] == pytest.approx(0.5, abs=1e-9)
+    assert atoms["redundant"] == pytest.approx(1.5 - 0.75 * np.log2(3), abs=1e-9)
+
+
+def estimators_with_extras() -> list[str]:
+    return [name for name in pidkd.list_estimators("pid") if pidkd.get_estimator(name).requires]
+
+
+@pytest.mark.parametrize("name", estimators_with_extras())
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(name):
+    with pytest.raises(MissingDependencyError) as caught:
+        pidkd.decompose([0, 1], [0, 1], [0, 1], estimator=name)
+    [extra, *_] = pidkd.get_estimator(name).requires.values()
+    assert f"pidkd[{extra}]" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", estimators_with_extras())
+def test_the_command_says_in_one_line_which_extra_is_missing(name, and_gate):
+    done = run("decompose", and_gate.name, "--estimator", name, cwd=and_gate.parent)
+    assert done.returncode == 2
+    [line] = done.stderr.strip().splitlines()
+    assert "pip install" in line
+    assert "Traceback" not in done.stderr
