@@ -26,9 +26,9 @@ myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
+autodoc_typehints = "none"  # the docstrings say shapes too
 napoleon_google_docstring = False
-napoleon_use_ivar = True
+napoleon_use_param = False  # as fields, each word of a shape would become a cross-reference
 napoleon_use_rtype = False
 
 bibtex_bibfiles = ["references.bib"]
