@@ -71,7 +71,7 @@ clean:
 # --- the environment: made once, filled anew when what it is made from changes
 
 $(BIN)/python:
-	@python=$$(for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	@python=$$(for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
 	  "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; \
 	done) || { echo 'pidkd needs Python 3.11 or later with its venv and pip modules, and found none: install one' \
 	  '(on Debian and Ubuntu also the package python3-venv), or name it: make PYTHON=/path/to/python3' >&2; exit 1; }; \
