@@ -25,7 +25,7 @@ def table_information(p: FloatArray) -> float:
     r""":math:`I(A;B) = \sum p(a,b) \log \frac{p(a,b)}{p(a) p(b)}` of a table of shape (n_a, n_b), in nats."""
     a, b = np.nonzero(p)
     joint = p[a, b]
-    ratio = np.log(joint) - np.log(p.sum(axis=1))[a] - np.log(p.sum(axis=0))[b]
+    ratio = np.log(joint) - np.log(p.sum(axis=1)[a]) - np.log(p.sum(axis=0)[b])
     return float((joint * ratio).sum())
 
 

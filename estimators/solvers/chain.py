@@ -1,0 +1,120 @@
+"""The chain that does not fail: which Newton system, how many tables at a time, and what to try when an attempt falls short."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pidkd.estimators.solvers.alternating import alternate
+from pidkd.estimators.solvers.interior_point import Attempt, Best, Marginals, solve
+from pidkd.estimators.solvers.newton_cells import CellSystem
+from pidkd.estimators.solvers.newton_classes import ClassSystem
+from pidkd.estimators.solvers.newton_extended import ExtendedSystem
+from pidkd.estimators.solvers.reduction import Reduction
+from pidkd.inputs import FloatArray
+
+CHUNK_BYTES = 2**21
+"""Tables are solved so many at a time that what Newton's method touches stays in cache."""
+EXTENDED_UNKNOWNS = 600
+"""The whole system in extended precision is tried up to this size; beyond, it would take minutes."""
+SWEEPS = 2000
+"""Sweeps of the alternating route."""
+
+CELLS = [
+    Attempt(CellSystem),
+    Attempt(CellSystem, clip=True, refine=True),
+]
+CLASSES = [
+    Attempt(ClassSystem, iterations=60),
+    Attempt(ClassSystem, clip=True, iterations=60),
+]
+EXTENDED = [
+    Attempt(ExtendedSystem, clip=True),
+    Attempt(ExtendedSystem),
+]
+OTHER_PATHS = [
+    Attempt(CellSystem, weights=weights, refine=True) for weights in ("uniform", "independent", "mixed", "root")
+]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What the chain found for one table, in the layout of its ``Reduction``."""
+
+    q: FloatArray
+    a: FloatArray
+    b: FloatArray
+    route: str
+    iterations: int
+
+
+def solve_chain(
+    tables: Sequence[Reduction], tol: float, max_memory: int, progress: Callable[[float], None] | None = None
+) -> list[Solution]:
+    """Solve every table to a gap of ``tol`` (nats) where any route within ``max_memory`` bytes can.
+
+    Tables of one shape are solved together. A table that Newton's method cannot hold goes by alternating minimisation.
+    """
+    solutions: list[Solution | None] = [None] * len(tables)
+    by_shape: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    for index, table in enumerate(tables):
+        by_shape[table.shape].append(index)
+    done = 0
+    for shape, indices in by_shape.items():
+        route = _route(shape, max_memory)
+        together = max(1, CHUNK_BYTES // _memory(shape)["cells"]) if route == "cells" else 1
+        for start in range(0, len(indices), together):
+            chunk = indices[start : start + together]
+            for index, solution in zip(chunk, _solve([tables[i] for i in chunk], route, tol, progress), strict=True):
+                solutions[index] = solution
+            done += len(chunk)
+            if progress is not None:
+                progress(done / len(tables))
+    return [solution for solution in solutions if solution is not None]
+
+
+def _solve(tables: list[Reduction], route: str, tol: float, progress: Callable[[float], None] | None) -> list[Solution]:
+    if route == "alternating":
+        within = progress if len(tables) == 1 else None
+        return [
+            Solution(q, a, b, route, done)
+            for q, a, b, done in (alternate(table.yt, table.ys, tol, SWEEPS, within) for table in tables)
+        ]
+    marginals = Marginals(np.stack([table.yt for table in tables]), np.stack([table.ys for table in tables]))
+    best = Best.start(marginals)
+    n_y, n_t, n_s = tables[0].shape
+    attempts = list(CELLS if route == "cells" else CLASSES)
+    if n_y * (n_t + n_s) <= EXTENDED_UNKNOWNS:
+        attempts += EXTENDED
+    if route == "cells":
+        attempts += OTHER_PATHS
+    for attempt in attempts:
+        if (best.gap <= tol).all():
+            break
+        solve(marginals, best, tol, attempt)
+    return [Solution(best.q[i], best.a[i], best.b[i], route, int(best.iterations[i])) for i in range(len(tables))]
+
+
+def _route(shape: tuple[int, int, int], max_memory: int) -> str:
+    """The quicker of the routes that fit; the constants are ratios of measured times per operation."""
+    n_y, n_t, n_s = shape
+    cells = n_y**3 * n_t * n_s**2 / 2 + (n_y * n_s) ** 3 / 6
+    classes = 1e6 + 1.6 * (n_y * n_s * (n_t * n_s) ** 2 / 2 + (n_t * n_s) ** 3 / 6)
+    memory = _memory(shape)
+    for _, route in sorted([(cells, "cells"), (classes, "classes")]):
+        if memory[route] <= max_memory:
+            return route
+    return "alternating"
+
+
+def _memory(shape: tuple[int, int, int]) -> dict[str, int]:
+    """Bytes that each route of Newton's method holds at its peak."""
+    n_y, n_t, n_s = shape
+    table = n_y * n_t * n_s
+    return {
+        "cells": 8 * (2 * n_y * table + 10 * table + 3 * (n_y * n_s) ** 2),
+        "classes": 8 * (12 * table + 2 * (n_t * n_s) ** 2 + 2**23),
+    }

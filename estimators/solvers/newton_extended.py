@@ -1,0 +1,89 @@
+r"""Newton's system whole, in the widest floating-point type of the machine: for tables that defeat double precision.
+
+:math:`M = L D L^\top` in ``numpy.longdouble``, unknowns with vanishing pivots left where they are. It costs
+:math:`(n_y (n_t + n_s))^3 / 3` slow operations, and is the last resort of the chain. Where ``longdouble`` is no wider than a
+double it adds nothing, and the certificate shows it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pidkd.estimators.solvers.interior_point import Iterate
+from pidkd.inputs import FloatArray
+
+VANISHING = 1e-30
+"""A pivot below this share of its diagonal is taken for zero."""
+
+
+class ExtendedSystem:
+    """M of each member, factorised whole."""
+
+    def __init__(self, point: Iterate) -> None:
+        n_batch, n_t, n_y, n_s = point.p.shape
+        self.shape = n_t, n_y, n_s
+        self.factors = [_factor(self._assemble(point, index)) for index in range(n_batch)]
+
+    def _assemble(self, point: Iterate, index: int) -> FloatArray:
+        n_t, n_y, n_s = self.shape
+        wide = np.longdouble
+        p, q, theta = point.p[index].astype(wide), point.q[index].astype(wide), point.theta[index].astype(wide)
+        t, y, s = np.arange(n_t), np.arange(n_y), np.arange(n_s)
+        aa = np.zeros((n_t, n_y, n_t, n_y), wide)
+        ab = np.zeros((n_t, n_y, n_y, n_s), wide)
+        bb = np.zeros((n_y, n_s, n_y, n_s), wide)
+        aa[t, :, t, :] = np.einsum("ts,tys,tzs->tyz", theta, p, p)
+        aa[t[:, None], y, t[:, None], y] += q.sum(axis=2)
+        ab[...] = theta[:, None, None, :] * p[:, :, None, :] * p[:, None, :, :]
+        ab[:, y, y, :] += q
+        bb[:, s, :, s] = np.einsum("ts,tys,tzs->syz", theta, p, p)
+        bb[y[:, None], s, y[:, None], s] += q.sum(axis=0)
+        cut = n_t * n_y
+        m = np.empty((cut + n_y * n_s, cut + n_y * n_s), wide)
+        m[:cut, :cut] = aa.reshape(cut, cut)
+        m[:cut, cut:] = ab.reshape(cut, -1)
+        m[cut:, :cut] = m[:cut, cut:].T
+        m[cut:, cut:] = bb.reshape(n_y * n_s, -1)
+        fixed = cut + y * n_s + point.marginals.pinned[index]
+        m[fixed, :] = 0.0
+        m[:, fixed] = 0.0
+        return m
+
+    def solve(self, f_a: FloatArray, f_b: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Substitution in the wide type, rounded at the end."""
+        n_t, n_y, n_s = self.shape
+        cut = n_t * n_y
+        solved = np.stack(
+            [
+                _substitute(lower, pivots, np.concatenate([f_a[i].ravel(), f_b[i].ravel()]))
+                for i, (lower, pivots) in enumerate(self.factors)
+            ]
+        )
+        return solved[:, :cut].reshape(-1, n_t, n_y), solved[:, cut:].reshape(-1, n_y, n_s)
+
+
+def _factor(m: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Unit lower L and pivots of M = L D L^T; a vanishing pivot is infinite, which fixes its unknown."""
+    first = m.diagonal().copy()
+    pivots = np.full(len(m), np.inf, m.dtype)
+    for j in range(len(m)):
+        pivot = m[j, j]
+        if not pivot > VANISHING * first[j]:
+            m[j:, j] = 0.0
+            m[j, j:] = 0.0
+            continue
+        pivots[j] = pivot
+        column = m[j + 1 :, j] / pivot
+        m[j + 1 :, j + 1 :] -= column[:, None] * m[j, None, j + 1 :]
+        m[j + 1 :, j] = column
+    return np.tril(m, -1), pivots
+
+
+def _substitute(lower: FloatArray, pivots: FloatArray, f: FloatArray) -> FloatArray:
+    x = f.astype(lower.dtype)
+    for j in range(len(x)):
+        x[j + 1 :] -= lower[j + 1 :, j] * x[j]
+    x /= pivots
+    for j in range(len(x) - 1, -1, -1):
+        x[j] -= lower[j + 1 :, j] @ x[j + 1 :]
+    return x.astype(np.float64)
