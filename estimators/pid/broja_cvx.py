@@ -1,0 +1,190 @@
+"""BROJA as a cvxpy model, for any solver with an exponential cone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from math import inf, nan
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from pidkd.errors import InputError, UnknownNameError, import_extra
+from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimators.solvers.certificate import bounds
+from pidkd.info import information
+from pidkd.inputs import Array, FloatArray, Pmf
+from pidkd.result import NATS_PER, Certificate
+
+
+class ConicAnswer(NamedTuple):
+    """What a cone solver said, on the cells of the table as given; nothing in it is certified yet.
+
+    Plan and potentials are None where the solver gave none; ``seconds`` is its own account, without the modelling.
+    """
+
+    status: str
+    plan: FloatArray | None
+    potentials: tuple[FloatArray, FloatArray] | None
+    seconds: float | None
+    iterations: int | None
+
+
+@dataclass(frozen=True)
+class BROJACvx(PIDEstimator):
+    r""":math:`\mathrm{Uni}(Y:T\setminus S) = \min_{Q \in \Delta_P} I_Q(Y;T|S)`, by a general cone solver.
+
+    The same optimisation and the same certificate as ``broja``, modelled in cvxpy: minimise
+    :math:`\sum q \log(q / q_{ts})` over q >= 0 that has the marginals P(y,t) and P(y,s), on their support. It is slower
+    and less accurate than ``broja``, and serves as its independent check and for trying other solvers.
+
+    Parameters
+    ----------
+    solver : str, default "CLARABEL"
+        An installed cvxpy solver that knows the exponential cone: CLARABEL, ECOS, SCS, MOSEK, ...
+    formulation : {"aux", "inline"}, default "aux"
+        Whether :math:`q_{ts} = \sum_y q` is a variable of its own, tied by an equation, or a sum inside each cone.
+        Which is faster depends on the table and on the solver, by up to a factor of ten.
+    options : mapping, default {}
+        Given to the solver as they are, such as ``{"max_iter": 50}``.
+    tol : float, default 1e-6
+        Gap in bits up to which the status is ``optimal``. A cone solver at its default settings stops at 1e-9 to 1e-6
+        bits, depending on the table; ask for less together with options that make the solver reach it.
+
+    References
+    ----------
+    bertschinger2014
+
+    Examples
+    --------
+    >>> import pidkd
+    >>> y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]
+    >>> result = pidkd.decompose(y, t, s, estimator="broja_cvx")
+    >>> print(f"{result.redundant:.5f} {result.certificate.status}")
+    0.31128 optimal
+    """
+
+    solver: str = "CLARABEL"
+    formulation: Literal["aux", "inline"] = "aux"
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    tol: float = 1e-6
+
+    name = "broja_cvx"
+    measure = "BROJA"
+    reference = "bertschinger2014"
+    accepts = (Pmf,)
+    certifies = True
+    laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
+    requires: ClassVar[Mapping[str, str]] = {"cvxpy": "cvx"}
+
+    def check_params(self) -> None:
+        """Refuse a solver that is not installed or has no exponential cone, and parameters out of range.
+
+        Raises
+        ------
+        InputError
+            The message names the parameter.
+        """
+        if self.formulation not in ("aux", "inline"):
+            raise InputError("broja_cvx(formulation=...)", "'aux' or 'inline'", repr(self.formulation))
+        if not isinstance(self.options, Mapping):
+            raise InputError("broja_cvx(options=...)", "a mapping of solver options", type(self.options).__name__)
+        if not self.tol > 0:
+            raise InputError("broja_cvx(tol=...)", "a gap in bits > 0", repr(self.tol))
+        if self.solver not in exponential_cone_solvers():
+            raise UnknownNameError(
+                "broja_cvx(solver=...)",
+                "an installed solver with an exponential cone",
+                self.solver,
+                exponential_cone_solvers(),
+            )
+
+    def solve(self, pmf: Pmf) -> ConicAnswer:
+        """What the cone solver says about one table, before it is certified.
+
+        Raises
+        ------
+        InputError
+            When the solver refuses an option; the message is the solver's own.
+        """
+        cp = import_extra("cvxpy", "cvx", needed_by="estimator 'broja_cvx'")
+        p_yt, p_ys = pmf.p.sum(axis=2), pmf.p.sum(axis=1)
+        y, t, s = np.nonzero((p_yt[:, :, None] > 0) & (p_ys[:, None, :] > 0))
+        pairs_t, sum_s = _aggregate(y * p_yt.shape[1] + t)
+        pairs_s, sum_t = _aggregate(y * p_ys.shape[1] + s)
+        _, sum_y = _aggregate(t * p_ys.shape[1] + s)
+        # Both marginals say P(y), so one equation for each y follows from the others; with it some solvers are slower.
+        independent = pairs_s % p_ys.shape[1] != p_ys.argmax(axis=1)[pairs_s // p_ys.shape[1]]
+        pairs_s, sum_t = pairs_s[independent], sum_t[independent]
+        q = cp.Variable(len(y))
+        marginal_t = sum_s @ q == p_yt.flat[pairs_t]
+        marginal_s = sum_t @ q == p_ys.flat[pairs_s]
+        constraints = [marginal_t, marginal_s] if len(pairs_s) else [marginal_t]
+        if self.formulation == "aux":
+            q_ts = cp.Variable(sum_y.shape[0])
+            constraints.append(sum_y @ q == q_ts)
+            total = sum_y.T @ q_ts
+        else:
+            total = (sum_y.T @ sum_y) @ q
+        problem = cp.Problem(cp.Minimize(cp.sum(cp.rel_entr(q, total))), constraints)
+        try:
+            with warnings.catch_warnings():
+                # How accurate the solution is, the certificate says.
+                warnings.filterwarnings("ignore", message="Solution may be inaccurate", category=UserWarning)
+                problem.solve(solver=self.solver, **self.options)
+        except cp.error.SolverError as error:
+            return ConicAnswer(str(error), None, None, None, None)
+        except (TypeError, ValueError, AttributeError) as error:
+            hint = f"see the settings of {self.solver}"
+            raise InputError("broja_cvx(options=...)", f"options that {self.solver} knows", f"{error}", hint) from error
+        stats = problem.solver_stats
+        seconds = (stats.setup_time or 0.0) + (stats.solve_time or 0.0)
+        if q.value is None or marginal_t.dual_value is None:
+            return ConicAnswer(problem.status, None, None, seconds, stats.num_iters)
+        plan, a, b = np.zeros(pmf.shape), np.zeros(p_yt.shape), np.zeros(p_ys.shape)
+        plan[y, t, s] = q.value
+        # The gradient of q log(q / q_ts) is log(q / q_ts): potentials are minus the multipliers of the equations.
+        a.flat[pairs_t] = -marginal_t.dual_value
+        if len(pairs_s):
+            b.flat[pairs_s] = -marginal_s.dual_value
+        return ConicAnswer(problem.status, plan, (a, b), seconds, stats.num_iters)
+
+    def _decompose(self, data: Pmf, ctx: Context) -> Raw:
+        answer = self.solve(data)
+        known = information(data.p)
+        if answer.plan is None or answer.potentials is None or not np.isfinite(answer.plan).all():
+            said = f"{self.solver} failed: {answer.status}; try another solver, or the estimator broja"
+            return Raw(nan, known, Certificate(-inf, inf, "uncertified", said))
+        found = bounds(data.p, answer.plan, answer.potentials)
+        within = found.upper - found.lower <= self.tol * NATS_PER["bits"]
+        message = f"{self.solver}: {answer.status}, {answer.iterations} iterations"
+        if not within:
+            message += "; try other settings of the solver by options=, or the estimator broja"
+        certificate = Certificate(found.lower, found.upper, "optimal" if within else "max_iter", message)
+        return Raw(found.upper, known, certificate, plan=found.plan, potentials=found.potentials)
+
+
+@cache
+def exponential_cone_solvers() -> tuple[str, ...]:
+    """The installed cvxpy solvers that know the exponential cone, in alphabetic order."""
+    cp = import_extra("cvxpy", "cvx", needed_by="estimator 'broja_cvx'")
+    x = cp.Variable()
+    probe = cp.Problem(cp.Minimize(cp.rel_entr(x, 1)))
+    known = []
+    for name in cp.installed_solvers():
+        try:
+            probe.get_problem_data(name)
+        except cp.error.SolverError:
+            continue
+        known.append(name)
+    return tuple(sorted(known))
+
+
+def _aggregate(labels: Array) -> tuple[Array, sparse.csr_array[Any]]:
+    """The values that occur, and the 0-1 matrix that sums what bears each of them."""
+    values, index = np.unique(labels, return_inverse=True)
+    ones = np.ones(len(labels))
+    return values, sparse.csr_array((ones, (index, np.arange(len(labels)))), shape=(len(values), len(labels)))
