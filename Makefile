@@ -47,7 +47,7 @@ docs: $(VENV)/installed-all
 
 dist: $(VENV)/installed-all
 	rm -rf build dist
-	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --quiet --outdir dist .
 	$(BIN)/python -m pytest -m dist tests/test_packaging.py
 
 # The wheel alone, with the core dependencies only. pytest is called by its own name, not as a module of python, so that
