@@ -23,21 +23,19 @@ EXTENDED_UNKNOWNS = 600
 SWEEPS = 2000
 """Sweeps of the alternating route."""
 
-CELLS = [
-    Attempt(CellSystem),
-    Attempt(CellSystem, clip=True, refine=True),
-]
-CLASSES = [
-    Attempt(ClassSystem, iterations=60),
-    Attempt(ClassSystem, clip=True, iterations=60),
-]
-EXTENDED = [
-    Attempt(ExtendedSystem, clip=True),
-    Attempt(ExtendedSystem),
-]
-OTHER_PATHS = [
-    Attempt(CellSystem, weights=weights, refine=True) for weights in ("uniform", "independent", "mixed", "root")
-]
+CELLS = (
+    Attempt(CellSystem, iterations=120),
+    Attempt(CellSystem, clip=True, refine=True, iterations=120),
+    Attempt(CellSystem, weights="root", refine=True, iterations=200),
+)
+CLASSES = (
+    Attempt(ClassSystem, iterations=120),
+    Attempt(ClassSystem, clip=True, iterations=120),
+)
+EXTENDED = (
+    Attempt(ExtendedSystem, clip=True, iterations=120),
+    Attempt(ExtendedSystem, weights="root", iterations=200),
+)
 
 
 @dataclass(frozen=True)
@@ -86,11 +84,9 @@ def _solve(tables: list[Reduction], route: str, tol: float, progress: Callable[[
     marginals = Marginals(np.stack([table.yt for table in tables]), np.stack([table.ys for table in tables]))
     best = Best.start(marginals)
     n_y, n_t, n_s = tables[0].shape
-    attempts = list(CELLS if route == "cells" else CLASSES)
+    attempts = CELLS if route == "cells" else CLASSES
     if n_y * (n_t + n_s) <= EXTENDED_UNKNOWNS:
         attempts += EXTENDED
-    if route == "cells":
-        attempts += OTHER_PATHS
     for attempt in attempts:
         if (best.gap <= tol).all():
             break

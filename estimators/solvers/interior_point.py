@@ -169,15 +169,7 @@ def _start(marginals: Marginals, weights: str) -> tuple[FloatArray, ...]:
     a, b = marginals.a.copy(), marginals.b.copy()
     with np.errstate(divide="ignore"):
         w = np.matmul(np.exp(a), np.exp(b))
-    product = np.where(w > 0, marginals.t[:, :, None] * marginals.s[:, None, :], 0.0)
-    uniform = (w > 0).astype(np.float64)
-    nu = {
-        "product": w,
-        "independent": product,
-        "uniform": uniform,
-        "mixed": w + uniform / uniform.sum(axis=(1, 2), keepdims=True),
-        "root": np.sqrt(w),
-    }[weights]
+    nu = {"product": w, "root": np.sqrt(w)}[weights]
     return a, b, w, nu / nu.sum(axis=(1, 2), keepdims=True)
 
 

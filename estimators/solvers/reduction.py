@@ -109,7 +109,7 @@ class Reduction:
             (b, a, log_s, (self.p_ys > 0) & ~self.kept_s & ~unknown[:, None], 1),
         ):
             if aside.any():
-                mine[aside] = (log - other.max(axis=1, keepdims=True))[aside]
+                mine[aside] = log[aside] - np.broadcast_to(other.max(axis=1, keepdims=True), log.shape)[aside]
                 sums = mine[:, :, None] + other[:, None, :] if axis == 2 else other[:, :, None] + mine[:, None, :]
                 excess = log_sum_exp(sums).max(axis=axis - 1)
                 mine[:, aside.any(axis=0)] -= np.maximum(excess, 0.0)[aside.any(axis=0)]
