@@ -28,6 +28,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say shapes too
 napoleon_google_docstring = False
+napoleon_use_ivar = True  # otherwise an attribute that is a property too is described twice
 napoleon_use_param = False  # as fields, each word of a shape would become a cross-reference
 napoleon_use_rtype = False
 

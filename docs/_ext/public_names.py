@@ -1,4 +1,7 @@
-"""Two promises about docstrings: every public name is documented, and every reference is an entry of references.bib."""
+"""Two promises about docstrings: every public name is documented, and every reference is an entry of references.bib.
+
+Docstrings are written to be read as they stand, too; here they become what Sphinx expects.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,16 @@ logger = logging.getLogger(__name__)
 KEYS = re.compile(r"[a-z]+\d{4}[a-z]?(, [a-z]+\d{4}[a-z]?)*")
 
 
-def cite(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Turn the lines of keys under References into citations; an unknown key is then a warning of its own."""
+def adapt(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    r"""Turn the lines of keys under References into citations, and let the backslash of Uni(Y:T\S) stand."""
     inside = False
     for i, line in enumerate(lines):
         if lines[i + 1 : i + 2] and set(lines[i + 1]) == {"-"}:
             inside = line == "References"
         elif inside and KEYS.fullmatch(line):
             lines[i] = f":cite:t:`{line.replace(' ', '')}`"
+        else:
+            lines[i] = re.sub(r"(?<=\(Y:[TS])\\+(?=[TS]\))", r"\\\\", line)
 
 
 def complete(app: Sphinx, env: Any) -> None:
@@ -33,7 +38,7 @@ def complete(app: Sphinx, env: Any) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect both; citing comes before napoleon reads the sections."""
-    app.connect("autodoc-process-docstring", cite, priority=400)
+    """Connect both; adapting comes before napoleon reads the sections."""
+    app.connect("autodoc-process-docstring", adapt, priority=400)
     app.connect("env-check-consistency", complete)
     return {"parallel_read_safe": True}
