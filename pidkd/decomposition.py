@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pidkd.arrays import as_array
 from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
-from pidkd.estimator import KEEPABLE, Context, PIDEstimator, accepted_kinds, get_estimator, list_estimators
-from pidkd.inputs import Activations, Codes, Gaussian, Input, Pmf, as_input
+from pidkd.estimator import KEEPABLE, Context, PIDEstimator, choices, get_estimator
+from pidkd.inputs import Activations, Input, Pmf, as_input
 from pidkd.result import PIDBatch, PIDResult, Units
 
 AUTO = {"Pmf": "broja", "Codes": "broja", "Gaussian": "gaussian", "Posteriors": "posterior", "Activations": "posterior"}
@@ -123,9 +125,9 @@ def decompose_batch(
 
 def _members(data: Any) -> list[Input]:
     where = "decompose_batch(data)"
-    if isinstance(data, Sequence) and all(isinstance(item, Pmf | Codes | Activations | Gaussian) for item in data):
+    if isinstance(data, Sequence) and all(isinstance(item, Input) for item in data):
         return list(data)
-    array = np.asarray(data)
+    array = as_array(where, data)
     if array.ndim != 4:
         hint = "one table goes in by decompose(pidkd.Pmf(p))" if array.ndim == 3 else None
         raise InputError(where, "shape (n_batch, n_y, n_t, n_s) or a list of inputs", f"shape {array.shape}", hint)
@@ -134,13 +136,8 @@ def _members(data: Any) -> list[Input]:
         try:
             members.append(Pmf(table))
         except InputError as error:
-            raise InputError(f"{where}[{index}]", *_halves(error)) from error
+            raise error.at(f"{where}[{index}]") from None
     return members
-
-
-def _halves(error: InputError) -> tuple[str, str]:
-    expected, _, got = error.what.removeprefix("expected ").partition(", got ")
-    return expected, got
 
 
 def _choose(call: str, data: Input, estimator: str | PIDEstimator, params: dict[str, Any]) -> PIDEstimator:
@@ -148,33 +145,31 @@ def _choose(call: str, data: Input, estimator: str | PIDEstimator, params: dict[
     if isinstance(estimator, PIDEstimator):
         return estimator.with_params(**params)
     if not isinstance(estimator, str):
-        raise InputError(where, "a name or a PIDEstimator", f"{type(estimator).__name__}")
-    name = _automatic(where, data) if estimator == "auto" else estimator
-    cls = get_estimator(name)
+        is_class = isinstance(estimator, type)
+        hint = f"make one: {estimator.__name__}()" if is_class else None
+        raise InputError(where, "a name or a PIDEstimator", "a class" if is_class else type(estimator).__name__, hint)
+    cls = _automatic(where, data) if estimator == "auto" else get_estimator(estimator)
     chosen: PIDEstimator = cls().with_params(**params)
     return chosen
 
 
-def _automatic(where: str, data: Input) -> str:
-    kind = type(data).__name__
+def _automatic(where: str, data: Input) -> type[PIDEstimator]:
     continuous = isinstance(data, Activations) and not data.discrete_target
-    if AUTO[kind] in list_estimators() and not continuous:
-        return AUTO[kind]
-    target = " with a continuous target" if continuous else ""
-    fits = [name for name in list_estimators() if kind in accepted_kinds(get_estimator(name))]
-    quantise = "quantise the activations with pidkd.Quantizer, or let pidkd.audit do it"
-    hint = f"choose one: {', '.join(fits)}" if fits else quantise
-    raise IncompatibleInputError(where, f"an estimator named for {kind}{target}", "'auto'", hint)
+    if not continuous:
+        with contextlib.suppress(UnknownNameError):
+            cls: type[PIDEstimator] = get_estimator(AUTO[type(data).__name__])
+            return cls
+    kind = type(data).__name__ + (" with a continuous target" if continuous else "")
+    raise IncompatibleInputError(where, f"the name of an estimator for {kind}", "'auto'", choices(data))
 
 
 def _context(seed: int, device: str, keep: Sequence[str], progress: Callable[[float], None] | None) -> Context:
-    if isinstance(keep, str):
-        keep = (keep,)
-    for name in keep:
+    names = (keep,) if isinstance(keep, str) or not isinstance(keep, Iterable) else tuple(keep)
+    for name in names:
         if name not in KEEPABLE:
             raise UnknownNameError("decompose(..., keep)", "what a result can carry", name, KEEPABLE)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError("decompose(..., seed)", "a whole number >= 0", repr(seed))
     if device not in ("cpu", "cuda", "auto"):
         raise InputError("decompose(..., device)", "'cpu', 'cuda' or 'auto'", repr(device))
-    return Context(seed=int(seed), device="cpu" if device == "auto" else device, keep=tuple(keep), progress=progress)
+    return Context(seed=int(seed), device="cpu" if device == "auto" else device, keep=names, progress=progress)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from pidkd.result import PIDResult
@@ -41,7 +41,11 @@ class InputError(PidkdError, ValueError):
         self.where = where
         self.what = f"expected {expected}, got {got}" + (f"; {hint}" if hint else "")
         super().__init__(f"{where}: {self.what}")
-        self._arguments = (where, expected, got, hint)
+        self._arguments: tuple[Any, ...] = (where, expected, got, hint)
+
+    def at(self, where: str) -> Self:
+        """The same complaint about another place: the one that the user wrote."""
+        return type(self)(where, *self._arguments[1:])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild from the constructor's arguments, so that the error survives the way out of a worker process."""
@@ -55,12 +59,12 @@ class IncompatibleInputError(InputError):
 class UnknownNameError(InputError):
     """A name that is not known; the message lists those that are and suggests the nearest."""
 
-    def __init__(self, where: str, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, where: str, kind: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else None
         super().__init__(where, f"{kind}, one of {', '.join(names) or '(none)'}", repr(name), hint)
-        self._arguments = (where, kind, name, tuple(names))  # type: ignore[assignment]
+        self._arguments = (where, kind, name, tuple(names))
 
 
 class MissingDependencyError(PidkdError, ImportError):
@@ -97,13 +101,13 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
     Raises
     ------
     MissingDependencyError
-        When ``module`` is not installed.
+        When ``module`` is not installed. A package that is there but broken raises its own ImportError.
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         package = module.partition(".")[0]
-        if error.name is not None and error.name.partition(".")[0] != package:
+        if (error.name or "").partition(".")[0] != package:
             raise
         raise MissingDependencyError(
             f"{needed_by}: expected the package {package!r}, got an environment without it; "

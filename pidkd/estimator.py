@@ -8,6 +8,7 @@ An estimator is a frozen dataclass of parameters in a module of its own name. To
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import importlib
 import inspect
@@ -15,6 +16,7 @@ import math
 import pkgutil
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +30,7 @@ from pidkd.errors import (
     IncompatibleInputError,
     InputError,
     NegativeAtomWarning,
+    PidkdError,
     PidkdWarning,
     SolverError,
     UnknownNameError,
@@ -49,6 +52,9 @@ LAWS = {
 
 KEEPABLE = ("plan", "potentials", "local")
 """What a result carries only when it is asked for by ``keep=``."""
+
+KINDS = ("pid", "mi")
+"""What can be estimated: the folders of ``estimators/``, and the entry-point groups ``pidkd.estimators.<kind>``."""
 
 RESERVED = ("y", "t", "s", "estimator", "units", "seed", "device", "keep", "progress", "uncertainty")
 """Keywords of ``decompose``, which no estimator may use as the name of a parameter."""
@@ -140,7 +146,8 @@ class Estimator(abc.ABC):
 
     def _prepare(self, ctx: Context) -> None:
         if ctx.device not in self.devices:
-            raise InputError(f"{self.name}, device=", f"one of {', '.join(self.devices)}", repr(ctx.device))
+            got = f"{ctx.device!r} with estimator {self.name!r}"
+            raise InputError("decompose(..., device)", " or ".join(map(repr, self.devices)), got)
         for module, extra in self.requires.items():
             import_extra(module, extra, needed_by=f"estimator {self.name!r}")
         self.check_params()
@@ -151,13 +158,9 @@ class Estimator(abc.ABC):
             return data
         if isinstance(data, Codes) and Pmf in self.accepts:
             return data.pmf()
-        kind = type(data).__name__
-        fits = [name for name in list_estimators(self.kind) if kind in accepted_kinds(get_estimator(name, self.kind))]
-        hint = f"estimators that accept {kind}: {', '.join(fits)}" if fits else "see pidkd.list_estimators()"
-        if isinstance(data, Activations) and Pmf in self.accepts:
-            hint = "quantise the activations first with pidkd.Quantizer, or let pidkd.audit do it"
         expected = " or ".join(sorted(accepted_kinds(type(self))))
-        raise IncompatibleInputError(f"decompose(..., estimator={self.name!r})", expected, kind, hint)
+        where = f"decompose(..., estimator={self.name!r})"
+        raise IncompatibleInputError(where, expected, type(data).__name__, choices(data, self.kind))
 
 
 @dataclass(frozen=True)
@@ -175,11 +178,20 @@ class PIDEstimator(Estimator):
 
     @abc.abstractmethod
     def _decompose(self, data: Any, ctx: Context) -> Raw:
-        """Decompose one input of an accepted kind."""
+        """Decompose one input of an accepted kind.
+
+        Where there is no finite feasible answer the raw result says so with atoms that are not finite, and the base
+        class raises; so one member of a batch cannot stop the others.
+        """
 
     def _decompose_batch(self, data: Sequence[Any], ctx: Context) -> list[Raw]:
-        """Decompose many; the default is a loop."""
-        return [self._decompose(item, ctx) for item in data]
+        """Decompose many; the default is a loop, in which each member draws what it would draw alone."""
+        raws = []
+        for item in data:
+            raws.append(self._decompose(item, dataclasses.replace(ctx, progress=None)))
+            if ctx.progress is not None:
+                ctx.progress(len(raws) / len(data))
+        return raws
 
     def decompose(self, data: Input, units: Units = "bits", ctx: Context | None = None) -> PIDResult:
         """Run on one input. ``pidkd.decompose`` is the same with every convenience.
@@ -215,10 +227,10 @@ class PIDEstimator(Estimator):
         seconds = time.perf_counter() - started
         each = seconds / max(1, len(raws))
         results = [self._result(raw, item, units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
-        concerned = sum(bool(result.warnings) for result in results)
-        if concerned:
-            text = f"{self.name}: {concerned} of {len(results)} members carry warnings, see result.warnings and .status"
-            warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        concerned = Counter(category for result in results for category in {c for c, _ in self._concerns(result)})
+        for category, count in concerned.items():
+            text = f"{self.name}: {count} of {len(results)} members carry a {category.__name__}, see result.warnings"
+            warnings.warn(text, category, stacklevel=3)
         return PIDBatch(results, seconds)
 
     def _result(self, raw: Raw, data: Input, units: Units, ctx: Context, seconds: float) -> PIDResult:
@@ -265,12 +277,6 @@ def table_raw(p: FloatArray, redundant: float) -> Raw:
     return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "closed form"))
 
 
-def accepted_kinds(cls: type[Estimator]) -> set[str]:
-    """Names of the inputs that can be given to an estimator, conversions included."""
-    names = {kind.__name__ for kind in cls.accepts}
-    return names | {Codes.__name__} if Pmf in cls.accepts else names
-
-
 def list_estimators(kind: str = "pid") -> list[str]:
     """Names of the estimators of one kind, built in and from other packages, in alphabetic order.
 
@@ -289,6 +295,8 @@ def get_estimator(name: str, kind: str = "pid") -> type[Any]:
     ------
     UnknownNameError
         When there is none; the message lists those there are.
+    PidkdError
+        When that of another package cannot be loaded, or is none.
 
     Examples
     --------
@@ -301,20 +309,66 @@ def get_estimator(name: str, kind: str = "pid") -> type[Any]:
             if issubclass(cls, Estimator) and cls.__module__ == module.__name__ and cls.name == name:
                 return cls
         raise TypeError(f"pidkd.estimators.{kind}.{name}: expected an Estimator with name = {name!r} in this module")
-    if name in _entry_points(kind):
-        loaded: type[Any] = _entry_points(kind)[name].load()
-        return loaded
+    points = _entry_points(kind)
+    if name in points:
+        return _load(points[name])
     raise UnknownNameError("estimator=", "an estimator", name, list_estimators(kind))
+
+
+def accepted_kinds(cls: type[Estimator]) -> set[str]:
+    """Names of the inputs that can be given to an estimator, conversions included."""
+    names = {kind.__name__ for kind in cls.accepts}
+    return names | {Codes.__name__} if Pmf in cls.accepts else names
+
+
+def choices(data: Input, kind: str = "pid") -> str:
+    """What somebody can do whose data no estimator, or not the chosen one, accepts."""
+    fits = []
+    for name in list_estimators(kind):
+        # A plug-in that cannot be loaded is no choice; asked for by name, it says why.
+        with contextlib.suppress(PidkdError):
+            if type(data).__name__ in accepted_kinds(get_estimator(name, kind)):
+                fits.append(name)
+    kind_of_data = type(data).__name__
+    hints = [f"estimators that accept {kind_of_data}: {', '.join(fits)}"] if fits else []
+    if isinstance(data, Activations):
+        hints.append("quantise the activations with pidkd.Quantizer, as pidkd.audit does")
+    return "; ".join(hints) or f"no estimator accepts {kind_of_data} yet"
 
 
 def _modules(kind: str) -> Collection[str]:
     """Modules of the package of this kind, found without importing any of them."""
-    try:
-        package = importlib.import_module(f"pidkd.estimators.{kind}")
-    except ModuleNotFoundError as error:
-        raise UnknownNameError("kind=", "a kind of estimator", kind, ["pid", "mi"]) from error
+    if kind not in KINDS:
+        raise UnknownNameError("kind=", "a kind of estimator", kind, KINDS)
+    package = importlib.import_module(f"pidkd.estimators.{kind}")
     return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
 
 
 def _entry_points(kind: str) -> dict[str, metadata.EntryPoint]:
-    return {point.name: point for point in metadata.entry_points(group=f"pidkd.estimators.{kind}")}
+    """Estimators of other packages. A name that is taken already is left out, with a warning."""
+    points: dict[str, metadata.EntryPoint] = {}
+    built_in = _modules(kind)
+    for point in metadata.entry_points(group=f"pidkd.estimators.{kind}"):
+        if point.name in points or point.name in built_in:
+            owner = "pidkd" if point.name in built_in else _package(points[point.name])
+            text = f"package {_package(point)}: expected a new name, got the estimator {point.name!r} of {owner}"
+            warnings.warn(f"{text}, which is used instead", PidkdWarning, stacklevel=3)
+        else:
+            points[point.name] = point
+    return points
+
+
+def _load(point: metadata.EntryPoint) -> type[Estimator]:
+    where = f"estimator {point.name!r} of package {_package(point)}"
+    expected = f"a subclass of Estimator with name = {point.name!r}"
+    try:
+        cls: Any = point.load()
+    except Exception as error:  # whatever the import of somebody else's module may raise
+        raise PidkdError(f"{where}: expected {expected}, got {type(error).__name__}: {error}") from error
+    if not (inspect.isclass(cls) and issubclass(cls, Estimator) and getattr(cls, "name", None) == point.name):
+        raise PidkdError(f"{where}: expected {expected}, got {cls!r} at {point.value}")
+    return cls
+
+
+def _package(point: metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "unknown"

@@ -18,7 +18,7 @@ def entropy(p: FloatArray) -> float:
     0.693147
     """
     positive = p[p > 0]
-    return float(-(positive * np.log(positive)).sum())
+    return float(0.0 - (positive * np.log(positive)).sum())
 
 
 def table_information(p: FloatArray) -> float:

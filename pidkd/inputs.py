@@ -5,7 +5,7 @@ The order is always target Y, teacher T, student S: ``p[y, t, s]``, ``dims=(d_y,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import InitVar, dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -13,17 +13,49 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from pidkd.arrays import (
+    Array,
+    FloatArray,
+    IntArray,
+    as_activations,
+    as_array,
+    as_labels,
+    as_numbers,
+    check_activations,
+    describe,
+    dtype_name,
+    is_array,
+    is_float,
+    is_whole,
+    iter_chunks,
+    read_only,
+)
 from pidkd.errors import InputError
 
-Array: TypeAlias = npt.NDArray[Any]
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-IntArray: TypeAlias = npt.NDArray[np.int64]
+__all__ = [
+    "Activations",
+    "Array",
+    "Codes",
+    "FloatArray",
+    "Gaussian",
+    "Input",
+    "IntArray",
+    "Pmf",
+    "Posteriors",
+    "as_input",
+    "as_labels",
+    "check_activations",
+    "iter_chunks",
+]
 
 SUM_TOLERANCE = 1e-6
 """How far the total of a probability table, or of a row of posteriors, may be from one."""
 
-CHUNK_BYTES = 64 * 2**20
-"""How much of a large array is looked at in one piece."""
+MAX_CELLS = 2**28
+"""Cells of the largest joint table that labels are counted into: 2 GiB."""
+
+ASYMMETRY_TOLERANCE = 1e-8
+"""How far a correlation may be from its mirror image, and beyond one, as estimates in lower precision are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,26 +89,23 @@ class Pmf:
 
     def __post_init__(self, normalise: bool) -> None:
         where = "Pmf(p)"
-        p = _numeric(where, self.p)
+        p = as_numbers(where, self.p)
         if p.ndim != 3:
-            raise InputError(
-                where,
-                "an array with 3 axes (y, t, s)",
-                f"one of shape {p.shape}",
-                "pidkd decomposes two sources; merge axes, or use dit for more" if p.ndim > 3 else None,
-            )
-        _require_nonempty(where, p)
-        _require_finite(where, p)
+            hint = "pidkd decomposes two sources; merge axes, or use dit for more" if p.ndim > 3 else None
+            raise InputError(where, "an array with 3 axes (y, t, s)", f"one of shape {p.shape}", hint)
         if (p < 0).any():
             at = tuple(int(i) for i in np.argwhere(p < 0)[0])
-            raise InputError(where, "probabilities >= 0", f"{p[at]:.6g} at {at}")
-        total = float(p.sum())
+            raise InputError(where, "entries >= 0", f"{p[at]:.6g} at {at}")
+        with np.errstate(over="ignore"):
+            total = float(p.sum())
         if not normalise and not abs(total - 1.0) <= SUM_TOLERANCE:
             hint = "counts go in by Pmf.from_counts(c), other totals by Pmf(p, normalise=True)"
             raise InputError(where, f"a sum of 1 within {SUM_TOLERANCE:g}", f"{total:.10g}", hint)
         if not 0.0 < total < np.inf:
             raise InputError(where, "a positive finite sum", f"{total:.6g}")
-        object.__setattr__(self, "p", _frozen(p / total))
+        if self.n_samples is not None and not (_is_int(self.n_samples) and self.n_samples >= 1):
+            raise InputError("Pmf(n_samples)", "a whole number >= 1, or None", repr(self.n_samples))
+        object.__setattr__(self, "p", read_only(p / total))
 
     @classmethod
     def from_counts(cls, counts: npt.ArrayLike) -> Pmf:
@@ -92,11 +121,13 @@ class Pmf:
             When ``counts`` holds anything else.
         """
         where = "Pmf.from_counts(c)"
-        c = _numeric(where, counts)
-        _require_finite(where, c)
+        c = as_numbers(where, counts)
         if (c != np.floor(c)).any():
             raise InputError(where, "whole numbers", f"{c[c != np.floor(c)][0]:.6g}", "probabilities go in by Pmf(p)")
-        return cls(c, normalise=True, n_samples=int(c.sum()))
+        try:
+            return cls(c, normalise=True, n_samples=int(c.sum()) or None)
+        except InputError as error:
+            raise error.at(where) from None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -134,8 +165,8 @@ class Codes:
 
     def __post_init__(self) -> None:
         for name in ("y", "t", "s"):
-            codes = as_labels(f"Codes({name})", getattr(self, name))
-            object.__setattr__(self, name, _frozen(codes))
+            labels = as_labels(f"Codes({name})", getattr(self, name))
+            object.__setattr__(self, name, read_only(labels.copy()))
         _require_equal_length("Codes(y, t, s)", y=len(self.y), t=len(self.t), s=len(self.s))
 
     @property
@@ -144,14 +175,25 @@ class Codes:
         return len(self.y)
 
     def pmf(self) -> Pmf:
-        """The empirical joint table over the labels that occur, in sorted order."""
+        """The empirical joint table over the labels that occur, in sorted order.
+
+        Raises
+        ------
+        InputError
+            When that table has more than ``MAX_CELLS`` cells.
+        """
         index, sizes = [], []
         for labels in (self.y, self.t, self.s):
             values, inverse = np.unique(labels, return_inverse=True)
             index.append(inverse)
             sizes.append(len(values))
+        cells = math.prod(sizes)
+        if cells > MAX_CELLS:
+            got = f"{' x '.join(map(str, sizes))} different labels of y, t, s"
+            expected = f"a joint table of at most {MAX_CELLS} cells"
+            raise InputError("Codes(y, t, s)", expected, got, "quantise more coarsely")
         flat = np.ravel_multi_index(tuple(index), tuple(sizes))
-        return Pmf.from_counts(np.bincount(flat, minlength=int(np.prod(sizes))).reshape(sizes))
+        return Pmf.from_counts(np.bincount(flat, minlength=cells).reshape(sizes))
 
     def __repr__(self) -> str:
         return f"Codes(n_samples={self.n_samples})"
@@ -179,17 +221,18 @@ class Activations:
     s: Any
 
     def __post_init__(self) -> None:
-        y = self.y if _is_float(self.y) else as_labels("Activations(y)", self.y)
-        object.__setattr__(self, "y", y)
-        for name in ("t", "s") if self.discrete_target else ("y", "t", "s"):
-            check_activations(f"Activations({name})", getattr(self, name))
+        for name in ("y", "t", "s"):
+            where, values = f"Activations({name})", getattr(self, name)
+            values = values if is_array(values) else as_array(where, values)
+            labels = name == "y" and not is_float(values)
+            object.__setattr__(self, name, (as_labels if labels else as_activations)(where, values))
         _require_equal_length("Activations(y, t, s)", y=len(self.y), t=len(self.t), s=len(self.s))
-        if not self.discrete_target and _is_whole(self.y):
+        if not self.discrete_target and is_whole(self.y):
             raise InputError(
                 "Activations(y)",
                 "labels (integers, bools, strings) or a continuous target",
-                f"{_dtype_name(self.y)} that holds whole numbers only",
-                "if these are labels, write y.astype(int)",
+                f"{dtype_name(self.y)} that holds whole numbers only",
+                f"if these are labels, write y.{'astype(int)' if len(self.y.shape) == 1 else 'argmax(axis=1)'}",
             )
 
     @property
@@ -200,7 +243,7 @@ class Activations:
     @cached_property
     def discrete_target(self) -> bool:
         """Whether Y holds labels rather than a continuous target."""
-        return not _is_float(self.y)
+        return not is_float(self.y)
 
     def __repr__(self) -> str:
         return f"Activations(n_samples={self.n_samples}, t={tuple(self.t.shape)}, s={tuple(self.s.shape)})"
@@ -216,7 +259,7 @@ class Gaussian:
         Symmetric, positive semidefinite; the blocks of Y, T and S each positive definite.
     dims : tuple of int, (d_y, d_t, d_s)
     tolerance : float, default 1e-12
-        Eigenvalues are compared with this multiple of the largest one.
+        Eigenvalues of the correlation matrix, whole or of one block, are compared with this multiple of the largest.
 
     Raises
     ------
@@ -230,33 +273,43 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         where = "Gaussian(cov, dims)"
-        cov = _numeric(where, self.cov)
+        cov = as_numbers(where, self.cov)
         if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
             raise InputError(where, "a square covariance", f"shape {cov.shape}")
-        _require_finite(where, cov)
-        dims = tuple(int(d) for d in self.dims)
-        if len(dims) != 3 or min(dims) < 1 or sum(dims) != len(cov):
+        dims = tuple(self.dims) if isinstance(self.dims, tuple | list) else ()
+        if len(dims) != 3 or not all(_is_int(d) and d >= 1 for d in dims) or sum(dims) != len(cov):
             raise InputError(where, f"three dims >= 1 (d_y, d_t, d_s) with sum {len(cov)}", f"{self.dims}")
-        asymmetry = float(np.abs(cov - cov.T).max())
-        if asymmetry > 1e-8 * float(np.abs(cov).max()):
-            raise InputError(
-                where, "a symmetric covariance", f"entries that differ from their mirror by {asymmetry:.3g}"
-            )
-        cov = (cov + cov.T) / 2
-        smallest, largest = np.linalg.eigvalsh(cov)[[0, -1]]
-        if smallest < -self.tolerance * max(largest, 0.0) or largest <= 0.0:
-            raise InputError(where, "a positive semidefinite covariance", f"smallest eigenvalue {smallest:.6g}")
+        if not 0 <= self.tolerance < 1:
+            raise InputError("Gaussian(tolerance)", "a number from 0 up to 1", f"{self.tolerance}")
+        variances = np.diag(cov)
+        if not (variances > 0).all():
+            at = int(np.argmin(variances))
+            hint = "remove constant columns" if variances[at] == 0 else None
+            raise InputError(where, "positive variances", f"{variances[at]:.6g} at ({at}, {at})", hint)
+        # Correlations, so that nothing depends on the units of the columns.
+        scale = np.sqrt(variances)
+        with np.errstate(over="ignore", invalid="ignore"):
+            correlation = cov / scale / scale[:, None]
+            asymmetry = float(np.abs(correlation - correlation.T).max())
+        if not asymmetry <= ASYMMETRY_TOLERANCE:
+            got = f"correlations that differ from their mirror by {asymmetry:.3g}"
+            raise InputError(where, "a symmetric covariance", got)
+        largest = float(np.abs(correlation).max())
+        if not largest <= 1 + ASYMMETRY_TOLERANCE:
+            raise InputError(where, "a positive semidefinite covariance", f"a correlation of {largest:.6g}")
+        spectrum = np.linalg.eigvalsh((correlation + correlation.T) / 2)
+        if spectrum[0] < -self.tolerance * spectrum[-1]:
+            got = f"correlations with smallest eigenvalue {spectrum[0]:.6g}"
+            raise InputError(where, "a positive semidefinite covariance", got)
         start = 0
         for name, dim in zip("yts", dims, strict=True):
-            block = np.linalg.eigvalsh(cov[start : start + dim, start : start + dim])
-            if block[0] <= self.tolerance * largest:
-                hint = "remove constant or collinear columns"
-                raise InputError(
-                    f"{where}, block of {name}", "positive definite", f"smallest eigenvalue {block[0]:.6g}", hint
-                )
+            block = np.linalg.eigvalsh(correlation[start : start + dim, start : start + dim])
+            if block[0] <= self.tolerance * block[-1]:
+                got = f"correlations with smallest eigenvalue {block[0]:.6g}"
+                raise InputError(f"{where}, block of {name}", "positive definite", got, "remove collinear columns")
             start += dim
-        object.__setattr__(self, "cov", _frozen(cov))
-        object.__setattr__(self, "dims", dims)
+        object.__setattr__(self, "cov", read_only(cov / 2 + cov.T / 2))
+        object.__setattr__(self, "dims", tuple(int(d) for d in dims))
 
     def __repr__(self) -> str:
         return f"Gaussian(dims={self.dims})"
@@ -286,34 +339,34 @@ class Posteriors:
 
     def __post_init__(self) -> None:
         y = as_labels("Posteriors(y)", self.y)
-        given = {name: getattr(self, name) for name in ("p_t", "p_s", "p_ts") if getattr(self, name) is not None}
-        for name, value in given.items():
+        tables: dict[str, FloatArray] = {}
+        for name in ("p_t", "p_s", "p_ts") if self.p_ts is not None else ("p_t", "p_s"):
             where = f"Posteriors({name})"
-            p = _numeric(where, value)
+            p = as_numbers(where, getattr(self, name))
             if p.ndim != 2 or len(p) != len(y):
                 raise InputError(where, f"shape ({len(y)}, n_classes)", f"{p.shape}")
-            _require_finite(where, p)
-            off = np.flatnonzero((p < 0).any(axis=1) | (np.abs(p.sum(axis=1) - 1.0) > SUM_TOLERANCE))
+            with np.errstate(over="ignore"):
+                sums = p.sum(axis=1, keepdims=True)
+            off = np.flatnonzero((p < 0).any(axis=1) | (np.abs(sums[:, 0] - 1.0) > SUM_TOLERANCE))
             if off.size:
                 row = int(off[0])
-                hint = "these look like logits: take the softmax of each row first"
-                raise InputError(
-                    where,
-                    "rows of probabilities that sum to 1",
-                    f"row {row} with sum {p[row].sum():.6g} and minimum {p[row].min():.6g}",
-                    hint if (p < 0).any() else None,
-                )
-            given[name] = _frozen(p / p.sum(axis=1, keepdims=True))
-        classes = {p.shape[1] for p in given.values()}
-        if len(classes) > 1:
-            raise InputError("Posteriors(p_t, p_s, p_ts)", "one number of classes", f"{sorted(classes)}")
-        n_classes = classes.pop()
-        if y.dtype.kind not in "iu" or (len(y) and not 0 <= int(y.min()) <= int(y.max()) < n_classes):
-            raise InputError(
-                "Posteriors(y)", f"integers from 0 to {n_classes - 1}", f"{y.dtype} values such as {y[0]!r}"
-            )
-        object.__setattr__(self, "y", _frozen(y.astype(np.int64)))
-        for name, p in given.items():
+                got = f"row {row} with sum {sums[row, 0]:.6g} and minimum {p[row].min():.6g}"
+                hint = "these look like logits: take the softmax of each row first" if (p < 0).any() else None
+                raise InputError(where, "rows of probabilities that sum to 1", got, hint)
+            tables[name] = read_only(p / sums)
+        sizes = {name: p.shape[1] for name, p in tables.items()}
+        n_classes = sizes["p_t"]
+        if set(sizes.values()) != {n_classes}:
+            got = ", ".join(f"{name} with {size}" for name, size in sizes.items())
+            raise InputError(f"Posteriors({', '.join(sizes)})", "one number of classes", got)
+        wanted = f"integers from 0 to {n_classes - 1}"
+        if y.dtype.kind not in "iub":
+            raise InputError("Posteriors(y)", wanted, f"dtype {y.dtype}")
+        wrong = np.flatnonzero((y < 0) | (y >= n_classes))
+        if wrong.size:
+            raise InputError("Posteriors(y)", wanted, f"{y[wrong[0]]} in row {wrong[0]}")
+        object.__setattr__(self, "y", read_only(y.astype(np.int64)))
+        for name, p in tables.items():
             object.__setattr__(self, name, p)
 
     @property
@@ -339,140 +392,43 @@ def as_input(*data: Any) -> Input:
     InputError
         When the arguments are of no kind, or of two.
     """
-    where = "decompose(y, t, s)"
     if len(data) == 1:
-        if isinstance(data[0], Pmf | Codes | Activations | Gaussian | Posteriors):
+        if isinstance(data[0], Input):
             return data[0]
         raise InputError(
             "decompose(data)",
             "a Pmf, Codes, Activations, Gaussian or Posteriors",
-            _describe(data[0]),
+            f"a bare {describe(data[0])}",
             "a table of probabilities goes in as decompose(pidkd.Pmf(p)), samples as decompose(y, t, s)",
         )
-    if len(data) != 3:
-        raise InputError(where, "three arrays, or one input object", f"{len(data)} arguments")
+    where = "decompose(y, t, s)"
+    given = [type(value).__name__ for value in data if isinstance(value, Input)]
+    if len(data) != 3 or given:
+        got = f"{len(data)} arguments" + (f", with {given[0]} among them" if given else "")
+        raise InputError(where, "three arrays, or one input object alone", got)
     y, t, s = (
-        value if hasattr(value, "shape") and hasattr(value, "dtype") else _asarray(where, value) for value in data
+        value if is_array(value) else as_array(f"decompose({name})", value)
+        for name, value in zip("yts", data, strict=True)
     )
-    floats = [_is_float(value) for value in (t, s)]
-    if all(floats):
-        return Activations(y, t, s)
-    if any(floats):
+    floats = [is_float(value) for value in (t, s)]
+    if any(floats) and not all(floats):
         raise InputError(
             where,
             "t and s of one kind, both codes (integers, bools, strings) or both floats",
-            f"t of {_dtype_name(t)} and s of {_dtype_name(s)}",
+            f"t of {dtype_name(t)} and s of {dtype_name(s)}",
             "quantise the float one with pidkd.Quantizer, or cast the codes",
         )
-    return Codes(y, t, s)
-
-
-def as_labels(where: str, values: Any) -> Array:
-    """One label per sample: integers, bools or strings, shape (n_samples,).
-
-    Raises
-    ------
-    InputError
-        When ``values`` is of another type or shape, or empty.
-    """
-    labels = _asarray(where, values)
-    if labels.dtype.kind == "O" and all(isinstance(value, str) for value in labels.flat):
-        labels = labels.astype(str)
-    if labels.ndim != 1:
-        raise InputError(where, "shape (n_samples,)", f"{labels.shape}")
-    if labels.dtype.kind == "f":
-        hint = "cast whole numbers with .astype(int); quantise continuous values with pidkd.Quantizer"
-        raise InputError(where, "labels (integers, bools or strings)", f"{labels.dtype}", hint)
-    if labels.dtype.kind not in "iubUS":
-        raise InputError(where, "labels (integers, bools or strings)", f"dtype {labels.dtype}")
-    _require_nonempty(where, labels)
-    return labels
-
-
-def check_activations(where: str, values: Any) -> None:
-    """Check float activations, shape (n_samples,) or (n_samples, d), chunk by chunk.
-
-    Raises
-    ------
-    InputError
-        When the shape or type is another, or a value is not finite; the message names the row.
-    """
-    if not _is_array(values) or len(values.shape) not in (1, 2):
-        shape = getattr(values, "shape", type(values).__name__)
-        raise InputError(where, "floats of shape (n_samples, n_features)", f"{shape}")
-    if 0 in tuple(values.shape):
-        raise InputError(where, "at least one sample and one feature", f"shape {tuple(values.shape)}")
-    for start, chunk in iter_chunks(values):
-        finite = np.isfinite(chunk)
-        if not finite.all():
-            row = start + int(np.flatnonzero(~finite.reshape(len(chunk), -1).all(axis=1))[0])
-            raise InputError(where, "finite values", f"NaN or infinity in row {row}")
-
-
-def iter_chunks(values: Any) -> Iterator[tuple[int, Array]]:
-    """Pieces of at most ``CHUNK_BYTES`` along the first axis, each with the row it starts at."""
-    row_bytes = 8 * max(1, int(np.prod(values.shape[1:])))
-    step = max(1, CHUNK_BYTES // row_bytes)
-    for start in range(0, len(values), step):
-        yield start, _asarray("activations", values[start : start + step])
-
-
-def _asarray(where: str, values: Any) -> Array:
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
+    kind = Activations if all(floats) else Codes
     try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise InputError(where, "an array", f"{_describe(values)} ({error})") from error
+        return kind(y, t, s)
+    except InputError as error:
+        raise error.at(error.where.replace(kind.__name__, "decompose")) from None
 
 
-def _numeric(where: str, values: Any) -> FloatArray:
-    array = _asarray(where, values)
-    if array.dtype.kind not in "iubf":
-        raise InputError(where, "real numbers", f"dtype {array.dtype}")
-    return array.astype(np.float64)
-
-
-def _require_nonempty(where: str, array: Array) -> None:
-    if array.size == 0:
-        raise InputError(where, "at least one entry", f"an empty array of shape {array.shape}")
-
-
-def _require_finite(where: str, array: FloatArray) -> None:
-    finite = np.isfinite(array)
-    if not finite.all():
-        at = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise InputError(where, "finite values", f"{array[at]} at {at}")
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _require_equal_length(where: str, **lengths: int) -> None:
     if len(set(lengths.values())) > 1:
         raise InputError(where, "equal lengths", ", ".join(f"{name} {length}" for name, length in lengths.items()))
-
-
-def _is_array(values: Any) -> bool:
-    return hasattr(values, "shape") and hasattr(values, "dtype")
-
-
-def _is_float(values: Any) -> bool:
-    return "float" in str(getattr(values, "dtype", ""))
-
-
-def _is_whole(values: Any) -> bool:
-    return all(bool((chunk == np.floor(chunk)).all()) for _, chunk in iter_chunks(values))
-
-
-def _dtype_name(values: Any) -> str:
-    return str(getattr(values, "dtype", type(values).__name__))
-
-
-def _describe(value: Any) -> str:
-    if _is_array(value):
-        return f"a bare {value.dtype} array of shape {tuple(value.shape)}"
-    return f"{type(value).__name__}"
-
-
-def _frozen(array: Array) -> Array:
-    array = np.array(array)
-    array.setflags(write=False)
-    return array

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -27,9 +27,9 @@ SYMBOLS = {
 NATS_PER = {"bits": math.log(2.0), "nats": 1.0}
 
 
-def check_units(where: str, units: str) -> None:
+def check_units(where: str, units: object) -> None:
     """Refuse units other than bits and nats."""
-    if units not in NATS_PER:
+    if not isinstance(units, str) or units not in NATS_PER:
         raise InputError(where, "'bits' or 'nats'", repr(units))
 
 
@@ -212,9 +212,9 @@ class PIDResult:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings.
 
-        Arrays (plan, potentials, local) become nested lists.
+        Arrays (plan, potentials, local) and tuples become lists, and what JSON has no word for becomes its ``str``.
         """
-        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PIDResult:
@@ -226,43 +226,31 @@ class PIDResult:
             When ``data`` is not what ``to_dict`` writes.
         """
         where = "PIDResult.from_dict(data)"
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(data, Mapping) or set(data) != names:
-            found = sorted(data) if isinstance(data, Mapping) else type(data).__name__
-            raise InputError(where, f"the keys {sorted(names)}", f"{found}")
-        given = dict(data)
-        try:
-            for name in ATOMS:
-                given[name] = float(data[name])
-            given["information"] = Information(**{k: float(v) for k, v in data["information"].items()})
-            certificate = dict(data["certificate"])
-            for bound in ("lower", "upper"):
-                certificate[bound] = float(certificate[bound])
-            given["certificate"] = Certificate(**certificate)
-            given["warnings"] = tuple(data["warnings"])
-            if data["interval"] is not None:
-                given["interval"] = {name: (float(low), float(high)) for name, (low, high) in data["interval"].items()}
-            for name in ("se", "null", "bias"):
-                if data[name] is not None:
-                    given[name] = {atom: float(value) for atom, value in data[name].items()}
-            if data["plan"] is not None:
-                given["plan"] = np.array(data["plan"], dtype=np.float64)
-            if data["potentials"] is not None:
-                a, b = data["potentials"]
-                given["potentials"] = (np.array(a, dtype=np.float64), np.array(b, dtype=np.float64))
-            if data["local"] is not None:
-                given["local"] = {name: np.array(value, dtype=np.float64) for name, value in data["local"].items()}
-        except (TypeError, ValueError, AttributeError) as error:
-            raise InputError(where, "what PIDResult.to_dict() writes", f"a damaged entry ({error})") from error
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
+        if not isinstance(data, Mapping) or not required <= set(data) <= set(fields):
+            found = ", ".join(map(str, data)) if isinstance(data, Mapping) else type(data).__name__
+            raise InputError(where, f"a mapping with the keys {', '.join(fields)}", found or "none")
+        given: dict[str, Any] = {}
+        for name, value in data.items():
+            try:
+                optional = fields[name].default is None or name == "n_samples"
+                given[name] = None if optional and value is None else _READ[name](value)
+            except (TypeError, ValueError, KeyError, AttributeError) as error:
+                raise InputError(where, f"what PIDResult.to_dict() writes as {name!r}", f"{value!r:.60}") from error
         return cls(**given)
+
+    def __hash__(self) -> int:
+        """By the numbers; the parameters and what else may be a mapping stay out."""
+        return hash((self.method, self.units, self.information, *self.atoms.values()))
 
     def _rows(self) -> list[tuple[str, str]]:
         rows = []
         for name, value in self.atoms.items():
-            text = f"{value:.6f} {self.units}"
+            text = f"{value:z.6f} {self.units}"  # z: a rounding error below zero prints as zero, without its sign
             if self.interval is not None and name in self.interval:
                 low, high = self.interval[name]
-                text += f"  [{low:.6f}, {high:.6f}]"
+                text += f"  [{low:z.6f}, {high:z.6f}]"
             rows.append((SYMBOLS[name], text))
         return rows
 
@@ -313,12 +301,12 @@ class PIDBatch:
 
     @property
     def unique_t(self) -> FloatArray:
-        r"""Uni(Y:T\\S) of every member."""
+        r"""Uni(Y:T\S) of every member."""
         return self._column("unique_t")
 
     @property
     def unique_s(self) -> FloatArray:
-        r"""Uni(Y:S\\T) of every member."""
+        r"""Uni(Y:S\T) of every member."""
         return self._column("unique_s")
 
     @property
@@ -344,20 +332,89 @@ class PIDBatch:
         return f"PIDBatch(n={len(self)}, seconds={self.seconds:.3g})"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Plain JSON data, with numbers that are not finite as strings."""
     if isinstance(value, Information):
-        return {name: _plain(number) for name, number in value._asdict().items()}
+        return plain(value._asdict())
     if isinstance(value, Certificate):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return plain(dataclasses.asdict(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return str(value)
+
+
+def _restored(value: Any) -> Any:
+    """What ``plain`` was given, up to tuples: the strings of numbers that are not finite become numbers again."""
+    if isinstance(value, Mapping):
+        return {key: _restored(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restored(item) for item in value]
+    return float(value) if isinstance(value, str) and value in ("inf", "-inf", "nan") else value
+
+
+def _typed(kind: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError
+        return value
+
+    return read
+
+
+def _one_of(values: Sequence[str]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in values:
+            raise ValueError
         return str(value)
-    return value
+
+    return read
+
+
+def _array(value: Any) -> FloatArray:
+    return np.array(_typed(list)(value), dtype=np.float64)
+
+
+def _mapping(of: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    return lambda value: {_typed(str)(key): of(item) for key, item in value.items()}
+
+
+def _pair(of: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, Any]]:
+    def read(value: Any) -> tuple[Any, Any]:
+        first, second = _typed(list)(value)
+        return of(first), of(second)
+
+    return read
+
+
+_READ_CERTIFICATE: dict[str, Callable[[Any], Any]] = {
+    "lower": float,
+    "upper": float,
+    "status": _one_of(get_args(Status)),
+    "message": _typed(str),
+}
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys((*ATOMS, "seconds"), float),
+    "information": lambda value: Information(**_mapping(float)(value)),
+    "units": _one_of(tuple(NATS_PER)),
+    "method": _typed(str),
+    "params": _mapping(_restored),
+    "certificate": lambda value: Certificate(**{name: read(value[name]) for name, read in _READ_CERTIFICATE.items()}),
+    "n_samples": _typed(int),
+    "warnings": lambda value: tuple(map(_typed(str), _typed(list)(value))),
+    "interval": _mapping(_pair(float)),
+    **dict.fromkeys(("se", "null", "bias"), _mapping(float)),
+    "provenance": _mapping(_restored),
+    "plan": _array,
+    "potentials": _pair(_array),
+    "local": _mapping(_array),
+}
+"""How ``PIDResult.from_dict`` reads each entry of what ``to_dict`` wrote."""

@@ -39,5 +39,5 @@ def _specific_information(joint: FloatArray) -> FloatArray:
     """I(Y=y;X) for every y of a table of shape (n_y, n_x); zero where p(y) is."""
     y, x = np.nonzero(joint)
     p_y, p_x = joint.sum(axis=1), joint.sum(axis=0)
-    terms = joint[y, x] / p_y[y] * (np.log(joint[y, x]) - np.log(p_x)[x] - np.log(p_y)[y])
+    terms = joint[y, x] / p_y[y] * (np.log(joint[y, x]) - np.log(p_x[x]) - np.log(p_y[y]))
     return np.bincount(y, weights=terms, minlength=len(joint)).astype(np.float64)

@@ -1,0 +1,188 @@
+"""Arrays of any library, read as numpy's: whatever could only be read by a guess is refused.
+
+Lists, numpy, memory maps, PyTorch tensors on any device, pandas columns, chunked arrays: what has ``shape``, ``dtype``
+and slicing is read piece by piece and held by reference, the rest is converted whole.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pidkd.errors import InputError
+
+Array: TypeAlias = npt.NDArray[Any]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+
+CHUNK_BYTES = 64 * 2**20
+"""How much of a large array is looked at in one piece."""
+
+UNREADABLE = (ValueError, TypeError, RuntimeError, OverflowError, AttributeError)
+"""What array libraries raise when one of their own cannot be sliced or converted."""
+
+
+def as_array(where: str, values: Any) -> Array:
+    """Any array, whole and in memory.
+
+    Raises
+    ------
+    InputError
+        When ``values`` is no array, or one that numpy could only read by dropping a mask or by renaming its entries.
+    """
+    if np.ma.is_masked(values):
+        masked = int(np.ma.getmaskarray(values).sum())
+        raise InputError(where, "no masked entries", f"{masked}", "drop those samples first")
+    try:
+        if hasattr(values, "detach"):
+            values = values.detach().cpu()
+            if "bfloat16" in str(values.dtype):  # numpy has no such type; float32 holds each of its values
+                values = values.float()
+        array = np.asarray(values)
+    except UNREADABLE as error:
+        raise _unreadable(where, values, error) from error
+    if array.dtype.kind == "O" and array.ndim == 0:
+        raise InputError(where, "a dense array", describe(values))
+    if array.dtype.kind in "US" and not is_array(values):
+        kinds = {type(entry).__name__ for entry in np.asarray(values, dtype=object).flat}
+        if len(kinds) > 1:  # numpy writes 1 and "1" alike, and a missing value as "nan"
+            raise InputError(where, "entries of one type", " and ".join(sorted(kinds)))
+    return array
+
+
+def as_numbers(where: str, values: Any) -> FloatArray:
+    """Finite real numbers as a new float64 array with at least one entry.
+
+    Raises
+    ------
+    InputError
+        When ``values`` holds anything else; the message says where.
+    """
+    array = as_array(where, values)
+    if array.dtype.kind not in "iubf":
+        raise InputError(where, "real numbers", f"dtype {array.dtype}")
+    if array.size == 0:
+        raise InputError(where, "at least one entry", f"an empty array of shape {array.shape}")
+    with np.errstate(over="ignore"):  # an extended float beyond the range becomes infinite, and is refused
+        numbers = array.astype(np.float64)
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        at = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise InputError(where, "finite values", f"{numbers[at]} at {at}")
+    return numbers
+
+
+def as_labels(where: str, values: Any) -> Array:
+    """One label per sample: integers, bools or strings, shape (n_samples,).
+
+    Raises
+    ------
+    InputError
+        When ``values`` is of another type or shape, or empty.
+    """
+    labels = as_array(where, values)
+    if labels.ndim != 1:
+        hint = "flatten it with .ravel()" if labels.ndim == 2 and 1 in labels.shape else None
+        raise InputError(where, "shape (n_samples,)", f"{labels.shape}", hint)
+    if labels.size == 0:
+        raise InputError(where, "at least one sample", "none")
+    # Strings of variable length, from pandas or from numpy's own StringDType.
+    if labels.dtype.kind in "OT" and all(isinstance(value, str) for value in labels):
+        labels = np.array(labels.tolist(), dtype=str)
+    if labels.dtype.kind not in "iubUS":
+        hint = {
+            "f": "cast whole numbers with .astype(int); quantise continuous values with pidkd.Quantizer",
+            "O": "cast them, and drop samples with missing labels",
+        }.get(labels.dtype.kind)
+        raise InputError(where, "labels (integers, bools or strings)", f"dtype {labels.dtype}", hint)
+    return labels
+
+
+def as_activations(where: str, values: Any) -> Any:
+    """Something sliceable of floats, shape (n_samples,) or (n_samples, d): what has shape and dtype stays as it is.
+
+    Raises
+    ------
+    InputError
+        As ``check_activations``.
+    """
+    # What pandas and its kin slice by may be labels, so they give up their numpy array first.
+    held = values if is_array(values) and not hasattr(values, "to_numpy") else as_array(where, values)
+    check_activations(where, held)
+    return held
+
+
+def check_activations(where: str, values: Any) -> None:
+    """Check float activations, shape (n_samples,) or (n_samples, d), chunk by chunk.
+
+    Raises
+    ------
+    InputError
+        When the shape or type is another, or a value is not finite; the message names the row.
+    """
+    if not is_array(values) or not is_float(values) or len(values.shape) not in (1, 2):
+        hint = "cast numbers with .astype(float)" if is_array(values) and not is_float(values) else None
+        raise InputError(where, "floats of shape (n_samples, n_features)", describe(values), hint)
+    if 0 in tuple(values.shape):
+        raise InputError(where, "at least one sample and one feature", f"shape {tuple(values.shape)}")
+    for start, chunk in iter_chunks(values, where):
+        if chunk.dtype.kind != "f" or chunk.shape[1:] != tuple(values.shape[1:]):
+            raise InputError(where, "a dense array of floats", describe(values))
+        finite = np.isfinite(chunk)
+        if not finite.all():
+            row = start + int(np.flatnonzero(~finite.reshape(len(chunk), -1).all(axis=1))[0])
+            raise InputError(where, "finite values", f"NaN or infinity in row {row}")
+
+
+def iter_chunks(values: Any, where: str = "activations") -> Iterator[tuple[int, Array]]:
+    """Pieces of at most ``CHUNK_BYTES`` along the first axis, each with the row it starts at."""
+    row_bytes = 8 * max(1, int(np.prod(values.shape[1:])))
+    step = max(1, CHUNK_BYTES // row_bytes)
+    for start in range(0, int(values.shape[0]), step):
+        try:
+            piece = values[start : start + step]
+        except UNREADABLE as error:
+            raise _unreadable(where, values, error) from error
+        yield start, as_array(where, piece)
+
+
+def is_array(values: Any) -> bool:
+    """Whether it has the shape and the type of an array."""
+    return hasattr(values, "shape") and hasattr(values, "dtype")
+
+
+def is_float(values: Any) -> bool:
+    """Whether it is an array of floats, by the name of its type in any library."""
+    return "float" in str(getattr(values, "dtype", "")).lower()
+
+
+def is_whole(values: Any) -> bool:
+    """Whether an array of floats holds whole numbers only."""
+    return all(bool((chunk == np.floor(chunk)).all()) for _, chunk in iter_chunks(values))
+
+
+def dtype_name(values: Any) -> str:
+    """The name of its type, for messages."""
+    return str(getattr(values, "dtype", type(values).__name__))
+
+
+def describe(values: Any) -> str:
+    """What it is, for messages."""
+    if is_array(values):
+        return f"{type(values).__name__} of {dtype_name(values)} with shape {tuple(values.shape)}"
+    return type(values).__name__
+
+
+def read_only(array: Array) -> Array:
+    """The same array, which nobody can write to any more."""
+    array.setflags(write=False)
+    return array
+
+
+def _unreadable(where: str, values: Any, error: Exception) -> InputError:
+    reason = textwrap.shorten(str(error), 120, placeholder="...")
+    return InputError(where, "an array that can be read", f"{describe(values)} ({reason})")
