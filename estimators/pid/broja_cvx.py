@@ -10,13 +10,13 @@ from math import inf, nan
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from pidkd.errors import InputError, UnknownNameError, import_extra
 from pidkd.estimator import Context, PIDEstimator, Raw
-from pidkd.estimators.solvers.certificate import bounds
+from pidkd.estimators.solvers.certificate import Potentials, bounds
+from pidkd.estimators.solvers.marginals import MarginalEquations
 from pidkd.info import information
-from pidkd.inputs import Array, FloatArray, Pmf
+from pidkd.inputs import FloatArray, Pmf
 from pidkd.result import NATS_PER, Certificate
 
 
@@ -28,7 +28,7 @@ class ConicAnswer(NamedTuple):
 
     status: str
     plan: FloatArray | None
-    potentials: tuple[FloatArray, FloatArray] | None
+    potentials: Potentials | None
     seconds: float | None
     iterations: int | None
 
@@ -111,24 +111,15 @@ class BROJACvx(PIDEstimator):
             When the solver refuses an option; the message is the solver's own.
         """
         cp = import_extra("cvxpy", "cvx", needed_by="estimator 'broja_cvx'")
-        p_yt, p_ys = pmf.p.sum(axis=2), pmf.p.sum(axis=1)
-        y, t, s = np.nonzero((p_yt[:, :, None] > 0) & (p_ys[:, None, :] > 0))
-        pairs_t, sum_s = _aggregate(y * p_yt.shape[1] + t)
-        pairs_s, sum_t = _aggregate(y * p_ys.shape[1] + s)
-        _, sum_y = _aggregate(t * p_ys.shape[1] + s)
-        # Both marginals say P(y), so one equation for each y follows from the others; with it some solvers are slower.
-        independent = pairs_s % p_ys.shape[1] != p_ys.argmax(axis=1)[pairs_s // p_ys.shape[1]]
-        pairs_s, sum_t = pairs_s[independent], sum_t[independent]
-        q = cp.Variable(len(y))
-        marginal_t = sum_s @ q == p_yt.flat[pairs_t]
-        marginal_s = sum_t @ q == p_ys.flat[pairs_s]
-        constraints = [marginal_t, marginal_s] if len(pairs_s) else [marginal_t]
+        equations = MarginalEquations(pmf.p)
+        sum_y = equations.sum_y
+        q = cp.Variable(sum_y.shape[1])
+        marginals = equations.matrix @ q == equations.rhs
         if self.formulation == "aux":
             q_ts = cp.Variable(sum_y.shape[0])
-            constraints.append(sum_y @ q == q_ts)
-            total = sum_y.T @ q_ts
+            constraints, total = [marginals, sum_y @ q == q_ts], sum_y.T @ q_ts
         else:
-            total = (sum_y.T @ sum_y) @ q
+            constraints, total = [marginals], (sum_y.T @ sum_y) @ q
         problem = cp.Problem(cp.Minimize(cp.sum(cp.rel_entr(q, total))), constraints)
         try:
             with warnings.catch_warnings():
@@ -138,19 +129,16 @@ class BROJACvx(PIDEstimator):
         except cp.error.SolverError as error:
             return ConicAnswer(str(error), None, None, None, None)
         except (TypeError, ValueError, AttributeError) as error:
+            if not self.options:
+                raise
             hint = f"see the settings of {self.solver}"
             raise InputError("broja_cvx(options=...)", f"options that {self.solver} knows", f"{error}", hint) from error
         stats = problem.solver_stats
         seconds = (stats.setup_time or 0.0) + (stats.solve_time or 0.0)
-        if q.value is None or marginal_t.dual_value is None:
+        if q.value is None or marginals.dual_value is None:
             return ConicAnswer(problem.status, None, None, seconds, stats.num_iters)
-        plan, a, b = np.zeros(pmf.shape), np.zeros(p_yt.shape), np.zeros(p_ys.shape)
-        plan[y, t, s] = q.value
-        # The gradient of q log(q / q_ts) is log(q / q_ts): potentials are minus the multipliers of the equations.
-        a.flat[pairs_t] = -marginal_t.dual_value
-        if len(pairs_s):
-            b.flat[pairs_s] = -marginal_s.dual_value
-        return ConicAnswer(problem.status, plan, (a, b), seconds, stats.num_iters)
+        plan, potentials = equations.plan(q.value), equations.potentials(marginals.dual_value)
+        return ConicAnswer(problem.status, plan, potentials, seconds, stats.num_iters)
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         answer = self.solve(data)
@@ -181,10 +169,3 @@ def exponential_cone_solvers() -> tuple[str, ...]:
             continue
         known.append(name)
     return tuple(sorted(known))
-
-
-def _aggregate(labels: Array) -> tuple[Array, sparse.csr_array[Any]]:
-    """The values that occur, and the 0-1 matrix that sums what bears each of them."""
-    values, index = np.unique(labels, return_inverse=True)
-    ones = np.ones(len(labels))
-    return values, sparse.csr_array((ones, (index, np.arange(len(labels)))), shape=(len(values), len(labels)))
