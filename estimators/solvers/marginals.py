@@ -14,8 +14,8 @@ from pidkd.inputs import Array, FloatArray
 class MarginalEquations:
     r""":math:`\Delta_P = \{q \ge 0 : \sum_s q = P(y,t),\ \sum_t q = P(y,s)\}` over the cells that may be positive.
 
-    Both marginals say P(y), so for every y one equation, that of its largest P(y,s), follows from the others. It is left
-    out: redundant equations make some solvers several times slower.
+    Both marginals say P(y), so for every y one equation, that of its largest P(y,s), follows from the others. It is
+    left out: redundant equations make some solvers several times slower.
 
     Attributes
     ----------
