@@ -20,10 +20,10 @@ from pidkd.result import Certificate
 class BROJA(PIDEstimator):
     r""":math:`\mathrm{Uni}(Y:T\setminus S) = \min_{Q \in \Delta_P} I_Q(Y;T|S)`.
 
-    :math:`\Delta_P = \{Q : Q(y,t) = P(y,t),\ Q(y,s) = P(y,s)\}`. The minimum is found by a structured primal-dual interior
-    point, after zero masses are dropped and cells with equal posteriors merged; both bounds of the certificate are evaluated
-    on the table as given. A table whose Newton system would not fit into ``max_memory`` goes by alternating minimisation,
-    which certifies less tightly and says so.
+    :math:`\Delta_P = \{Q : Q(y,t) = P(y,t),\ Q(y,s) = P(y,s)\}`. The minimum is found by a structured primal-dual
+    interior point, after zero masses are dropped and cells with equal posteriors merged; both bounds of the certificate
+    are evaluated on the table as given. A table whose Newton system would not fit into ``max_memory`` goes by
+    alternating minimisation, which certifies less tightly and says so.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class BROJA(PIDEstimator):
         if upper - lower <= tol:
             return Certificate(lower, upper, "optimal", effort)
         advice = (
-            f"the table needs more than max_memory={self.max_memory:.3g} bytes for Newton's method; raise it, or merge cells"
+            f"Newton's method would need more than max_memory={self.max_memory:.3g} bytes; raise it, or merge cells"
             if solution.route == "alternating"
             else "loosen tol, or compare with estimator='broja_cvx'"
         )

@@ -1,8 +1,8 @@
 r"""Alternating minimisation for BROJA: little memory, slow and sure, for tables too large for Newton's method.
 
 The plan has the form :math:`q = \alpha_{yt} \beta_{ys} r_{ts}`. One sweep fits alpha and beta to the pair marginals
-(iterative proportional fitting), then moves r towards :math:`\sum_y q`. Only matrices of shape (n_y, n_t), (n_y, n_s) and
-(n_t, n_s) are held while it runs. Logarithms of alpha and beta are potentials at every moment.
+(iterative proportional fitting), then moves r towards :math:`\sum_y q`. Only matrices of shape (n_y, n_t), (n_y, n_s)
+and (n_t, n_s) are held while it runs. Logarithms of alpha and beta are potentials at every moment.
 """
 
 from __future__ import annotations

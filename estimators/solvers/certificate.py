@@ -1,6 +1,8 @@
 r"""Rigorous bounds on BROJA's optimum, from any plan and any potentials.
 
-With target Y, sources T and S, and :math:`\Delta_P` the joints that share the pair marginals of P, the union information is
+With target Y, sources T and S, and :math:`\Delta_P` the joints that share the pair marginals of P, the union information
+
+is
 
 .. math::
 
@@ -8,8 +10,8 @@ With target Y, sources T and S, and :math:`\Delta_P` the joints that share the p
            = H(Y) + \max_{a,b} \{ \langle P_{yt}, a \rangle + \langle P_{ys}, b \rangle :
              \mathrm{LSE}_y(a_{yt} + b_{ys}) \le 0 \;\forall t,s \}
 
-and :math:`\mathrm{Uni}(Y:T\setminus S) = I_\cup - I(Y;S)`. Rounding makes a plan feasible for the minimum, shifting makes
-potentials feasible for the maximum; their values then bound the optimum on both sides, whoever computed them.
+and :math:`\mathrm{Uni}(Y:T\setminus S) = I_\cup - I(Y;S)`. Rounding makes a plan feasible for the minimum, shifting
+makes potentials feasible for the maximum; their values then bound the optimum on both sides, whoever computed them.
 All values are in nats.
 """
 
@@ -42,7 +44,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatArray]) -> Bounds:
-    """Bounds on Uni(Y:T\\S) of the table ``p`` from any plan >= 0 and any potentials.
+    r"""Bounds on Uni(Y:T\S) of the table ``p`` from any plan >= 0 and any potentials.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def bounds(p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatA
 
 
 def conditional_entropy(p_ys: FloatArray) -> float:
-    """H(Y|S), which turns the value of the optimisation into Uni(Y:T\\S)."""
+    r"""H(Y|S), which turns the value of the optimisation into Uni(Y:T\S)."""
     return -_relative_to_total(p_ys)
 
 
@@ -100,7 +102,7 @@ def feasible_plan(p_yt: FloatArray, p_ys: FloatArray, plan: FloatArray) -> Float
 
 
 def feasible_potentials(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> Potentials:
-    """Shift potentials until LSE_y(a + b) <= 0 for every (t, s): by rows to <= 0, then columns up as far as that allows."""
+    """Shift potentials until LSE_y(a + b) <= 0 for every (t, s): rows down to it, then columns up as far as it allows."""
     a = np.where(p_yt > 0, potentials.a, -np.inf)
     b = np.where(p_ys > 0, potentials.b, -np.inf)
     u = np.zeros(a.shape[1])

@@ -1,4 +1,4 @@
-"""The chain that does not fail: which Newton system, how many tables at a time, and what to try when an attempt falls short."""
+"""The chain that does not fail: which Newton system, how many tables together, and what to try when one falls short."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ EXTENDED_UNKNOWNS = 600
 SWEEPS = 2000
 """Sweeps of the alternating route."""
 
-CELLS = (
-    Attempt(CellSystem, iterations=120),
-    Attempt(CellSystem, clip=True, refine=True, iterations=120),
-    Attempt(CellSystem, weights="root", refine=True, iterations=200),
+CELLS: tuple[Attempt, ...] = (
+    Attempt(CellSystem),
+    Attempt(CellSystem, clip=True, refine=True),
+    Attempt(CellSystem, weights="root", refine=True),
 )
-CLASSES = (
-    Attempt(ClassSystem, iterations=120),
-    Attempt(ClassSystem, clip=True, iterations=120),
+CLASSES: tuple[Attempt, ...] = (
+    Attempt(ClassSystem),
+    Attempt(ClassSystem, clip=True),
 )
-EXTENDED = (
-    Attempt(ExtendedSystem, clip=True, iterations=120),
-    Attempt(ExtendedSystem, weights="root", iterations=200),
+EXTENDED: tuple[Attempt, ...] = (
+    Attempt(ExtendedSystem, clip=True),
+    Attempt(ExtendedSystem, weights="root"),
 )
 
 

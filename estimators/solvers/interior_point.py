@@ -19,15 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from pidkd.inputs import Array, FloatArray
 
 MARGIN = 0.995
-"""Share of the step to the boundary that is taken."""
-LARGEST_MOVE = 4.0
+"""Share of the step to the boundary that is taken, far from the optimum; it tends to one as the gap closes."""
+LARGEST_MOVE = 8.0
 """Largest change of a potential in one step."""
 FLOOR = 0.05
 """Complementarity never aims below this share of the tolerance, so that residuals keep shrinking."""
@@ -77,16 +77,27 @@ class Marginals:
 
 @dataclass
 class Iterate:
-    """One point: plan, curvature and residuals."""
+    """One point: plan, curvature and slack, over (member, t, y, s) or what of it they depend on."""
 
-    z_sum: FloatArray  # L, shape (n_batch, n_t, n_s)
-    p: FloatArray  # softmax_y(a + b), shape (n_batch, n_t, n_y, n_s)
-    q: FloatArray  # w p, likewise
-    q_t: FloatArray  # row sums, shape (n_batch, n_t, n_y)
-    q_s: FloatArray  # column sums, shape (n_batch, n_y, n_s)
-    theta: FloatArray  # shape (n_batch, n_t, n_s)
-    sigma: FloatArray
     marginals: Marginals
+    total: FloatArray
+    """L = LSE_y(a + b), shape (n_batch, n_t, n_s)."""
+    p: FloatArray
+    """softmax_y(a + b), shape (n_batch, n_t, n_y, n_s)."""
+    w: FloatArray
+    sigma: FloatArray
+
+    def __post_init__(self) -> None:
+        self.q = self.w[:, :, None, :] * self.p
+        self.q_t = self.q.sum(axis=3)
+        self.q_s = self.q.sum(axis=1)
+        self.theta = self.w * (1.0 / self.sigma - 1.0)
+
+    def take(self, members: Array) -> Iterate:
+        """The point of some members."""
+        return Iterate(
+            self.marginals.take(members), self.total[members], self.p[members], self.w[members], self.sigma[members]
+        )
 
 
 @dataclass
@@ -126,31 +137,21 @@ class Attempt:
     """One way to run: which central path, how steps are limited, which Newton system, how long."""
 
     system: Callable[[Iterate], NewtonSystem]
-    weights: str = "product"
+    weights: Literal["product", "root"] = "product"
     clip: bool = False
     refine: bool = False
-    iterations: int = 40
+    iterations: int = 300
 
 
 def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> None:
     """Run one attempt on every member whose gap exceeds ``tol`` (nats); what is found goes into ``best``."""
     members = np.flatnonzero(~(best.gap <= tol))
     active = marginals.take(members)
-    a, b, w, nu = _start(active, attempt.weights)
-    sigma: FloatArray | None = None
+    a, b, w, sigma, nu = _start(active, attempt.weights)
     for _ in range(attempt.iterations):
         total, p = _softmax(a, b)
-        if sigma is None:
-            absent = w == 0
-            shift = np.where(absent, -np.inf, total).max(axis=(1, 2)) + 0.01
-            shift = np.maximum(shift, 0.0)
-            a -= shift[:, None, None]
-            total -= shift[:, None, None]
-            sigma = np.where(absent, 1.0, -total)
-        total[absent] = -1.0
-        q = w[:, :, None, :] * p
-        theta = w * (1.0 / sigma - 1.0)
-        point = Iterate(total, p, q, q.sum(axis=3), q.sum(axis=1), theta, sigma, active)
+        total[w == 0] = -1.0
+        point = Iterate(active, total, p, w, sigma)
         gap = (w * sigma).sum(axis=(1, 2))
         best.iterations[members] += 1
         _record(best, members, point, a, b, gap, tol)
@@ -158,19 +159,22 @@ def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> Non
         if not alive.all():
             if not alive.any():
                 return
-            members, active = members[alive], active.take(alive)
-            a, b, w, nu, sigma, absent, gap = (v[alive] for v in (a, b, w, nu, sigma, absent, gap))
-            point = Iterate(*(v[alive] for v in list(vars(point).values())[:-1]), active)
-        a, b, w, sigma = _step(point, a, b, w, nu, gap, tol, attempt)
+            members, a, b, nu, gap = (v[alive] for v in (members, a, b, nu, gap))
+            point = point.take(alive)
+            active = point.marginals
+        a, b, w, sigma = _step(point, a, b, nu, gap, tol, attempt)
 
 
 def _start(marginals: Marginals, weights: str) -> tuple[FloatArray, ...]:
-    """The conditionally independent plan, which is primal and dual feasible, and the weights of the central path."""
+    """The conditionally independent plan, which is primal and dual feasible, its slack, and the weights of the path."""
     a, b = marginals.a.copy(), marginals.b.copy()
-    with np.errstate(divide="ignore"):
-        w = np.matmul(np.exp(a), np.exp(b))
+    w = np.matmul(np.exp(a), np.exp(b))
+    absent = w == 0
+    total, _ = _softmax(a, b)
+    # strictly inside, also where a block holds all the mass
+    excess = np.maximum(np.where(absent, -np.inf, total).max(axis=(1, 2)) + 0.01, 0.0)[:, None, None]
     nu = {"product": w, "root": np.sqrt(w)}[weights]
-    return a, b, w, nu / nu.sum(axis=(1, 2), keepdims=True)
+    return a - excess, b, w, np.where(absent, 1.0, excess - total), nu / nu.sum(axis=(1, 2), keepdims=True)
 
 
 def _softmax(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -189,7 +193,6 @@ def _step(
     point: Iterate,
     a: FloatArray,
     b: FloatArray,
-    w: FloatArray,
     nu: FloatArray,
     gap: FloatArray,
     tol: float,
@@ -197,7 +200,7 @@ def _step(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Mehrotra's predictor, corrector and step."""
     system = attempt.system(point)
-    sigma, residual = point.sigma, point.sigma + point.z_sum
+    w, sigma, residual = point.w, point.sigma, point.sigma + point.total
     r_a = point.marginals.yt - point.q_t
     r_b = point.marginals.ys - point.q_s
 
@@ -220,7 +223,7 @@ def _step(
     damping = np.where(reach < 0.1, reach**2, 1.0)
     da, db, dw, d_sigma = direction(aim - w * sigma - damping * dw * d_sigma)
 
-    step = np.minimum(1.0, MARGIN * _ratio(w, dw, sigma, d_sigma))
+    step = np.minimum(1.0, np.maximum(MARGIN, 1.0 - gap) * _ratio(w, dw, sigma, d_sigma))
     if not attempt.clip:
         largest = np.maximum(np.abs(da).max(axis=(1, 2)), np.abs(db).max(axis=(1, 2)))
         step = np.minimum(step, LARGEST_MOVE / np.maximum(largest, LARGEST_MOVE * 1e-3))
@@ -268,7 +271,8 @@ def _ratio(w: FloatArray, dw: FloatArray, sigma: FloatArray, d_sigma: FloatArray
     """The longest step that keeps w and sigma non-negative."""
     with np.errstate(divide="ignore", invalid="ignore"):
         most = np.minimum(np.where(dw < 0, w / -dw, np.inf), np.where(d_sigma < 0, sigma / -d_sigma, np.inf))
-    return most.min(axis=(1, 2))
+    nearest: FloatArray = most.min(axis=(1, 2))
+    return nearest
 
 
 def _record(
@@ -277,7 +281,7 @@ def _record(
     """Bound the optimum from this point where it is near enough to matter."""
     near = gap < 1e3 * tol
     if near.any():
-        _record_dual(best, members[near], point.marginals.take(near), point.z_sum[near], a[near], b[near])
+        _record_dual(best, members[near], point.marginals.take(near), point.total[near], a[near], b[near])
     near = gap < 30 * tol
     if near.any():
         _record_primal(best, members[near], point.marginals.take(near), point.q[near])

@@ -1,7 +1,7 @@
 r"""Newton's system by elimination of the teacher's cells: for tables with more cells than classes.
 
-Block t of M is :math:`A_t = \mathrm{diag}(q_{yt}) + \sum_s \theta p p^\top`, one y x y matrix per teacher cell; what remains on
-the student's side is the Schur complement :math:`B - \sum_t M_{ab,t}^\top A_t^{-1} M_{ab,t}`. One iteration costs
+Block t of M is :math:`A_t = \mathrm{diag}(q_{yt}) + \sum_s \theta p p^\top`, one y x y matrix per teacher cell; what
+remains on the student's side is the Schur complement :math:`B - \sum_t M_{ab,t}^\top A_t^{-1} M_{ab,t}`. One iteration costs
 :math:`n_y^3 n_t n_s^2 / 2 + (n_y n_s)^3 / 6` multiplications and additions, with the smaller source as the student.
 """
 
@@ -96,8 +96,8 @@ class CellSystem:
 def _cholesky(matrix: FloatArray, diagonal: FloatArray, fixed: FloatArray) -> FloatArray:
     """A lower factor of a positive semidefinite matrix with some unknowns fixed to zero.
 
-    Where the factorisation meets a pivot that rounding has made negative, the diagonal is raised by a multiple of what it
-    was before the subtraction, and no more than it takes.
+    Where the factorisation meets a pivot that rounding has made negative, the diagonal is raised by a multiple of what
+    it was before the subtraction, and no more than it takes.
     """
     matrix[fixed, :] = 0.0
     matrix[:, fixed] = 0.0
@@ -109,5 +109,5 @@ def _cholesky(matrix: FloatArray, diagonal: FloatArray, fixed: FloatArray) -> Fl
         matrix[own, own] = kept + shift * diagonal
         factor, info = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=0)
         if info == 0 or not shift < 1.0:
-            return factor
+            return np.asarray(factor)
         shift *= 100.0

@@ -1,16 +1,18 @@
 r"""Newton's system by elimination of the classes: for tables with more classes than cells.
 
-:math:`M = D + U \Theta U^\top`, where D has one block :math:`\begin{pmatrix} \mathrm{diag}\, r & Q \\ Q^\top & \mathrm{diag}\, c \end{pmatrix}`
-per class, and column (t, s) of U holds :math:`p_y(t,s)(e_t + e_s)` for every y. Each D block is solved through the Laplacian
-:math:`C - Q^\top R^{-1} Q` on the smaller source, factorised without subtraction, and only
+:math:`M = D + U \Theta U^\top`, where D has one block
+:math:`\begin{pmatrix} \mathrm{diag}\, r & Q \\ Q^\top & \mathrm{diag}\, c \end{pmatrix}` per class, and column (t, s) of U
+holds :math:`p_y(t,s)(e_t + e_s)` for every y. Each D block is solved through the Laplacian :math:`C - Q^\top R^{-1} Q` on
+the smaller source, factorised without subtraction, and only
 
 .. math::
 
     K = I + \Theta^{1/2} U^\top D^+ U \Theta^{1/2}
 
-of size n_t n_s remains, built in square-root form, so that :math:`K \succeq I` is never singular. Blocks with a large slack are
-left out of K: there :math:`\mathrm{diag}(p) + \theta p p^\top` is within a bounded factor of :math:`\mathrm{diag}(p)`, and
-conjugate gradients on the true M, preconditioned by this inverse, make up for them in a few steps. One iteration costs
+of size n_t n_s remains, built in square-root form, so that :math:`K \succeq I` is never singular. Blocks with a large
+slack are left out of K: there :math:`\mathrm{diag}(p) + \theta p p^\top` is within a bounded factor of
+:math:`\mathrm{diag}(p)`, and conjugate gradients on the true M, preconditioned by this inverse, make up for them in a few
+steps. One iteration costs
 :math:`n_y n_s (n_t n_s)^2 / 2 + (n_t n_s)^3 / 6` multiplications and additions.
 """
 
@@ -47,8 +49,7 @@ class ClassSystem:
 
 class _Member:
     def __init__(self, point: Iterate, index: int) -> None:
-        one = slice(index, index + 1)
-        self.point = Iterate(*(v[one] for v in list(vars(point).values())[:-1]), point.marginals)
+        self.point = point.take(np.array([index]))
         self.q = np.ascontiguousarray(point.q[index].transpose(1, 0, 2))  # (y, t, s)
         with np.errstate(divide="ignore"):
             self.r_inverse = np.where(point.q_t[index] > 0, 1.0 / point.q_t[index], 0.0).T  # (y, t)
@@ -61,7 +62,7 @@ class _Member:
 
     def _factor(self) -> FloatArray:
         """The Cholesky factor of K over the chosen blocks."""
-        n_y, n_s = self.l_inverse.shape[:2]
+        n_s = self.l_inverse.shape[1]
         n_blocks = len(self.t)
         across = np.matmul(self.l_inverse, (self.q * self.r_inverse[:, :, None]).transpose(0, 2, 1))  # (y, s, t)
         k = np.zeros((n_blocks, n_blocks), order="F")
@@ -105,7 +106,7 @@ class _Member:
             return da.T, db
         weight = (self.columns * (da[:, self.t] + db[:, self.s])).sum(axis=0)
         weight = lapack.dpotrs(self.k, weight, lower=1)[0]
-        pushed = np.zeros_like(self.q[:, :, :])
+        pushed = np.zeros_like(self.q)
         pushed[:, self.t, self.s] = self.columns * weight
         less_a, less_b = self._diagonal_solve(pushed.sum(axis=2), pushed.sum(axis=1))
         return (da - less_a).T, db - less_b

@@ -1,8 +1,9 @@
 r"""Exact preprocessing of a table for BROJA, and the way back.
 
-BROJA sees a source only through its posteriors, so cells of zero mass are dropped and cells with equal p(y|t) merged. Pair
-masses below ``NEGLIGIBLE`` are set aside as well, because they ruin the conditioning; on the way back every one of them gets
-a potential of its own, so that the bounds, evaluated on the table as given, stay proven and lose no more than about that mass.
+BROJA sees a source only through its posteriors, so cells of zero mass are dropped and cells with equal p(y|t) merged.
+Pair masses below ``NEGLIGIBLE`` are set aside as well, because they ruin the conditioning; on the way back every one of
+them gets a potential of its own, so that the bounds, evaluated on the table as given, stay proven and lose no more than
+about that mass.
 """
 
 from __future__ import annotations
@@ -32,13 +33,17 @@ class Reduction:
         For every class, both sum to the same probability.
     """
 
+    kept_t: Array
+    kept_s: Array
+
     def __init__(self, p: FloatArray) -> None:
         self.p_yt, self.p_ys = p.sum(axis=2), p.sum(axis=1)
         self.group_t, self.group_s = _groups(self.p_yt), _groups(self.p_ys)
         merged_t, merged_s = _merged(self.p_yt, self.group_t), _merged(self.p_ys, self.group_s)
         kept_t, kept_s = merged_t >= NEGLIGIBLE, merged_s >= NEGLIGIBLE
         classes = kept_t.any(axis=1) & kept_s.any(axis=1)
-        kept_t, kept_s = kept_t & classes[:, None], kept_s & classes[:, None]
+        kept_t &= classes[:, None]
+        kept_s &= classes[:, None]
         self.classes = np.flatnonzero(classes)
         self.cells_t, self.cells_s = np.flatnonzero(kept_t.any(axis=0)), np.flatnonzero(kept_s.any(axis=0))
         p_y = self.p_yt.sum(axis=1)
@@ -96,8 +101,8 @@ class Reduction:
     def _complete(self, a: FloatArray, b: FloatArray) -> Potentials:
         """Give the pairs set aside potentials, and charge the cost of each to its own cell.
 
-        A pair (y, t) gets log P(y|t) - max_s b(y,s), which adds at most P(y|t) to any constraint of cell t. Charged to t it
-        costs its own mass; charged to the other source it could cost anything.
+        A pair (y, t) gets log P(y|t) - max_s b(y,s), which adds at most P(y|t) to any constraint of cell t. Charged to t
+        it costs its own mass; charged to the other source it could cost anything.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             log_t = np.log(self.p_yt / self.p_yt.sum(axis=0))
@@ -125,9 +130,6 @@ def _groups(marginal: FloatArray) -> Array:
 
 
 def _merged(marginal: FloatArray, group: Array) -> FloatArray:
-    if int(group.max()) + 1 == len(group):
-        order = np.argsort(group)
-        return marginal[:, order]
-    merged = np.zeros((len(marginal), int(group.max()) + 1))
-    np.add.at(merged, (slice(None), group), marginal)
+    membership = np.equal.outer(group, np.arange(int(group.max()) + 1)).astype(np.float64)
+    merged: FloatArray = marginal @ membership
     return merged
