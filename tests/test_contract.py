@@ -1,0 +1,28 @@
+"""Every discovered estimator keeps the contract of pidkd.testing: one test for each of its clauses."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import pytest
+
+from pidkd import get_estimator, list_estimators
+from pidkd.estimator import LAWS
+from pidkd.testing import BY_LAW, Check, contract_checks
+
+
+def clauses() -> Iterator[object]:
+    for name in list_estimators():
+        estimator = get_estimator(name)()
+        absent = [f"{module} (pidkd[{extra}])" for module, extra in estimator.requires.items() if not find_spec(module)]
+        skip = pytest.mark.skipif(bool(absent), reason=f"{name} needs {', '.join(absent)}")
+        for check in contract_checks(estimator):
+            yield pytest.param(check, id=f"{name}-{check.name}", marks=skip)
+
+
+@pytest.mark.parametrize("check", list(clauses()))
+def test_contract(check: Check) -> None:
+    check()
+
+
+def test_every_law_has_its_check() -> None:
+    assert set(BY_LAW) == set(LAWS)
