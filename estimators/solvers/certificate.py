@@ -1,8 +1,7 @@
 r"""Rigorous bounds on BROJA's optimum, from any plan and any potentials.
 
-With target Y, sources T and S, and :math:`\Delta_P` the joints that share the pair marginals of P, the union information
-
-is
+With target Y, sources T and S, and :math:`\Delta_P` the joints that share the pair marginals of P, the union
+information is
 
 .. math::
 
@@ -64,17 +63,22 @@ def bounds(p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatA
         (feasible_potentials(p_yt, p_ys, pair) for pair in (Potentials(*potentials), *trivial_potentials(p_yt, p_ys))),
         key=lambda pair: dual_value(p_yt, p_ys, pair),
     )
-    return Bounds(dual_value(p_yt, p_ys, shifted) + offset, primal_value(rounded) + offset, rounded, shifted)
+    return Bounds(dual_value(p_yt, p_ys, shifted) + offset, float(primal_value(rounded)) + offset, rounded, shifted)
 
 
 def conditional_entropy(p_ys: FloatArray) -> float:
     r"""H(Y|S), which turns the value of the optimisation into Uni(Y:T\S)."""
-    return -_relative_to_total(p_ys)
+    return -float(primal_value(p_ys[:, None, :]))
 
 
-def primal_value(q: FloatArray) -> float:
-    """The objective sum q log(q / q_ts) = -H_Q(Y|T,S), for q of shape (n_y, n_t, n_s)."""
-    return sum(_relative_to_total(q[:, rows]) for rows in _row_blocks(q.shape))
+def primal_value(q: FloatArray) -> FloatArray:
+    """The objective sum q log(q / q_ts) = -H_Q(Y|T,S), for q of shape (..., n_y, n_t, n_s)."""
+    value = np.zeros(q.shape[:-3])
+    for rows in _row_blocks(q.shape):
+        block = q[..., rows, :]
+        share = np.divide(block, block.sum(axis=-3, keepdims=True), out=np.ones_like(block), where=block > 0)
+        value += (block * np.log(share)).sum(axis=(-3, -2, -1))
+    return value
 
 
 def dual_value(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> float:
@@ -87,22 +91,20 @@ def feasible_plan(p_yt: FloatArray, p_ys: FloatArray, plan: FloatArray) -> Float
     """Round a plan to the exact marginals.
 
     For every y, rows are scaled down to at most P(y,t), columns to at most P(y,s), and what is missing is added as a
-    rank-one table.
+    rank-one table. Shapes (..., n_y, n_t), (..., n_y, n_s) and (..., n_y, n_t, n_s).
     """
     q = np.where(plan > 0, plan, 0.0)
-    rows = q.sum(axis=2)
-    q *= _capped_ratio(p_yt, rows)[:, :, None]
-    columns = q.sum(axis=1)
-    q *= _capped_ratio(p_ys, columns)[:, None, :]
-    missing_t = np.maximum(p_yt - q.sum(axis=2), 0.0)
-    missing_s = np.maximum(p_ys - q.sum(axis=1), 0.0)
-    total = np.maximum(missing_t.sum(axis=1), np.finfo(np.float64).tiny)
-    q += (missing_t / total[:, None])[:, :, None] * missing_s[:, None, :]
+    q *= _capped_ratio(p_yt, q.sum(axis=-1))[..., :, None]
+    q *= _capped_ratio(p_ys, q.sum(axis=-2))[..., None, :]
+    missing_t = np.maximum(p_yt - q.sum(axis=-1), 0.0)
+    missing_s = np.maximum(p_ys - q.sum(axis=-2), 0.0)
+    total = np.maximum(missing_t.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
+    q += (missing_t / total)[..., :, None] * missing_s[..., None, :]
     return q
 
 
 def feasible_potentials(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> Potentials:
-    """Shift potentials until LSE_y(a + b) <= 0 for every (t, s): rows down to it, then columns up as far as it allows."""
+    """Shift potentials until LSE_y(a + b) <= 0 for every (t, s): rows down to it, then columns up again."""
     a = np.where(p_yt > 0, potentials.a, -np.inf)
     b = np.where(p_ys > 0, potentials.b, -np.inf)
     u = np.zeros(a.shape[1])
@@ -133,18 +135,11 @@ def log_sum_exp(z: FloatArray) -> FloatArray:
     return total
 
 
-def _relative_to_total(q: FloatArray) -> float:
-    """The sum of q log(q / sum_y q)."""
-    total = np.broadcast_to(q.sum(axis=0), q.shape)
-    positive = q > 0
-    return float((q[positive] * np.log(q[positive] / total[positive])).sum())
-
-
 def _capped_ratio(wanted: FloatArray, found: FloatArray) -> FloatArray:
     return np.divide(wanted, found, out=np.ones_like(wanted), where=found > wanted)
 
 
 def _row_blocks(shape: tuple[int, ...]) -> list[slice]:
-    n_y, n_t, n_s = shape
+    n_y, n_t, n_s = shape[-3:]
     step = max(1, BLOCK_ENTRIES // (n_y * n_s))
     return [slice(start, start + step) for start in range(0, n_t, step)]

@@ -23,6 +23,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from pidkd.estimators.solvers.certificate import feasible_plan, primal_value
 from pidkd.inputs import Array, FloatArray
 
 MARGIN = 0.995
@@ -303,17 +304,8 @@ def _record_dual(
 
 
 def _record_primal(best: Best, members: Array, marginals: Marginals, q: FloatArray) -> None:
-    def capped(wanted: FloatArray, found: FloatArray) -> FloatArray:
-        return np.divide(wanted, found, out=np.ones_like(wanted), where=found > wanted)
-
-    q = q * capped(marginals.yt, q.sum(axis=3))[:, :, :, None]
-    q *= capped(marginals.ys, q.sum(axis=1))[:, None, :, :]
-    missing_t = np.maximum(marginals.yt - q.sum(axis=3), 0.0)
-    missing_s = np.maximum(marginals.ys - q.sum(axis=1), 0.0)
-    total = np.maximum(missing_t.sum(axis=1), np.finfo(np.float64).tiny)
-    q += missing_t[:, :, :, None] * (missing_s / total[:, :, None])[:, None, :, :]
-    ratio = np.divide(q, q.sum(axis=2, keepdims=True), out=np.ones_like(q), where=q > 0)
-    value = (q * np.log(ratio)).sum(axis=(1, 2, 3))
+    rounded = feasible_plan(marginals.yt.transpose(0, 2, 1), marginals.ys, q.transpose(0, 2, 1, 3))
+    value = primal_value(rounded)
     better = value < best.upper[members]
     best.upper[members[better]] = value[better]
-    best.q[members[better]] = q[better]
+    best.q[members[better]] = rounded.transpose(0, 2, 1, 3)[better]

@@ -1,8 +1,9 @@
 r"""Newton's system by elimination of the teacher's cells: for tables with more cells than classes.
 
 Block t of M is :math:`A_t = \mathrm{diag}(q_{yt}) + \sum_s \theta p p^\top`, one y x y matrix per teacher cell; what
-remains on the student's side is the Schur complement :math:`B - \sum_t M_{ab,t}^\top A_t^{-1} M_{ab,t}`. One iteration costs
-:math:`n_y^3 n_t n_s^2 / 2 + (n_y n_s)^3 / 6` multiplications and additions, with the smaller source as the student.
+remains on the student's side is the Schur complement :math:`B - \sum_t M_{ab,t}^\top A_t^{-1} M_{ab,t}`. One iteration
+costs :math:`n_y^3 n_t n_s^2 / 2 + (n_y n_s)^3 / 6` multiplications and additions, with the smaller source as the
+student.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 r"""Newton's system by elimination of the classes: for tables with more classes than cells.
 
 :math:`M = D + U \Theta U^\top`, where D has one block
-:math:`\begin{pmatrix} \mathrm{diag}\, r & Q \\ Q^\top & \mathrm{diag}\, c \end{pmatrix}` per class, and column (t, s) of U
-holds :math:`p_y(t,s)(e_t + e_s)` for every y. Each D block is solved through the Laplacian :math:`C - Q^\top R^{-1} Q` on
-the smaller source, factorised without subtraction, and only
+:math:`\begin{pmatrix} \mathrm{diag}\, r & Q \\ Q^\top & \mathrm{diag}\, c \end{pmatrix}` per class, and column (t, s)
+of U holds :math:`p_y(t,s)(e_t + e_s)` for every y. Each D block is solved through the Laplacian
+:math:`C - Q^\top R^{-1} Q` on the smaller source, factorised without subtraction, and only
 
 .. math::
 
@@ -11,8 +11,8 @@ the smaller source, factorised without subtraction, and only
 
 of size n_t n_s remains, built in square-root form, so that :math:`K \succeq I` is never singular. Blocks with a large
 slack are left out of K: there :math:`\mathrm{diag}(p) + \theta p p^\top` is within a bounded factor of
-:math:`\mathrm{diag}(p)`, and conjugate gradients on the true M, preconditioned by this inverse, make up for them in a few
-steps. One iteration costs
+:math:`\mathrm{diag}(p)`, and conjugate gradients on the true M, preconditioned by this inverse, make up for them in a
+few steps. One iteration costs
 :math:`n_y n_s (n_t n_s)^2 / 2 + (n_t n_s)^3 / 6` multiplications and additions.
 """
 
@@ -28,8 +28,8 @@ LARGEST_SLACK = 0.25
 """Blocks with more slack than this stay out of K."""
 CHUNK_ENTRIES = 2**22
 """Entries of the square root of K held at a time."""
-SPARSE = 0.6
-"""A class that touches a smaller share of the blocks than this is gathered and scattered by itself."""
+SCATTER = 400
+"""Cost of adding to a scattered entry of K, in multiplications of a dense product."""
 STEPS = 60
 ACCURACY = 1e-8
 
@@ -62,20 +62,22 @@ class _Member:
 
     def _factor(self) -> FloatArray:
         """The Cholesky factor of K over the chosen blocks."""
-        n_s = self.l_inverse.shape[1]
         n_blocks = len(self.t)
         across = np.matmul(self.l_inverse, (self.q * self.r_inverse[:, :, None]).transpose(0, 2, 1))  # (y, s, t)
+        alive = np.any(self.l_inverse, axis=2)  # rows of L^-1 that are not grounded or isolated
         k = np.zeros((n_blocks, n_blocks), order="F")
         share = (self.columns > 0).mean(axis=1)
-        dense = np.flatnonzero(share >= SPARSE)
-        step = max(1, CHUNK_ENTRIES // (n_s * n_blocks))
-        for start in range(0, len(dense), step):
-            rows = self._root(across, dense[start : start + step], slice(None))
-            k = blas.dsyrk(1.0, rows.reshape(-1, n_blocks).T, beta=1.0, c=k, lower=1, overwrite_c=1)
-        for y in np.flatnonzero((share < SPARSE) & (share > 0)):
-            touched = np.flatnonzero(self.columns[y] > 0)
-            rows = self._root(across, np.array([y]), touched)[0]
-            k[np.ix_(touched, touched)] += rows.T @ rows
+        scattered = SCATTER * share**2 < alive.sum(axis=1)
+        y, row = np.nonzero(alive & ~scattered[:, None])
+        step = max(1, CHUNK_ENTRIES // n_blocks)
+        for start in range(0, len(y), step):
+            chosen = slice(start, start + step)
+            root = self._root(across, y[chosen], row[chosen], slice(None))
+            k = blas.dsyrk(1.0, root.T, beta=1.0, c=k, lower=1, overwrite_c=1)
+        for one in np.flatnonzero(scattered & (share > 0)).tolist():
+            touched = np.flatnonzero(self.columns[one] > 0)
+            root = self._root(across, one, np.flatnonzero(alive[one]), touched)
+            k[np.ix_(touched, touched)] += root.T @ root
         for t in np.unique(self.t):
             own = np.flatnonzero(self.t == t)
             part = self.columns[:, own] * np.sqrt(self.r_inverse[:, t])[:, None]
@@ -85,12 +87,12 @@ class _Member:
         factor, info = lapack.dpotrf(k, lower=1, clean=0, overwrite_a=1)
         return np.full_like(k, np.nan) if info else np.asarray(factor)
 
-    def _root(self, across: FloatArray, classes: Array, blocks: Array | slice) -> FloatArray:
-        """Rows L^-1 (e_s - Q_t / r_t) p theta^1/2 of the square root of K, shape (class, s, block)."""
-        rows = self.l_inverse[classes][:, :, self.s[blocks]]
-        rows -= across[classes][:, :, self.t[blocks]]
-        rows *= self.columns[classes][:, None, blocks]
-        return rows
+    def _root(self, across: FloatArray, y: Array | int, row: Array, blocks: Array | slice) -> FloatArray:
+        """Rows of L^-1 (e_s - Q_t / r_t) p theta^1/2, the square root of K, over some blocks."""
+        root = np.take(self.l_inverse[y, row], self.s[blocks], axis=1)
+        root -= np.take(across[y, row], self.t[blocks], axis=1)
+        root *= self.columns[y, blocks]
+        return root
 
     def _diagonal_solve(self, f_a: FloatArray, f_b: FloatArray) -> tuple[FloatArray, FloatArray]:
         """D^+ f, with f_a and da of shape (y, t)."""

@@ -33,22 +33,20 @@ class Reduction:
         For every class, both sum to the same probability.
     """
 
-    kept_t: Array
-    kept_s: Array
-
     def __init__(self, p: FloatArray) -> None:
         self.p_yt, self.p_ys = p.sum(axis=2), p.sum(axis=1)
         self.group_t, self.group_s = _groups(self.p_yt), _groups(self.p_ys)
         merged_t, merged_s = _merged(self.p_yt, self.group_t), _merged(self.p_ys, self.group_s)
-        kept_t, kept_s = merged_t >= NEGLIGIBLE, merged_s >= NEGLIGIBLE
-        classes = kept_t.any(axis=1) & kept_s.any(axis=1)
+        kept_t = merged_t >= NEGLIGIBLE
+        kept_s = merged_s >= NEGLIGIBLE
+        classes = np.any(kept_t, axis=1) & np.any(kept_s, axis=1)
         kept_t &= classes[:, None]
         kept_s &= classes[:, None]
         self.classes = np.flatnonzero(classes)
         self.cells_t, self.cells_s = np.flatnonzero(kept_t.any(axis=0)), np.flatnonzero(kept_s.any(axis=0))
         p_y = self.p_yt.sum(axis=1)
-        self.kept_t = kept_t[:, self.group_t] & (self.p_yt > 0)
-        self.kept_s = kept_s[:, self.group_s] & (self.p_ys > 0)
+        self.kept_t: Array = kept_t[:, self.group_t] & (self.p_yt > 0)
+        self.kept_s: Array = kept_s[:, self.group_s] & (self.p_ys > 0)
         self.share_t = np.where(self.kept_t, self.p_yt, 0.0) / np.where(merged_t > 0, merged_t, 1.0)[:, self.group_t]
         self.share_s = np.where(self.kept_s, self.p_ys, 0.0) / np.where(merged_s > 0, merged_s, 1.0)[:, self.group_s]
         yt = self._compact(merged_t, kept_t, self.cells_t, p_y)
@@ -101,13 +99,13 @@ class Reduction:
     def _complete(self, a: FloatArray, b: FloatArray) -> Potentials:
         """Give the pairs set aside potentials, and charge the cost of each to its own cell.
 
-        A pair (y, t) gets log P(y|t) - max_s b(y,s), which adds at most P(y|t) to any constraint of cell t. Charged to t
-        it costs its own mass; charged to the other source it could cost anything.
+        A pair (y, t) gets log P(y|t) - max_s b(y,s), which adds at most P(y|t) to any constraint of cell t. Charged to
+        t it costs its own mass; charged to the other source it could cost anything.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             log_t = np.log(self.p_yt / self.p_yt.sum(axis=0))
             log_s = np.log(self.p_ys / self.p_ys.sum(axis=0))
-        unknown = ~np.isfinite(b).any(axis=1)
+        unknown = ~np.any(np.isfinite(b), axis=1)
         b = np.where(unknown[:, None], log_s, b)
         for mine, other, log, aside, axis in (
             (a, b, log_t, (self.p_yt > 0) & ~self.kept_t, 2),
