@@ -92,15 +92,16 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         >>> Quantizer.from_text("pca=none,kmeans=30")
         Quantizer(n_clusters=30, n_components=None)
         """
+        where = "Quantizer.from_text(text)"
         keys = {"pca": "n_components", "kmeans": "n_clusters", "normalise": "normalise", "n_init": "n_init"}
         words = {"none": None, "true": True, "false": False}
         params: dict[str, Any] = {}
         for item in text.split(","):
             key, _, value = (part.strip().lower() for part in item.partition("="))
             if key not in keys:
-                raise UnknownNameError(f"quantize={text}", "a step", key, keys)
+                raise UnknownNameError(where, "a step", key, keys)
             if value not in words and not value.isdecimal():
-                raise InputError(f"quantize={text}", f"{key}=<a number, true, false or none>", repr(item))
+                raise InputError(where, f"{key} = a number, true, false or none", repr(item))
             params[keys[key]] = words[value] if value in words else int(value)
         quantizer = cls(**params, seed=seed)
         quantizer._check_params()

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from rich.text import Text
 
 from pidkd.activations import PathLike, writing
 from pidkd.errors import InputError
+from pidkd.estimator import accepted_kinds, get_estimator, list_estimators
 from pidkd.result import ATOMS, PIDResult
 
 
@@ -55,15 +57,16 @@ class AtomsBar:
     width: int = 30
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        """Whole cells, rounded so that the whole bar is right."""
+        """Whole cells: the bar as a whole is rounded, and the largest remainders get what is left."""
         width = min(self.width, options.max_width)
-        end, total = 0, 0.0
-        for name, value in self.atoms.items():
-            total += max(value, 0.0)
-            start, end = end, min(width, round(width * total / self.scale))
-            glyph = LOOKS[name].ascii if options.ascii_only else LOOKS[name].glyph
-            yield Segment(glyph * (end - start), LOOKS[name].style)
-        yield Segment(" " * (width - end))
+        exact = [max(value, 0.0) / self.scale * width for value in self.atoms.values()]
+        cells = [int(part) for part in exact]
+        missing = min(width, round(sum(exact))) - sum(cells)
+        for i in sorted(range(len(exact)), key=lambda i: cells[i] - exact[i])[:missing]:
+            cells[i] += 1
+        for name, count in zip(self.atoms, cells, strict=True):
+            yield Segment((LOOKS[name].ascii if options.ascii_only else LOOKS[name].glyph) * count, LOOKS[name].style)
+        yield Segment(" " * (width - sum(cells)))
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Half as wide where there is little room."""
@@ -108,6 +111,41 @@ def certified(result: PIDResult) -> Text:
     return Text(gap if good else f"{certificate.status} {gap}", "green" if good else "bold red")
 
 
+def estimator_rows(kind: str) -> list[dict[str, Any]]:
+    """What each estimator of a kind says of itself, and which of the packages it needs are missing."""
+    rows = []
+    for name in list_estimators(kind):
+        cls = get_estimator(name, kind)
+        rows.append(
+            {
+                "name": name,
+                "kind": kind,
+                "measure": getattr(cls, "measure", None),
+                "accepts": sorted(accepted_kinds(cls)),
+                "certifies": getattr(cls, "certifies", None),
+                "exactness": cls.exactness,
+                "requires": dict(cls.requires),
+                "missing": [module for module in cls.requires if find_spec(module) is None],
+                "reference": cls.reference,
+            }
+        )
+    return rows
+
+
+def estimators_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The table of ``pidkd list``."""
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for heading in ("name", "measure", "accepts", "certifies", "needs", "reference"):
+        table.add_column(heading, no_wrap=heading == "name")
+    for row in rows:
+        extras = ", ".join(sorted({f"pidkd[{extra}]" for extra in row["requires"].values()}))
+        needs = Text(f"{extras} {'(missing)' if row['missing'] else '(installed)'}" if extras else "nothing")
+        certifies = {True: "yes", False: "no", None: ""}[row["certifies"]]
+        cells = (row["measure"] or "", ", ".join(row["accepts"]), certifies)
+        table.add_row(Text(row["name"], "bold"), *map(Text, cells), needs, Text(row["reference"]))
+    return table
+
+
 def to_text(renderable: RenderableType, width: int = 100) -> str:
     """What a terminal of this width would show, without colours."""
     stream = io.StringIO()
@@ -115,7 +153,7 @@ def to_text(renderable: RenderableType, width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 
-def to_json(data: Mapping[str, Any]) -> str:
+def to_json(data: Any) -> str:
     """JSON without NaN and Infinity literals."""
     return json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 

@@ -98,7 +98,7 @@ class AuditReport:
             bias = (self.n_classes - 1) * (cells - 1) / (2 * self.n_samples) * one
             lines.append(
                 "Plug-in estimates are biased upwards, Syn most: sources that knew nothing of the label would read "
-                f"about I(Y;T,S) = {bias:.3f} (Miller-Madow, {cells} pairs of cells occur)."
+                f"up to about I(Y;T,S) = {bias:.3f} (Miller-Madow, {cells} pairs of cells occur)."
             )
         return lines + sorted({text for pair in self.pairs for text in pair.result.warnings})
 

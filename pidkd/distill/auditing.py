@@ -124,7 +124,7 @@ def audit(
         concerns = result.warnings
         if len(labels) < (table := len(classes) * cells[2]):
             few += 1
-            text = f"{len(labels)} samples for {table} combinations of class and cells: Syn is mostly bias"
+            text = f"{len(labels)} samples for {table} combinations of class and cells: plug-in atoms are badly biased"
             concerns += (f"{text}; use fewer clusters or more samples",)
         result = dataclasses.replace(result, provenance=origin, warnings=concerns)
         found.append(AuditedPair(t, s, result, *cells))
@@ -257,10 +257,10 @@ def _warn(found: Sequence[AuditedPair], few: int) -> None:
     """One warning of each kind, whatever the number of pairs."""
     loose = sum(pair.result.certificate.status in ("max_iter", "uncertified") for pair in found)
     if loose:
-        text = f"audit: {loose} of {len(found)} pairs not certified; see report.notes"
+        text = f"{loose} of {len(found)} pairs are not certified to the tolerance; see the notes"
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
     if few:
-        text = f"audit: {few} of {len(found)} pairs have fewer samples than cells; see report.notes"
+        text = f"{few} of {len(found)} pairs have fewer samples than combinations of class and cells; see the notes"
         warnings.warn(text, SmallSampleWarning, stacklevel=3)
 
 

@@ -1,0 +1,371 @@
+"""The command line: thin commands over the functions of the same name.
+
+Exit status 0, 2 with one line on stderr for bad input, 1 for a fault of ours. Machine output goes to stdout, whatever
+else there is to say to stderr. Each command imports what it needs when it runs, so that help is quick.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+import pidkd
+from pidkd.errors import InputError, MissingDependencyError, PidkdError, PidkdWarning
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pidkd.estimator import PIDEstimator
+
+# By its version, typer takes click's exceptions from click or from a copy of its own; this is the one that it raises.
+ClickException: type[Any] = typer.BadParameter.__mro__[2]
+
+AS_WRITTEN = {
+    "Quantizer(n_clusters)": "--quantize kmeans",
+    "Quantizer(n_components)": "--quantize pca",
+    "Quantizer(n_init)": "--quantize n_init",
+    "Quantizer(normalise)": "--quantize normalise",
+    "Quantizer.from_text(text)": "--quantize",
+    "audit(..., estimator)": "--estimator",
+    "audit(..., n_jobs)": "--jobs",
+    "audit(..., pairs)": "--pair",
+    "decompose(..., estimator)": "--estimator",
+    "decompose(..., keep)": "--keep",
+    "estimator=": "--estimator",
+    "kind=": "--kind",
+}
+"""What the functions call the options of the commands."""
+
+app = typer.Typer(
+    help="What does a teacher know about the task that its student does not? Information atoms with certificates.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class UnitsOption(StrEnum):
+    """Units, as an option."""
+
+    BITS = "bits"
+    NATS = "nats"
+
+
+class SizesOption(StrEnum):
+    """Sizes of benchmark problems, as an option."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
+class KindOption(StrEnum):
+    """Kinds of estimator, as an option."""
+
+    PID = "pid"
+    MI = "mi"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", help="Processes; -1 for all cores. The result is the same.")]
+Seed = Annotated[int, typer.Option("--seed", min=0)]
+Units = Annotated[UnitsOption, typer.Option("--units")]
+Estimator = Annotated[str, typer.Option("--estimator", help="One of 'pidkd list'; auto is broja.")]
+Param = Annotated[
+    list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the estimator; repeatable.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pidkd {pidkd.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _pidkd(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def decompose(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="TABLE", help=".npy or .npz: p[y, t, s], or counts as integers.")
+    ] = None,
+    y: Annotated[Path | None, typer.Option("--y", help="Labels, shape (n,), instead of a table.")] = None,
+    t: Annotated[Path | None, typer.Option("--t", help="Codes of the teacher, shape (n,).")] = None,
+    s: Annotated[Path | None, typer.Option("--s", help="Codes of the student, shape (n,).")] = None,
+    estimator: Estimator = "auto",
+    param: Param = None,
+    units: Units = UnitsOption.BITS,
+    seed: Seed = 0,
+    keep: Annotated[list[str] | None, typer.Option("--keep", help="Carry plan, potentials or local in JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Decompose a table of probabilities or counts, or codes."""
+    from pidkd.activations import read_array, read_labels
+
+    codes = {"--y": y, "--t": t, "--s": s}
+    given = [name for name, path in codes.items() if path is not None]
+    if (file is None) != (len(given) == 3) or (file is not None and given):
+        got = " ".join((["TABLE"] if file is not None else []) + given) or "nothing"
+        raise InputError("input", "a TABLE, or all of --y, --t and --s", got)
+    data: Any
+    if file is not None:
+        table = read_array(file, ("p", "counts"))
+        try:
+            data = pidkd.Pmf(table) if table.dtype.kind == "f" else pidkd.Pmf.from_counts(table)
+        except InputError as error:
+            raise error.at(str(file)) from error
+    else:
+        labels = [read_labels(path, name) for name, path in codes.items()]
+        try:
+            data = pidkd.Codes(*labels)
+        except InputError as error:
+            raise error.at(", ".join(codes)) from error
+    result = pidkd.decompose(
+        data, estimator=_estimator(estimator, param), units=units.value, seed=seed, keep=tuple(keep or ())
+    )
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        _stdout().print(str(result), markup=False)
+
+
+@app.command()
+def audit(
+    labels: Annotated[Path, typer.Option("--labels", help="Labels, shape (n,): .npy, or .npz.")],
+    teacher: Annotated[Path, typer.Option("--teacher", help="Activations: .npz, .npy, or a folder of .npy.")],
+    student: Annotated[Path, typer.Option("--student", help="Likewise.")],
+    pair: Annotated[
+        list[str] | None,
+        typer.Option("--pair", metavar="T:S", help="Teacher layer and student layer; repeatable. Else equal names."),
+    ] = None,
+    all_pairs: Annotated[
+        bool, typer.Option("--all-pairs", help="Every teacher layer with every student layer.")
+    ] = False,
+    estimator: Estimator = "auto",
+    param: Param = None,
+    quantize: Annotated[str, typer.Option("--quantize", help="How activations become codes.")] = "pca=10,kmeans=10",
+    units: Units = UnitsOption.BITS,
+    jobs: Jobs = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write audit.json there.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Audit saved activations, layer by layer.
+
+    What teacher and student both know about the labels, what only one of them knows, what is left to distill. Labels
+    and activations are of the same samples in the same order.
+    """
+    from pidkd.activations import check_output
+    from pidkd.quantize import Quantizer
+
+    if pair and all_pairs:
+        raise InputError("--pair, --all-pairs", "one of them", "both")
+    written = None if out is None else out / "audit.json"
+    if written is not None:
+        check_output(written, force)
+    with _progress("auditing") as progress:
+        report = pidkd.audit(
+            teacher,
+            student,
+            labels,
+            "all" if all_pairs else [_pair(text) for text in pair] if pair else None,
+            estimator=_estimator(estimator, param),
+            quantize=Quantizer.from_text(quantize, seed=seed),
+            n_jobs=jobs,
+            seed=seed,
+            units=units.value,
+            progress=progress,
+        )
+    if written is not None:
+        report.save(written, force)
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _stdout().print(report)
+    if written is not None:
+        _say(f"wrote {written}")
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[KindOption, typer.Option("--kind", help="pid: decompositions, mi: mutual information.")] = (
+        KindOption.PID
+    ),
+    as_json: Json = False,
+) -> None:
+    """List the estimators: what they compute, accept and need."""
+    from pidkd.report import estimator_rows, estimators_table
+
+    rows = estimator_rows(kind.value)
+    if as_json:
+        _print_json(rows)
+    else:
+        _stdout().print(estimators_table(rows))
+
+
+@app.command()
+def bench(
+    family: Annotated[str, typer.Argument(help="Problems: broja or robust.")] = "broja",
+    solver: Annotated[
+        list[str] | None, typer.Option("--solver", help="A name or pattern of solvers; repeatable.")
+    ] = None,
+    sizes: Annotated[SizesOption, typer.Option("--sizes", help="The largest problems.")] = SizesOption.SMALL,
+    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for each solver on each problem.")] = 60.0,
+    repeats: Annotated[int, typer.Option("--repeats", help="Runs whose median is taken.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record, a JSON object a line.")] = False,
+) -> None:
+    """Compare solvers: CPU time, certified gap, memory."""
+    from pidkd.benchmarks.run import json_lines, run_benchmark
+    from pidkd.benchmarks.tables import benchmark_table
+
+    with _progress("benchmarking") as progress:
+        rows = run_benchmark(
+            family, solvers=solver, sizes=sizes.value, time_limit=time_limit, repeats=repeats, progress=progress
+        )
+    if as_json:
+        sys.stdout.writelines(f"{line}\n" for line in json_lines(rows))
+    else:
+        _stdout().print(benchmark_table(rows))
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DIR", help="Where files go; pidkd-demo, which is rewritten.")
+    ] = None,
+    force: Force = False,
+    jobs: Jobs = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Train networks on handwritten digits and audit them."""
+    from pidkd.distill.demo import demonstrate
+
+    with _progress("training and auditing") as progress:
+        # A folder that nobody named is the demonstration's own.
+        demonstration = demonstrate(
+            out or Path("pidkd-demo"), force=force or out is None, seed=seed, n_jobs=jobs, progress=progress
+        )
+    if as_json:
+        _print_json(demonstration.to_dict())
+    else:
+        _stdout().print(demonstration)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    name = f"pidkd {given[0]}" if given[0] in commands else "pidkd"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # where a terminal lacks a character, its code is shown
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", PidkdWarning)
+            warnings.showwarning = lambda message, *_, **__: _say(f"{name}: warning: {message}")
+            status = int(app(given, standalone_mode=False, prog_name="pidkd") or 0)
+            sys.stdout.flush()
+            return status
+    except ClickException as error:
+        return _fail(name, error.format_message(), 2)
+    except InputError as error:
+        return _fail(name, str(error.at(AS_WRITTEN.get(error.where, error.where))), 2)
+    except MissingDependencyError as error:
+        return _fail(name, str(error), 2)
+    except PidkdError as error:
+        return _fail(name, str(error), 1)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail(name, "interrupted", 130)
+    except BrokenPipeError:  # the reader of our output has gone, and so has whoever would read a message
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return _fail(name, "this is a fault of pidkd, not of your input; please report it", 1)
+
+
+def _fail(name: str, message: str, status: int) -> int:
+    _say(f"{name}: {' '.join(message.splitlines())}")
+    return status
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _print_json(data: Any) -> None:
+    from pidkd.report import to_json
+
+    sys.stdout.write(to_json(data))
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 100
+    return console
+
+
+@contextmanager
+def _progress(task: str) -> Iterator[Callable[..., None]]:
+    """A bar with the time left on stderr, gone when done; nothing where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[now]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        running = bar.add_task(task, total=1.0, now="")
+        yield lambda fraction, now="": bar.update(running, completed=fraction, now=now)
+
+
+def _estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:
+    """The estimator with its parameters, each value read as a Python literal or else as text."""
+    from pidkd.decomposition import AUTO
+
+    if not params:
+        return name
+    values: dict[str, Any] = {}
+    for text in params:
+        key, equals, value = text.partition("=")
+        if not key.isidentifier() or not equals:
+            raise InputError("--param", "KEY=VALUE", repr(text))
+        try:
+            values[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            values[key] = value
+    chosen = pidkd.get_estimator(AUTO["Pmf"] if name == "auto" else name)
+    try:
+        return cast("PIDEstimator", chosen().with_params(**values))
+    except InputError as error:
+        raise error.at("--param") from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    teacher, colon, student = text.partition(":")
+    if not (teacher and colon and student) or ":" in student:
+        raise InputError("--pair", "TEACHER_LAYER:STUDENT_LAYER", repr(text))
+    return teacher, student
