@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from pidkd.benchmarks.problems import Problem
 from pidkd.inputs import FloatArray, Pmf
 from pidkd.synthetic import histogram, random_pmf
 
@@ -97,3 +98,15 @@ def _thinned(mass: FloatArray, rng: np.random.Generator) -> FloatArray:
     keep = rng.random(mass.shape) < rng.uniform(0.2, 1.0)
     keep.flat[mass.argmax()] = True
     return np.where(keep, mass, 0.0)
+
+
+SOLVERS = ("broja",)
+
+PROBLEMS = (
+    Problem("random 300", "small", lambda: list(random_set(300))),
+    Problem("nasty 300", "small", lambda: list(nasty_set(300))),
+    Problem("random 3,000", "medium", lambda: list(random_set(3_000))),
+    Problem("nasty 3,000", "medium", lambda: list(nasty_set(3_000))),
+    Problem("random 20,000", "large", lambda: list(random_set(20_000))),
+    Problem("nasty 10,000", "large", lambda: list(nasty_set(10_000))),
+)

@@ -1,0 +1,71 @@
+"""BROJA by size: dense random tables, many classes, sampled tables, and codes of real networks.
+
+The dense tables are flat Dirichlet draws. The sampled ones count draws from T and S independent given a uniform Y,
+which is no restriction: BROJA's optimum depends on the pair marginals only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, partial
+
+import numpy as np
+
+from pidkd.benchmarks.problems import Problem
+from pidkd.inputs import Array, Codes, Pmf
+from pidkd.synthetic import histogram, random_pmf
+
+SOLVERS = ("broja", "cvxpy-*", "conic-*", "dit-*")
+
+
+def dense(shape: tuple[int, int, int], n_tables: int = 1) -> Sequence[Pmf]:
+    """Flat Dirichlet draws."""
+    return [random_pmf(shape, rng=seed) for seed in range(n_tables)]
+
+
+def sampled(shape: tuple[int, int, int], n_samples: int, concentration: float) -> Sequence[Pmf]:
+    """Counts of ``n_samples``; the smaller the concentration, the fewer codes does a class use."""
+    n_y, n_t, n_s = shape
+    rng = np.random.default_rng(0)
+    t_given_y, s_given_y = (rng.dirichlet(np.full(n, concentration), size=n_y) for n in (n_t, n_s))
+    return [histogram(Pmf(t_given_y[:, :, None] * s_given_y[:, None, :], normalise=True), n_samples, rng)]
+
+
+def digits(n_clusters: int) -> Sequence[Pmf]:
+    """Codes of the hidden layers of a wide teacher and a narrow student, both trained on scikit-learn's digits."""
+    from pidkd.quantize import Quantizer
+
+    y, teacher, student = _digit_activations()
+    quantizer = Quantizer(n_clusters=n_clusters)
+    return [Codes(y, quantizer.fit_transform(teacher), quantizer.fit_transform(student)).pmf()]
+
+
+@cache
+def _digit_activations() -> tuple[Array, Array, Array]:
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = load_digits(return_X_y=True)
+    hidden = []
+    for width in (64, 12):
+        network = MLPClassifier((width,), max_iter=60, early_stopping=True, random_state=0).fit(x / 16, y)
+        hidden.append(np.maximum(x / 16 @ network.coefs_[0] + network.intercepts_[0], 0.0))
+    return y, hidden[0], hidden[1]
+
+
+PROBLEMS = (
+    Problem("dense (2,10,10)", "small", partial(dense, (2, 10, 10))),
+    Problem("dense (10,10,10)", "small", partial(dense, (10, 10, 10))),
+    Problem("dense (10,20,20)", "small", partial(dense, (10, 20, 20))),
+    Problem("digits, 10 clusters", "small", partial(digits, 10)),
+    Problem("digits, 30 clusters", "small", partial(digits, 30)),
+    Problem("digits, 100 clusters", "medium", partial(digits, 100)),
+    Problem("dense (10,50,50)", "medium", partial(dense, (10, 50, 50))),
+    Problem("dense (100,20,20)", "medium", partial(dense, (100, 20, 20))),
+    Problem("batch of 1000 (10,10,10)", "medium", partial(dense, (10, 10, 10), 1000)),
+    Problem("10,000 samples (100,50,50)", "medium", partial(sampled, (100, 50, 50), 10_000, 1.0)),
+    Problem("10,000 separated samples (100,50,50)", "medium", partial(sampled, (100, 50, 50), 10_000, 0.1)),
+    Problem("dense (10,100,100)", "large", partial(dense, (10, 100, 100))),
+    Problem("dense (1000,20,20)", "large", partial(dense, (1000, 20, 20))),
+    Problem("dense (100,50,50)", "large", partial(dense, (100, 50, 50))),
+)
