@@ -162,7 +162,7 @@ def _choose(patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         matches = [pattern] if ":" in pattern else [name for name in known if fnmatchcase(name, pattern)]
         if not matches:
-            raise UnknownNameError("bench --solvers", "a solver or a pattern of names", pattern, known)
+            raise UnknownNameError("bench --solver", "a solver or a pattern of names", pattern, known)
         chosen |= dict.fromkeys(matches)
     return list(chosen)
 

@@ -112,7 +112,7 @@ def get_solver(name: str) -> Solver:
         if name.startswith(peer.PREFIX) and name in peer.solvers():
             solver: Solver = peer.solvers()[name]
             return solver
-    raise UnknownNameError("bench --solvers", "a solver", name, list_solvers())
+    raise UnknownNameError("bench --solver", "a solver", name, list_solvers())
 
 
 def _peers() -> list[ModuleType]:
