@@ -49,7 +49,7 @@ def bounds(p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatA
     ----------
     p, plan : array, shape (n_y, n_t, n_s)
     potentials : pair of arrays, shapes (n_y, n_t) and (n_y, n_s)
-        NaN where nothing is known: the bound is then the trivial one.
+        Not finite where nothing is known: the lower bound is then the trivial one.
 
     Returns
     -------
@@ -59,9 +59,11 @@ def bounds(p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatA
     p_yt, p_ys = p.sum(axis=2), p.sum(axis=1)
     rounded = feasible_plan(p_yt, p_ys, plan)
     offset = conditional_entropy(p_ys)
+    candidates = list(trivial_potentials(p_yt, p_ys))
+    if all(np.isfinite(v[m > 0]).all() for v, m in zip(potentials, (p_yt, p_ys), strict=True)):
+        candidates.append(Potentials(*potentials))
     shifted = max(
-        (feasible_potentials(p_yt, p_ys, pair) for pair in (Potentials(*potentials), *trivial_potentials(p_yt, p_ys))),
-        key=lambda pair: dual_value(p_yt, p_ys, pair),
+        (feasible_potentials(p_yt, p_ys, pair) for pair in candidates), key=lambda pair: dual_value(p_yt, p_ys, pair)
     )
     return Bounds(dual_value(p_yt, p_ys, shifted) + offset, float(primal_value(rounded)) + offset, rounded, shifted)
 
@@ -82,9 +84,8 @@ def primal_value(q: FloatArray) -> FloatArray:
 
 
 def dual_value(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> float:
-    """The value <P_yt, a> + <P_ys, b>, -inf for potentials that are not finite on the support."""
-    value = sum(float((p[p > 0] * v[p > 0]).sum()) for p, v in zip((p_yt, p_ys), potentials, strict=True))
-    return value if np.isfinite(value) else -np.inf
+    """The value <P_yt, a> + <P_ys, b>."""
+    return sum(float((p[p > 0] * v[p > 0]).sum()) for p, v in zip((p_yt, p_ys), potentials, strict=True))
 
 
 def feasible_plan(p_yt: FloatArray, p_ys: FloatArray, plan: FloatArray) -> FloatArray:

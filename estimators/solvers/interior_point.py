@@ -144,6 +144,7 @@ class Attempt:
     iterations: int = 300
 
 
+@np.errstate(all="ignore")  # an attempt may break down in overflow; its gap then stays open, and the next takes over
 def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> None:
     """Run one attempt on every member whose gap exceeds ``tol`` (nats); what is found goes into ``best``."""
     members = np.flatnonzero(~(best.gap <= tol))
@@ -182,12 +183,8 @@ def _softmax(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     """LSE_y(a + b) and softmax_y(a + b); a block without any y has -inf and zeros."""
     p = np.exp(a[:, :, :, None] + b[:, None, :, :])
     total = p.sum(axis=2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p /= total[:, :, None, :]
-        log_total = np.log(total)
-    if (total == 0).any():
-        p[np.broadcast_to((total == 0)[:, :, None, :], p.shape)] = 0.0
-    return log_total, p
+    p /= np.where(total > 0, total, 1.0)[:, :, None, :]
+    return np.log(total), p
 
 
 def _step(
@@ -270,8 +267,7 @@ def _refined(
 
 def _ratio(w: FloatArray, dw: FloatArray, sigma: FloatArray, d_sigma: FloatArray) -> FloatArray:
     """The longest step that keeps w and sigma non-negative."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        most = np.minimum(np.where(dw < 0, w / -dw, np.inf), np.where(d_sigma < 0, sigma / -d_sigma, np.inf))
+    most = np.minimum(np.where(dw < 0, w / -dw, np.inf), np.where(d_sigma < 0, sigma / -d_sigma, np.inf))
     nearest: FloatArray = most.min(axis=(1, 2))
     return nearest
 
@@ -293,9 +289,8 @@ def _record_dual(
 ) -> None:
     u = total.max(axis=2)
     v = (total - u[:, :, None]).max(axis=1)
-    with np.errstate(invalid="ignore"):
-        value = np.where(marginals.off_t, 0.0, marginals.yt * a).sum(axis=(1, 2))
-        value += np.where(marginals.off_s, 0.0, marginals.ys * b).sum(axis=(1, 2))
+    value = np.where(marginals.off_t, 0.0, marginals.yt * a).sum(axis=(1, 2))
+    value += np.where(marginals.off_s, 0.0, marginals.ys * b).sum(axis=(1, 2))
     value -= (marginals.t * u).sum(axis=1) + (marginals.s * v).sum(axis=1)
     better = value > best.lower[members]
     best.lower[members[better]] = value[better]

@@ -106,7 +106,7 @@ class Reduction:
             log_t = np.log(self.p_yt / self.p_yt.sum(axis=0))
             log_s = np.log(self.p_ys / self.p_ys.sum(axis=0))
         unknown = ~np.any(np.isfinite(b), axis=1)
-        b = np.where(unknown[:, None], log_s, b)
+        b = np.where(unknown[:, None] & (self.p_ys > 0), log_s, b)
         for mine, other, log, aside, axis in (
             (a, b, log_t, (self.p_yt > 0) & ~self.kept_t, 2),
             (b, a, log_s, (self.p_ys > 0) & ~self.kept_s & ~unknown[:, None], 1),

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from pidkd.estimators.solvers import chain
+from pidkd.estimators.solvers.certificate import bounds
+from pidkd.estimators.solvers.chain import solve_chain
+from pidkd.estimators.solvers.interior_point import Attempt
+from pidkd.estimators.solvers.newton_cells import CellSystem
+from pidkd.estimators.solvers.newton_classes import ClassSystem
+from pidkd.estimators.solvers.newton_extended import ExtendedSystem
+from pidkd.estimators.solvers.reduction import Reduction
+from pidkd.synthetic import random_pmf
+
+TOL = 1e-10
+
+
+def gap(p: np.ndarray, solution: chain.Solution) -> float:
+    proven = bounds(p, *Reduction(p).lift(solution.q, solution.a, solution.b))
+    return proven.upper - proven.lower
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4), (5, 3, 6), (20, 4, 5), (1, 3, 3), (3, 1, 4), (4, 6, 1)])
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        Attempt(CellSystem),
+        Attempt(CellSystem, weights="root", clip=True, refine=True),
+        Attempt(ClassSystem),
+        Attempt(ExtendedSystem, clip=True),
+    ],
+    ids=["cells", "cells-root", "classes", "extended"],
+)
+def test_every_attempt_certifies_ordinary_tables(monkeypatch, attempt, shape):
+    monkeypatch.setattr(chain, "CELLS", (attempt,))
+    monkeypatch.setattr(chain, "CLASSES", (attempt,))
+    p = random_pmf(shape, 0.7, rng=np.random.default_rng(0)).p
+    (solution,) = solve_chain([Reduction(p)], TOL, 2**31)
+    assert gap(p, solution) <= 2 * TOL
+
+
+def test_tables_of_many_shapes_come_back_in_order():
+    rng = np.random.default_rng(1)
+    tables = [random_pmf(tuple(int(n) for n in rng.integers(2, 6, 3)), 1.0, rng=rng).p for _ in range(40)]
+    solutions = solve_chain([Reduction(p) for p in tables], TOL, 2**31)
+    assert all(gap(p, solution) <= 2 * TOL for p, solution in zip(tables, solutions, strict=True))
+
+
+def test_a_table_beyond_the_memory_budget_goes_by_alternation_and_still_bounds():
+    p = random_pmf((3, 6, 6), 1.0, rng=np.random.default_rng(2)).p
+    (newton,) = solve_chain([Reduction(p)], TOL, 2**31)
+    (little,) = solve_chain([Reduction(p)], 1e-6, 1000)
+    assert newton.route != little.route == "alternating"
+    assert gap(p, little) <= 1e-3  # what the method is good for
+    inner = bounds(p, *Reduction(p).lift(newton.q, newton.a, newton.b))
+    outer = bounds(p, *Reduction(p).lift(little.q, little.a, little.b))
+    assert outer.lower - 1e-12 <= inner.lower <= inner.upper <= outer.upper + 1e-12
+
+
+def test_many_classes_take_their_own_route():
+    rng = np.random.default_rng(3)
+    wide = random_pmf((60, 6, 6), 1.0, rng=rng).p
+    (solution,) = solve_chain([Reduction(wide)], TOL, 2**31)
+    assert solution.route == "classes"
+    assert gap(wide, solution) <= 2 * TOL
+
+
+def test_progress_ends_at_one():
+    seen: list[float] = []
+    tables = [Reduction(random_pmf((2, 3, 3), 1.0, rng=np.random.default_rng(i)).p) for i in range(5)]
+    solve_chain(tables, TOL, 2**31, seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
