@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pidkd.arrays import Array, as_array, as_labels, check_activations, iter_chunks
+from pidkd.arrays import Array, as_array, as_labels, iter_chunks
 from pidkd.errors import InputError
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -75,11 +75,15 @@ class Layer:
             values = as_labels(self.where, self.load())
         elif self.dtype.kind in "iubf":
             values = self.load().reshape(self.shape[0], -1)
-            if self.dtype.kind == "f":
-                check_activations(self.where, values)
         else:
             raise _wrong_dtype(self.where, self.dtype)
-        if not any((chunk != values[0]).any() for _, chunk in iter_chunks(values, self.where)):
+        varies = False
+        for start, chunk in iter_chunks(values, self.where):
+            if chunk.dtype.kind == "f" and not np.isfinite(chunk).all():
+                row = start + int(np.argwhere(~np.isfinite(chunk))[0, 0])
+                raise InputError(self.where, "finite values", f"NaN or infinity in row {row}")
+            varies = varies or bool((chunk != values[0]).any())
+        if not varies:
             raise InputError(self.where, "samples that differ", "a constant layer", "leave it out: it tells nothing")
         return values
 
