@@ -118,7 +118,8 @@ def decompose_batch(
     inputs = _members(data)
     kinds = {type(item).__name__ for item in inputs}
     if len(kinds) != 1:
-        raise InputError("decompose_batch(data)", "inputs of one kind, at least one", f"{sorted(kinds) or 'none'}")
+        got = " and ".join(sorted(kinds)) or "none"
+        raise InputError("decompose_batch(data)", "inputs of one kind, at least one", got)
     chosen = _choose("decompose_batch", inputs[0], estimator, params)
     return chosen.decompose_batch(inputs, units, _context(seed, device, keep, progress))
 
