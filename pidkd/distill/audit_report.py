@@ -141,7 +141,7 @@ class AuditReport:
             )
         except InputError as error:
             raise error.at(f"{where}, {error.where}") from error
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise InputError(where, "what AuditReport.to_dict() writes", f"a damaged entry ({error})") from error
 
     def save(self, path: PathLike, force: bool = False) -> None:

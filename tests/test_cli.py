@@ -1,0 +1,405 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pidkd
+from pidkd.activations import save_layers
+from pidkd.cli import main
+from pidkd.estimators.pid.mmi import MMI
+
+Y = np.arange(600) % 6
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a table, three files of codes, and activations."""
+    p = np.zeros((2, 2, 2))
+    for t in (0, 1):
+        for s in (0, 1):
+            p[t & s, t, s] = 1 / 4
+    rng = np.random.default_rng(0)
+    save_layers(tmp_path, {"and": p, "counts": (p * 40).astype(int), "y": Y, "t": Y, "s": Y % 2})
+    save_layers(tmp_path / "teacher", {"h1": rng.normal(size=(600, 12)), "h2": np.eye(6)[Y]})
+    np.savez(tmp_path / "student.npz", h1=rng.normal(size=(600, 12)), out=np.eye(2)[Y % 2] + rng.normal(size=(600, 2)))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+AUDIT = ("audit", "--labels", "y.npy", "--teacher", "teacher", "--student", "student.npz")
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(arguments)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+# --- what works
+
+
+def test_without_a_command_it_explains_itself(run):
+    status, out, err = run()
+    assert (status, err) == (0, "")
+    for command in ("decompose", "audit", "list", "bench", "demo"):
+        assert command in out
+
+
+@pytest.mark.parametrize("command", ["decompose", "audit", "list", "bench", "demo"])
+def test_every_command_explains_itself(run, command):
+    status, out, _ = run(command, "--help")
+    assert status == 0
+    assert f"Usage: pidkd {command}" in out
+
+
+def test_version(run):
+    assert run("--version") == (0, f"pidkd {pidkd.__version__}\n", "")
+
+
+@pytest.mark.parametrize("source", [("and.npy",), ("counts.npy",)])
+def test_decompose_a_table(folder, run, source):
+    status, out, err = run("decompose", *source, "--json")
+    assert (status, err) == (0, "")
+    result = pidkd.PIDResult.from_dict(json.loads(out))
+    assert result.synergistic == pytest.approx(0.5, abs=1e-9)
+    assert result.n_samples == (40 if source == ("counts.npy",) else None)
+
+
+def test_decompose_codes_in_nats(folder, run):
+    status, out, _ = run("decompose", "--y", "y.npy", "--t", "t.npy", "--s", "s.npy", "--units", "nats", "--json")
+    assert status == 0
+    assert json.loads(out)["unique_t"] == pytest.approx(np.log(3), abs=1e-9)
+
+
+def test_decompose_says_on_the_terminal_what_python_says(folder, run):
+    status, out, _ = run("decompose", "and.npy", "--estimator", "mmi")
+    lines = [line for line in out.splitlines() if line]
+    assert status == 0
+    assert lines == str(pidkd.decompose(pidkd.Pmf(np.load("and.npy")), estimator="mmi")).splitlines()
+
+
+def test_parameters_and_what_to_keep(folder, run):
+    status, out, _ = run("decompose", "and.npy", "--param", "tol=1e-7", "--keep", "plan", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert found["params"]["tol"] == 1e-7
+    assert np.shape(found["plan"]) == (2, 2, 2)
+
+
+def test_audit_says_what_python_says(folder, run):
+    status, out, err = run(*AUDIT, "--all-pairs", "--quantize", "pca=5,kmeans=6", "--seed", "2", "--json", "-o", "out")
+    assert (status, err) == (0, "wrote out/audit.json\n")
+    assert out == (folder / "out/audit.json").read_text()
+    found = pidkd.AuditReport.load("out/audit.json")
+    here = pidkd.audit("teacher", "student.npz", "y.npy", "all", quantize=pidkd.Quantizer(5, 6, seed=2), seed=2)
+    assert len(found.pairs) == 4
+    for pair, result in here.results.items():
+        assert found.results[pair].atoms == result.atoms
+
+
+def test_audit_of_named_pairs(folder, run):
+    status, out, err = run(*AUDIT, "--pair", "h2:out", "--pair", "h1:h1", "--quantize", "kmeans=6")
+    assert (status, err) == (0, "")
+    assert [line.split()[:2] for line in out.splitlines()[1:3]] == [["h2", "out"], ["h1", "h1"]]
+
+
+def test_warnings_go_to_stderr_a_line_each(folder, run):
+    status, out, err = run(*AUDIT, "--quantize", "kmeans=50")
+    assert status == 0
+    assert err.startswith("pidkd audit: warning: 1 of 1 pairs have fewer samples than")
+    assert err.count("\n") == 1
+    assert "h1" in out
+
+
+def test_list_names_every_estimator(run):
+    status, out, _ = run("list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:] if not line.startswith(" ")] == pidkd.list_estimators()
+
+
+def test_list_as_json_says_what_is_missing(run, monkeypatch):
+    monkeypatch.setattr("pidkd.report.find_spec", lambda module: None)
+    status, out, _ = run("list", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert status == 0
+    assert rows["broja_cvx"]["missing"] == list(rows["broja_cvx"]["requires"])
+    assert rows["broja"]["missing"] == []
+    assert rows["broja"]["certifies"] is True
+
+
+def test_the_demo_needs_nothing_and_can_be_run_again(tmp_path, run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        status, out, err = run("demo")
+        assert (status, err) == (0, "")
+        assert "Untrained teacher" in out
+    found = pidkd.AuditReport.load("pidkd-demo/audit.json")
+    assert found.pairs[0].result.unique_t > 0.1
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from pidkd.cli import main; main(['--help']); main(['audit', '--help'])\n"
+        "print(sorted({'sklearn', 'scipy', 'joblib', 'torch', 'cvxpy', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# --- bad input: one line on stderr, exit status 2, nothing on stdout, nothing written
+
+
+def spoil(name: str, values: np.ndarray) -> None:
+    path = Path(name)
+    path.unlink()
+    np.save(path, values, allow_pickle=True)
+
+
+def truncate(name: str) -> None:
+    path = Path(name)
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+NAN = np.where(np.arange(600)[:, None] == 17, np.nan, np.ones((600, 2)))
+OBJECTS = np.array([{}, []], dtype=object)
+
+BAD = {
+    "no command by that name": (lambda: None, ("audti",), "pidkd: No such command 'audti'. Did you mean 'audit'?"),
+    "no option by that name": (lambda: None, (*AUDIT, "--unit", "nats"), "pidkd audit: No such option: --unit"),
+    "missing option": (lambda: None, AUDIT[:-2], "pidkd audit: Missing option '--student'."),
+    "no number": (lambda: None, (*AUDIT, "--seed", "one"), "pidkd audit: Invalid value for '--seed'"),
+    "negative seed": (lambda: None, (*AUDIT, "--seed", "-1"), "pidkd audit: Invalid value for '--seed'"),
+    "unknown units": (lambda: None, (*AUDIT, "--units", "bans"), "pidkd audit: Invalid value for '--units'"),
+    "unknown kind": (lambda: None, ("list", "--kind", "x"), "pidkd list: Invalid value for '--kind'"),
+    "no input": (
+        lambda: None,
+        ("decompose",),
+        "pidkd decompose: input: expected a TABLE, or all of --y, --t and --s, got nothing",
+    ),
+    "half an input": (
+        lambda: None,
+        ("decompose", "--y", "y.npy"),
+        "pidkd decompose: input: expected a TABLE, or all of",
+    ),
+    "two inputs": (lambda: None, ("decompose", "and.npy", "--y", "y.npy"), "got TABLE --y"),
+    "missing table": (
+        lambda: None,
+        ("decompose", "no.npy"),
+        "pidkd decompose: no.npy: expected an existing file or folder, got nothing by that name",
+    ),
+    "wrong axes": (
+        lambda: spoil("and.npy", np.full((2, 2), 0.25)),
+        ("decompose", "and.npy"),
+        "pidkd decompose: and.npy: expected an array with 3 axes (y, t, s), got one of shape (2, 2)",
+    ),
+    "wrong sum": (
+        lambda: spoil("and.npy", np.full((2, 2, 2), 0.25)),
+        ("decompose", "and.npy"),
+        "pidkd decompose: and.npy: expected a sum of 1 within 1e-06, got 2",
+    ),
+    "negative probability": (
+        lambda: spoil("and.npy", np.array([[[-0.5, 1.5]]])),
+        ("decompose", "and.npy"),
+        "pidkd decompose: and.npy: expected entries >= 0, got -0.5 at (0, 0, 0)",
+    ),
+    "codes of unequal length": (
+        lambda: spoil("t.npy", Y[:-1]),
+        ("decompose", "--y", "y.npy", "--t", "t.npy", "--s", "s.npy"),
+        "pidkd decompose: --y, --t, --s: expected equal lengths, got y 600, t 599, s 600",
+    ),
+    "float codes": (
+        lambda: spoil("t.npy", Y * 0.5),
+        ("decompose", "--y", "y.npy", "--t", "t.npy", "--s", "s.npy"),
+        "pidkd decompose: t.npy: expected labels (integers, bools or strings), got dtype float64; cast",
+    ),
+    "unknown estimator": (
+        lambda: None,
+        (*AUDIT, "--estimator", "brojaa"),
+        "pidkd audit: --estimator: expected an estimator, one of",
+    ),
+    "unknown parameter": (
+        lambda: None,
+        ("decompose", "and.npy", "--param", "tl=1"),
+        "pidkd decompose: --param: expected a parameter, one of max_memory, tol, got 'tl'; did you mean 'tol'?",
+    ),
+    "unusable parameter": (lambda: None, ("decompose", "and.npy", "--param", "tol=-1"), "tol"),
+    "text for a number": (lambda: None, ("decompose", "and.npy", "--param", "tol=tiny"), "got 'tiny'"),
+    "no parameter": (
+        lambda: None,
+        ("decompose", "and.npy", "--param", "tol"),
+        "--param: expected KEY=VALUE, got 'tol'",
+    ),
+    "unknown thing to keep": (lambda: None, ("decompose", "and.npy", "--keep", "plans"), "did you mean 'plan'?"),
+    "missing file": (
+        lambda: None,
+        ("audit", "--labels", "y.npy", "--teacher", "teechers", "--student", "student.npz"),
+        "pidkd audit: teechers: expected an existing file or folder, got nothing by that name",
+    ),
+    "truncated archive": (
+        lambda: truncate("student.npz"),
+        AUDIT,
+        "pidkd audit: student.npz: expected a file that can be read, got the fault: File is not a zip file",
+    ),
+    "truncated array": (lambda: truncate("teacher/h1.npy"), AUDIT, "the file is truncated"),
+    "pickled labels": (
+        lambda: spoil("y.npy", OBJECTS),
+        AUDIT,
+        "pidkd audit: y.npy: expected numbers or strings, got Python objects (dtype object); pidkd never unpickles",
+    ),
+    "not a number": (
+        lambda: spoil("teacher/h1.npy", NAN),
+        AUDIT,
+        "pidkd audit: teacher/h1.npy: expected finite values, got NaN or infinity in row 17",
+    ),
+    "constant layer": (
+        lambda: spoil("teacher/h1.npy", np.ones((600, 2))),
+        AUDIT,
+        "pidkd audit: teacher/h1.npy: expected samples that differ, got a constant layer",
+    ),
+    "labels of another length": (
+        lambda: spoil("y.npy", Y[:-1]),
+        AUDIT,
+        "pidkd audit: teacher/h1.npy: expected 599 samples, as in y.npy, got shape (600, 12)",
+    ),
+    "labels of another shape": (
+        lambda: spoil("y.npy", np.eye(6, dtype=int)[Y]),
+        AUDIT,
+        "pidkd audit: y.npy: expected shape (n_samples,), got (600, 6)",
+    ),
+    "float labels": (
+        lambda: spoil("y.npy", Y * 1.0),
+        AUDIT,
+        "pidkd audit: y.npy: expected labels (integers, bools or strings), got dtype float64; cast whole numbers with",
+    ),
+    "one class": (
+        lambda: spoil("y.npy", Y * 0),
+        AUDIT,
+        "pidkd audit: y.npy: expected at least two classes, got one class only (0)",
+    ),
+    "unknown layer": (
+        lambda: None,
+        (*AUDIT, "--pair", "h3:out"),
+        "pidkd audit: --pair: expected a layer of the teacher, one of h1, h2, got 'h3'; did you mean",
+    ),
+    "no pair": (lambda: None, (*AUDIT, "--pair", "h1"), "--pair: expected TEACHER_LAYER:STUDENT_LAYER, got 'h1'"),
+    "pairs twice": (lambda: None, (*AUDIT, "--pair", "h1:h1", "--all-pairs"), "--all-pairs: expected one of them"),
+    "no layers of equal name": (
+        lambda: Path("teacher/h1.npy").rename("teacher/conv.npy"),
+        AUDIT,
+        "got teacher layers conv, h2 and student layers h1, out; name the pairs, or ask for all",
+    ),
+    "more clusters than samples": (
+        lambda: None,
+        (*AUDIT, "--quantize", "kmeans=601"),
+        "pidkd audit: teacher/h1.npy, Quantizer.fit(X): expected at least n_clusters = 601 samples, got 600",
+    ),
+    "more clusters than distinct samples": (
+        lambda: None,
+        (*AUDIT, "--pair", "h2:h1", "--quantize", "kmeans=7"),
+        "pidkd audit: teacher/h2.npy, Quantizer.fit(X): expected at least n_clusters = 7 distinct samples, got 6",
+    ),
+    "unknown step": (lambda: None, (*AUDIT, "--quantize", "kmean=3"), "--quantize: expected a step, one of kmeans"),
+    "too few clusters": (
+        lambda: None,
+        (*AUDIT, "--quantize", "kmeans=1"),
+        "pidkd audit: --quantize kmeans: expected a whole number >= 2, got 1",
+    ),
+    "no processes": (lambda: None, (*AUDIT, "--jobs", "0"), "pidkd audit: --jobs: expected a number of processes"),
+    "output exists": (
+        lambda: save_layers("out", {"a": Y}) or Path("out/audit.json").write_text("mine"),
+        AUDIT,
+        "pidkd audit: out/audit.json: expected a new file, got one that exists; overwrite it with force",
+    ),
+    "output cannot be written": (
+        lambda: Path("out").write_text("a file"),
+        AUDIT,
+        "pidkd audit: out/audit.json: expected a place that can be written to",
+    ),
+    "missing extra": (
+        lambda: None,
+        ("decompose", "and.npy", "--estimator", "broja_cvx"),
+        "install it with: pip install 'pidkd[cvx]'",
+    ),
+    "unknown benchmark": (lambda: None, ("bench", "borja"), "did you mean 'broja'?"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_bad_input(folder, run, monkeypatch, fault):
+    prepare, arguments, message = BAD[fault]
+    prepare()
+    if fault == "missing extra":
+        monkeypatch.setitem(sys.modules, "cvxpy", None)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    status, out, err = run(*arguments, *(("-o", "out") if arguments[: len(AUDIT)] == AUDIT else ()))
+    assert message in err
+    assert err.startswith("pidkd")
+    assert err.count("\n") == 1
+    assert (status, out) == (2, "")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_json_output_is_empty_when_the_input_is_bad(folder, run):
+    assert run(*AUDIT, "--json", "--estimator", "nope")[:2] == (2, "")
+
+
+def test_force_overwrites(folder, run):
+    Path("out").mkdir()
+    Path("out/audit.json").write_text("old")
+    assert run(*AUDIT, "--quantize", "kmeans=6", "-o", "out", "--force")[0] == 0
+    assert len(pidkd.AuditReport.load("out/audit.json").pairs) == 1
+
+
+def test_another_folder_is_not_the_demos_own(folder, run):
+    Path("mine").mkdir()
+    Path("mine/audit.json").write_text("mine")
+    status, out, err = run("demo", "-o", "mine")
+    assert (status, out) == (2, "")
+    assert "mine/audit.json: expected a new file" in err
+
+
+# --- faults that are not the user's
+
+
+def test_a_fault_of_ours_says_so(folder, run, monkeypatch):
+    def broken(self, data, ctx):
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(MMI, "_decompose", broken)
+    status, out, err = run("decompose", "and.npy", "--estimator", "mmi")
+    assert (status, out) == (1, "")
+    assert "ZeroDivisionError: of ours" in err
+    assert err.splitlines()[-1] == "pidkd decompose: this is a fault of pidkd, not of your input; please report it"
+
+
+def test_no_feasible_answer_is_one_line(folder, run, monkeypatch):
+    def failing(self, data, ctx):
+        raise pidkd.errors.SolverError("mmi: no finite answer")
+
+    monkeypatch.setattr(MMI, "_decompose", failing)
+    assert run("decompose", "and.npy", "--estimator", "mmi") == (1, "", "pidkd decompose: mmi: no finite answer\n")
+
+
+def test_an_interrupt_is_no_fault(folder, run, monkeypatch):
+    def interrupted(self, data, ctx):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MMI, "_decompose", interrupted)
+    status, out, err = run("decompose", "and.npy", "--estimator", "mmi")
+    assert (status, out) == (130, "")
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_fault(folder):
+    code = "import sys; from pidkd.cli import main; sys.exit(main(['list', '--json']))"
+    done = subprocess.run(
+        f'{sys.executable} -c "{code}" | true', shell=True, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
