@@ -20,6 +20,14 @@ class IMin(PIDEstimator):
     References
     ----------
     williams2010
+
+    Examples
+    --------
+    >>> import pidkd
+    >>> y, t, s = [0, 1, 2, 3], [0, 0, 1, 1], [0, 1, 0, 1]  # two independent bits, and Y is both
+    >>> result = pidkd.decompose(y, t, s, estimator="i_min")
+    >>> result.redundant, result.synergistic
+    (1.0, 1.0)
     """
 
     name = "i_min"

@@ -18,6 +18,14 @@ class MMI(PIDEstimator):
     References
     ----------
     barrett2015
+
+    Examples
+    --------
+    >>> import pidkd
+    >>> y, t, s = [0, 1, 0, 1], [0, 1, 0, 1], [0, 1, 1, 0]  # Y = T, and S an independent bit
+    >>> result = pidkd.decompose(y, t, s, estimator="mmi")
+    >>> result.redundant, result.unique_t
+    (0.0, 1.0)
     """
 
     name = "mmi"
