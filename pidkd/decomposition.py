@@ -173,4 +173,6 @@ def _context(seed: int, device: str, keep: Sequence[str], progress: Callable[[fl
         raise InputError("decompose(..., seed)", "a whole number >= 0", repr(seed))
     if device not in ("cpu", "cuda", "auto"):
         raise InputError("decompose(..., device)", "'cpu', 'cuda' or 'auto'", repr(device))
+    if not (progress is None or callable(progress)):
+        raise InputError("decompose(..., progress)", "a function of the fraction done, or None", repr(progress))
     return Context(seed=int(seed), device="cpu" if device == "auto" else device, keep=names, progress=progress)

@@ -217,12 +217,23 @@ class PIDEstimator(Estimator):
         return result
 
     def decompose_batch(self, data: Sequence[Input], units: Units = "bits", ctx: Context | None = None) -> PIDBatch:
-        """Run on many inputs. No member can fail the others: each carries its own status and warnings."""
+        """Run on many inputs. No member can fail the others: each carries its own status and warnings.
+
+        Raises
+        ------
+        InputError
+            When a member cannot be used; the message says which.
+        """
         ctx = ctx or Context()
         check_units("decompose_batch(..., units)", units)
         self._prepare(ctx)
         started = time.perf_counter()
-        accepted = [self._accept(item) for item in data]
+        accepted = []
+        for index, item in enumerate(data):
+            try:
+                accepted.append(self._accept(item))
+            except InputError as error:
+                raise error.at(f"decompose_batch(data)[{index}]") from None
         raws = self._decompose_batch(accepted, ctx)
         seconds = time.perf_counter() - started
         each = seconds / max(1, len(raws))
@@ -306,7 +317,7 @@ def get_estimator(name: str, kind: str = "pid") -> type[Any]:
     if name in _modules(kind):
         module = importlib.import_module(f"pidkd.estimators.{kind}.{name}")
         for _, cls in inspect.getmembers(module, inspect.isclass):
-            if issubclass(cls, Estimator) and cls.__module__ == module.__name__ and cls.name == name:
+            if issubclass(cls, Estimator) and cls.__module__ == module.__name__ and getattr(cls, "name", None) == name:
                 return cls
         raise TypeError(f"pidkd.estimators.{kind}.{name}: expected an Estimator with name = {name!r} in this module")
     points = _entry_points(kind)

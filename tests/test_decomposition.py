@@ -140,6 +140,10 @@ class TestOptions:
                 {"keep": None},
                 "decompose(..., keep): expected what a result can carry, one of local, plan, potentials, got None",
             ),
+            (
+                {"progress": 3},
+                "decompose(..., progress): expected a function of the fraction done, or None, got 3",
+            ),
             ({"estimator": None}, "decompose(..., estimator): expected a name or a PIDEstimator, got NoneType"),
             (
                 {"estimator": get_estimator("mmi")},
@@ -218,7 +222,11 @@ class TestBatch:
             (FAIR, "decompose_batch(data): expected a dense array, got Pmf"),
             (
                 [Posteriors(Y, np.full((4, 2), 0.5), np.full((4, 2), 0.5))],
-                "decompose(..., estimator='mmi'): expected Codes or Pmf, got Posteriors",
+                "decompose_batch(data)[0]: expected Codes or Pmf, got Posteriors",
+            ),
+            (
+                [Codes(Y, T, S), Codes(*[np.arange(3000)] * 3)],
+                "decompose_batch(data)[1]: expected a joint table of at most 268435456 cells, got 3000 x 3000 x 3000",
             ),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
