@@ -47,10 +47,11 @@ def speedup_table(rows: Sequence[Row], reference: str = "broja") -> Table:
     for title in ("solver s", "gap bits", f"x {reference}"):
         table.add_column(title, justify="right", no_wrap=True)
     for mine in rows:
-        if mine.solver != reference or mine.cpu_seconds is None:
+        others = [row for row in rows if row.problem == mine.problem and row is not mine]
+        if mine.solver != reference or mine.cpu_seconds is None or not others:
             continue
         table.add_row(f"[bold]{escape(mine.problem)}", reference, _number(mine.cpu_seconds), _power(mine.gap))
-        others = [row for row in rows if row.problem == mine.problem and row is not mine and row.status == "solved"]
+        others = [row for row in others if row.status == "solved"]
         claims = {
             "default settings": [row for row in others if not row.solver.endswith("-tight")],
             f"certified to {CERTIFIED:.0e}": [row for row in others if row.certified == row.n_tables],

@@ -48,7 +48,7 @@ def _digit_activations() -> tuple[Array, Array, Array]:
     x, y = load_digits(return_X_y=True)
     hidden = []
     for width in (64, 12):
-        network = MLPClassifier((width,), max_iter=60, early_stopping=True, random_state=0).fit(x / 16, y)
+        network = MLPClassifier((width,), max_iter=400, early_stopping=True, random_state=0).fit(x / 16, y)
         hidden.append(np.maximum(x / 16 @ network.coefs_[0] + network.intercepts_[0], 0.0))
     return y, hidden[0], hidden[1]
 
