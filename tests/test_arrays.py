@@ -174,6 +174,16 @@ class TestActivations:
         with pytest.raises(InputError, match=r"t: expected a dense array, got csr_array of float64"):
             check_activations("t", sparse)
 
+    def test_that_are_not_the_floats_they_say_are_refused(self) -> None:
+        class Lying:
+            dtype, shape = np.dtype(float), (4, 2)
+
+            def __getitem__(self, rows: slice) -> np.ndarray:
+                return np.full((4, 2), "text")[rows]
+
+        with pytest.raises(InputError, match="t: expected a dense array of floats, got Lying of float64"):
+            check_activations("t", Lying())
+
     def test_the_row_is_counted_over_all_chunks(self) -> None:
         wide = np.zeros((CHUNK_BYTES // 8 // 1000 + 3, 1000), dtype=np.float16)
         wide[-2, 5] = np.nan
@@ -188,6 +198,24 @@ def test_chunks_cover_the_array_in_order_and_keep_to_the_budget() -> None:
     assert all(chunk.nbytes <= CHUNK_BYTES for _, chunk in chunks)
     assert [start for start, _ in chunks] == np.cumsum([0, *(len(chunk) for _, chunk in chunks[:-1])]).tolist()
     assert np.array_equal(np.concatenate([chunk for _, chunk in chunks]), values)
+
+
+class TestChunkedArrays:
+    def of_h5py(self, path: Path) -> Any:
+        file = pytest.importorskip("h5py").File(path / "t.h5", "w")
+        return file.create_dataset("t", data=F, chunks=(2, 2))
+
+    def of_zarr(self, path: Path) -> Any:
+        return pytest.importorskip("zarr").create_array(path / "t.zarr", data=F, chunks=(2, 2))
+
+    def of_dask(self, path: Path) -> Any:
+        return pytest.importorskip("dask.array").from_array(F, chunks=(2, 2))
+
+    @pytest.mark.parametrize("library", ["h5py", "zarr", "dask"])
+    def test_are_held_by_reference_and_read_piece_by_piece(self, library: str, tmp_path: Path) -> None:
+        chunked = getattr(self, f"of_{library}")(tmp_path)
+        assert as_activations("t", chunked) is chunked
+        assert np.array_equal(np.concatenate([chunk for _, chunk in iter_chunks(chunked)]), F)
 
 
 class TestTorch:
