@@ -28,6 +28,8 @@ from pidkd.inputs import Array, FloatArray
 
 MARGIN = 0.995
 """Share of the step to the boundary that is taken, far from the optimum; it tends to one as the gap closes."""
+INSIDE = 0.01
+"""Least slack of the starting point."""
 LARGEST_MOVE = 8.0
 """Largest change of a potential in one step."""
 FLOOR = 0.05
@@ -63,6 +65,8 @@ class Marginals:
             half = np.where(y > 0, np.log(y) / 2, 0.0)
             self.a = np.log(self.yt) - half[:, None, :]
             self.b = np.log(self.ys) - half[:, :, None]
+            self.log_t = np.where(self.t > 0, np.log(self.t), 0.0)
+            self.log_s = np.where(self.s > 0, np.log(self.s), 0.0)
         self.off_t = self.yt == 0
         self.off_s = self.ys == 0
         self.full = not (self.off_t.any() or self.off_s.any())
@@ -90,8 +94,7 @@ class Iterate:
 
     def __post_init__(self) -> None:
         self.q = self.w[:, :, None, :] * self.p
-        self.q_t = self.q.sum(axis=3)
-        self.q_s = self.q.sum(axis=1)
+        self.q_t, self.q_s = sums(self.q)
         self.theta = self.w * (1.0 / self.sigma - 1.0)
 
     def take(self, members: Array) -> Iterate:
@@ -168,13 +171,16 @@ def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> Non
 
 
 def _start(marginals: Marginals, weights: str) -> tuple[FloatArray, ...]:
-    """The conditionally independent plan, which is primal and dual feasible, its slack, and the weights of the path."""
-    a, b = marginals.a.copy(), marginals.b.copy()
+    """The conditionally independent plan, its slack, and the weights of the path: primal and dual feasible.
+
+    Divided by the masses of the cells, w is near one throughout, and so the slack near constant.
+    """
+    a, b = marginals.a, marginals.b
     w = np.matmul(np.exp(a), np.exp(b))
     absent = w == 0
+    a, b = a - marginals.log_t[:, :, None], b - marginals.log_s[:, None, :]
     total, _ = _softmax(a, b)
-    # strictly inside, also where a block holds all the mass
-    excess = np.maximum(np.where(absent, -np.inf, total).max(axis=(1, 2)) + 0.01, 0.0)[:, None, None]
+    excess = np.where(absent, -np.inf, total).max(axis=(1, 2))[:, None, None] + INSIDE
     nu = {"product": w, "root": np.sqrt(w)}[weights]
     return a - excess, b, w, np.where(absent, 1.0, excess - total), nu / nu.sum(axis=(1, 2), keepdims=True)
 
@@ -204,8 +210,8 @@ def _step(
 
     def direction(target: FloatArray) -> tuple[FloatArray, ...]:
         weight = (target + w * residual) / sigma
-        weighted = point.p * weight[:, :, None, :]
-        f_a, f_b = r_a - weighted.sum(axis=3), r_b - weighted.sum(axis=1)
+        less_a, less_b = sums(point.p * weight[:, :, None, :])
+        f_a, f_b = r_a - less_a, r_b - less_b
         da, db = system.solve(f_a, f_b)
         if attempt.refine:
             da, db = _refined(point, system, f_a, f_b, da, db)
@@ -214,14 +220,14 @@ def _step(
         return da, db, (target - w * d_sigma) / sigma, d_sigma
 
     _, _, dw, d_sigma = direction(-w * sigma)
-    reach = np.minimum(1.0, _ratio(w, dw, sigma, d_sigma))[:, None, None]
+    reach = np.minimum(1.0, _ratio(point, dw, d_sigma))[:, None, None]
     ahead = ((w + reach * dw) * (sigma + reach * d_sigma)).sum(axis=(1, 2))
     centring = np.maximum((ahead / gap) ** 3, 1e-6)
     aim = np.maximum(centring * gap, FLOOR * tol)[:, None, None] * nu
     damping = np.where(reach < 0.1, reach**2, 1.0)
     da, db, dw, d_sigma = direction(aim - w * sigma - damping * dw * d_sigma)
 
-    step = np.minimum(1.0, np.maximum(MARGIN, 1.0 - gap) * _ratio(w, dw, sigma, d_sigma))
+    step = np.minimum(1.0, np.maximum(MARGIN, 1.0 - gap) * _ratio(point, dw, d_sigma))
     if not attempt.clip:
         largest = np.maximum(np.abs(da).max(axis=(1, 2)), np.abs(db).max(axis=(1, 2)))
         step = np.minimum(step, LARGEST_MOVE / np.maximum(largest, LARGEST_MOVE * 1e-3))
@@ -245,7 +251,12 @@ def apply(point: Iterate, da: FloatArray, db: FloatArray) -> tuple[FloatArray, F
     moved = da[:, :, :, None] + db[:, None, :, :]
     pushed = point.q * moved
     pushed += point.p * (point.theta * (point.p * moved).sum(axis=2))[:, :, None, :]
-    return pushed.sum(axis=3), pushed.sum(axis=1)
+    return sums(pushed)
+
+
+def sums(q: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Row sums, shape (n_batch, n_t, n_y), and column sums, shape (n_batch, n_y, n_s)."""
+    return np.matmul(q, np.ones(q.shape[3])), q.sum(axis=1)
 
 
 def _refined(
@@ -265,11 +276,11 @@ def _refined(
     return np.where(better, better_a, da), np.where(better, better_b, db)
 
 
-def _ratio(w: FloatArray, dw: FloatArray, sigma: FloatArray, d_sigma: FloatArray) -> FloatArray:
+def _ratio(point: Iterate, dw: FloatArray, d_sigma: FloatArray) -> FloatArray:
     """The longest step that keeps w and sigma non-negative."""
-    most = np.minimum(np.where(dw < 0, w / -dw, np.inf), np.where(d_sigma < 0, sigma / -d_sigma, np.inf))
-    nearest: FloatArray = most.min(axis=(1, 2))
-    return nearest
+    rate = np.maximum(-dw / np.where(point.w > 0, point.w, 1.0), -d_sigma / point.sigma).max(axis=(1, 2))
+    longest: FloatArray = 1.0 / np.maximum(rate, np.finfo(np.float64).tiny)
+    return longest
 
 
 def _record(
