@@ -61,10 +61,8 @@ def bounds(p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatA
     offset = conditional_entropy(p_ys)
     candidates = list(trivial_potentials(p_yt, p_ys))
     if all(np.isfinite(v[m > 0]).all() for v, m in zip(potentials, (p_yt, p_ys), strict=True)):
-        candidates.append(Potentials(*potentials))
-    shifted = max(
-        (feasible_potentials(p_yt, p_ys, pair) for pair in candidates), key=lambda pair: dual_value(p_yt, p_ys, pair)
-    )
+        candidates.append(feasible_potentials(p_yt, p_ys, Potentials(*potentials)))
+    shifted = max(candidates, key=lambda pair: dual_value(p_yt, p_ys, pair))
     return Bounds(dual_value(p_yt, p_ys, shifted) + offset, float(primal_value(rounded)) + offset, rounded, shifted)
 
 
@@ -120,11 +118,12 @@ def feasible_potentials(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentia
 
 
 def trivial_potentials(p_yt: FloatArray, p_ys: FloatArray) -> tuple[Potentials, Potentials]:
-    """The potentials that prove I_union >= I(Y;S) and I_union >= I(Y;T)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        b = np.log(p_ys / p_ys.sum(axis=0))
-        a = np.log(p_yt / p_yt.sum(axis=0))
-    return Potentials(np.zeros_like(p_yt), b), Potentials(a, np.zeros_like(p_ys))
+    """The feasible potentials that prove I_union >= I(Y;S) and I_union >= I(Y;T): one posterior, and zero."""
+    none_t, none_s = np.where(p_yt > 0, 0.0, -np.inf), np.where(p_ys > 0, 0.0, -np.inf)
+    with np.errstate(divide="ignore"):
+        log_t = np.log(np.divide(p_yt, p_yt.sum(axis=0), out=np.zeros_like(p_yt), where=p_yt > 0))
+        log_s = np.log(np.divide(p_ys, p_ys.sum(axis=0), out=np.zeros_like(p_ys), where=p_ys > 0))
+    return Potentials(none_t, log_s), Potentials(log_t, none_s)
 
 
 def log_sum_exp(z: FloatArray) -> FloatArray:

@@ -287,31 +287,30 @@ def _record(
     best: Best, members: Array, point: Iterate, a: FloatArray, b: FloatArray, gap: FloatArray, tol: float
 ) -> None:
     """Bound the optimum from this point where it is near enough to matter."""
-    near = gap < 1e3 * tol
-    if near.any():
-        _record_dual(best, members[near], point.marginals.take(near), point.total[near], a[near], b[near])
-    near = gap < 30 * tol
-    if near.any():
-        _record_primal(best, members[near], point.marginals.take(near), point.q[near])
+    near = np.flatnonzero(gap < 1e3 * tol)
+    if near.size:
+        _record_dual(best, members, near, point, a, b)
+    near = np.flatnonzero(gap < 30 * tol)
+    if near.size:
+        _record_primal(best, members, near, point)
 
 
-def _record_dual(
-    best: Best, members: Array, marginals: Marginals, total: FloatArray, a: FloatArray, b: FloatArray
-) -> None:
+def _record_dual(best: Best, members: Array, near: Array, point: Iterate, a: FloatArray, b: FloatArray) -> None:
+    marginals, total = point.marginals, point.total[near]
     u = total.max(axis=2)
     v = (total - u[:, :, None]).max(axis=1)
-    value = np.where(marginals.off_t, 0.0, marginals.yt * a).sum(axis=(1, 2))
-    value += np.where(marginals.off_s, 0.0, marginals.ys * b).sum(axis=(1, 2))
-    value -= (marginals.t * u).sum(axis=1) + (marginals.s * v).sum(axis=1)
-    better = value > best.lower[members]
-    best.lower[members[better]] = value[better]
-    best.a[members[better]] = (a - u[:, :, None])[better]
-    best.b[members[better]] = (b - v[:, None, :])[better]
+    a, b = a[near] - u[:, :, None], b[near] - v[:, None, :]
+    value = np.where(marginals.off_t[near], 0.0, marginals.yt[near] * a).sum(axis=(1, 2))
+    value += np.where(marginals.off_s[near], 0.0, marginals.ys[near] * b).sum(axis=(1, 2))
+    better = value > best.lower[members[near]]
+    found = members[near[better]]
+    best.lower[found], best.a[found], best.b[found] = value[better], a[better], b[better]
 
 
-def _record_primal(best: Best, members: Array, marginals: Marginals, q: FloatArray) -> None:
-    rounded = feasible_plan(marginals.yt.transpose(0, 2, 1), marginals.ys, q.transpose(0, 2, 1, 3))
+def _record_primal(best: Best, members: Array, near: Array, point: Iterate) -> None:
+    yt, ys = point.marginals.yt[near], point.marginals.ys[near]
+    rounded = feasible_plan(yt.transpose(0, 2, 1), ys, point.q[near].transpose(0, 2, 1, 3))
     value = primal_value(rounded)
-    better = value < best.upper[members]
-    best.upper[members[better]] = value[better]
-    best.q[members[better]] = rounded.transpose(0, 2, 1, 3)[better]
+    better = value < best.upper[members[near]]
+    found = members[near[better]]
+    best.upper[found], best.q[found] = value[better], rounded.transpose(0, 2, 1, 3)[better]

@@ -123,7 +123,11 @@ def _groups(marginal: FloatArray) -> Array:
     """A number for every cell, the same for cells with equal posteriors; cells without mass share one."""
     mass = marginal.sum(axis=0)
     posterior = np.divide(marginal, mass, out=np.full_like(marginal, -1.0), where=mass > 0)
-    group: Array = np.unique(np.round(posterior, POSTERIOR_DIGITS), axis=1, return_inverse=True)[1].ravel()
+    rounded = np.round(posterior, POSTERIOR_DIGITS)
+    order = np.lexsort(rounded)
+    differs = np.any(np.diff(rounded[:, order], axis=1) != 0, axis=0)
+    group = np.zeros(len(mass), dtype=np.int64)
+    group[order[1:]] = np.cumsum(differs)
     return group
 
 
