@@ -17,6 +17,7 @@ the best dual point seen, whose bounds are evaluated here on the marginals as gi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -34,6 +35,20 @@ LARGEST_MOVE = 8.0
 """Largest change of a potential in one step."""
 FLOOR = 0.05
 """Complementarity never aims below this share of the tolerance, so that residuals keep shrinking."""
+
+
+class Workspace:
+    """Large arrays that every iteration needs again, so that memory is asked for once a solve."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, FloatArray] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> FloatArray:
+        """An array of this shape, its contents whatever they were."""
+        size = math.prod(shape)
+        if name not in self._buffers or self._buffers[name].size < size:
+            self._buffers[name] = np.empty(size)
+        return self._buffers[name][:size].reshape(shape)
 
 
 class NewtonSystem(Protocol):
@@ -140,7 +155,7 @@ class Best:
 class Attempt:
     """One way to run: which central path, how steps are limited, which Newton system, how long."""
 
-    system: Callable[[Iterate], NewtonSystem]
+    system: Callable[[Iterate, Workspace], NewtonSystem]
     weights: Literal["product", "root"] = "product"
     clip: bool = False
     refine: bool = False
@@ -153,6 +168,7 @@ def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> Non
     members = np.flatnonzero(~(best.gap <= tol))
     active = marginals.take(members)
     a, b, w, sigma, nu = _start(active, attempt.weights)
+    workspace = Workspace()
     for _ in range(attempt.iterations):
         total, p = _softmax(a, b)
         total[w == 0] = -1.0
@@ -167,7 +183,7 @@ def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> Non
             members, a, b, nu, gap = (v[alive] for v in (members, a, b, nu, gap))
             point = point.take(alive)
             active = point.marginals
-        a, b, w, sigma = _step(point, a, b, nu, gap, tol, attempt)
+        a, b, w, sigma = _step(point, a, b, nu, gap, tol, attempt, workspace)
 
 
 def _start(marginals: Marginals, weights: str) -> tuple[FloatArray, ...]:
@@ -201,9 +217,10 @@ def _step(
     gap: FloatArray,
     tol: float,
     attempt: Attempt,
+    workspace: Workspace,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Mehrotra's predictor, corrector and step."""
-    system = attempt.system(point)
+    system = attempt.system(point, workspace)
     w, sigma, residual = point.w, point.sigma, point.sigma + point.total
     r_a = point.marginals.yt - point.q_t
     r_b = point.marginals.ys - point.q_s

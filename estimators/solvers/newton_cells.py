@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from pidkd.estimators.solvers.interior_point import Iterate
+from pidkd.estimators.solvers.interior_point import Iterate, Workspace
 from pidkd.inputs import FloatArray
 
 PINNED = 1e64
@@ -25,17 +25,21 @@ SHIFT = 1e-15
 class CellSystem:
     """M, factorised by cells. Pairs outside the support are left out member by member."""
 
-    def __init__(self, point: Iterate) -> None:
+    def __init__(self, point: Iterate, workspace: Workspace) -> None:
+        self.workspace = workspace
         self.marginals = point.marginals
         n_batch, n_t, n_y, n_s = point.p.shape
         self.shape = n_batch, n_t, n_y, n_s
         weighted = point.theta[:, :, None, :] * point.p
         self.l_inverse = self._teacher_factor(point, weighted)
 
-        # rows (t, y), columns (y', s): L_t^-1 (theta p p'^T + diag q)
-        lifted = np.matmul(self.l_inverse, weighted)
-        v = lifted[:, :, :, None, :] * point.p[:, :, None, :, :]
-        v += self.l_inverse[:, :, :, :, None] * point.q[:, :, None, :, :]
+        # M_ab, rows (t, y), columns (y', s): theta p p'^T + diag q
+        between = workspace.array("between", (n_batch, n_t, n_y, n_y, n_s))
+        np.multiply(weighted[:, :, :, None, :], point.p[:, :, None, :, :], out=between)
+        diagonal = np.einsum("btyys->btys", between)
+        diagonal += point.q
+        v = workspace.array("v", (n_batch, n_t, n_y, n_y * n_s))
+        np.matmul(self.l_inverse, between.reshape(v.shape), out=v)
         v = v.reshape(n_batch, n_t * n_y, n_y * n_s)
         student = self._student_block(point, weighted)
         self.rows: list[Any] = [slice(None)] * n_batch
@@ -83,7 +87,8 @@ class CellSystem:
         pinned = np.arange(n_y) * n_s + self.marginals.pinned[member]
         shift = SHIFT
         while True:
-            blocks = np.zeros((n_y, n_s, n_y, n_s))
+            blocks = self.workspace.array(f"schur {member}", (n_y, n_s, n_y, n_s))
+            blocks.fill(0.0)
             blocks[:, s, :, s] = student[member]
             whole = blocks.reshape(n_y * n_s, n_y * n_s)
             whole[pinned, pinned] = PINNED

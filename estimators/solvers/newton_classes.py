@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from pidkd.estimators.solvers.interior_point import Iterate, apply
+from pidkd.estimators.solvers.interior_point import Iterate, Workspace, apply
 from pidkd.inputs import Array, FloatArray
 
 LARGEST_SLACK = 0.25
@@ -37,7 +37,7 @@ ACCURACY = 1e-8
 class ClassSystem:
     """M of each member, factorised by classes."""
 
-    def __init__(self, point: Iterate) -> None:
+    def __init__(self, point: Iterate, workspace: Workspace) -> None:
         self.point = point
         self.members = [_Member(point, index) for index in range(len(point.p))]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pidkd.estimators.solvers.interior_point import Iterate
+from pidkd.estimators.solvers.interior_point import Iterate, Workspace
 from pidkd.inputs import FloatArray
 
 VANISHING = 1e-30
@@ -19,7 +19,7 @@ VANISHING = 1e-30
 class ExtendedSystem:
     """M of each member, factorised whole."""
 
-    def __init__(self, point: Iterate) -> None:
+    def __init__(self, point: Iterate, workspace: Workspace) -> None:
         n_batch, n_t, n_y, n_s = point.p.shape
         self.shape = n_t, n_y, n_s
         self.factors = [_factor(self._assemble(point, index)) for index in range(n_batch)]

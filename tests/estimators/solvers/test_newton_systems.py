@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pidkd.estimators.solvers.interior_point import Iterate, Marginals, apply
+from pidkd.estimators.solvers.interior_point import Iterate, Marginals, Workspace, apply
 from pidkd.estimators.solvers.newton_cells import CellSystem
 from pidkd.estimators.solvers.newton_classes import ClassSystem
 from pidkd.estimators.solvers.newton_extended import ExtendedSystem
@@ -38,7 +38,7 @@ def test_solution_satisfies_the_equations(system, shape, masked):
     rng = np.random.default_rng(1)
     moved = rng.normal(size=at.marginals.yt.shape), rng.normal(size=at.marginals.ys.shape)
     f_a, f_b = apply(at, *moved)
-    da, db = system(at).solve(f_a, f_b)
+    da, db = system(at, Workspace()).solve(f_a, f_b)
     g_a, g_b = apply(at, da, db)
     scale = np.abs(f_a).max()
     np.testing.assert_allclose(g_a, f_a, atol=2e-8 * scale)
@@ -52,7 +52,7 @@ def test_the_three_agree_on_what_the_gauge_leaves_free(shape):
     f_a, f_b = apply(at, rng.normal(size=at.marginals.yt.shape), rng.normal(size=at.marginals.ys.shape))
     sums = []
     for system in (CellSystem, ClassSystem, ExtendedSystem):
-        da, db = system(at).solve(f_a, f_b)
+        da, db = system(at, Workspace()).solve(f_a, f_b)
         sums.append(da[:, :, :, None] + db[:, None, :, :])
     scale = np.abs(sums[2]).max()
     np.testing.assert_allclose(sums[0], sums[2], atol=1e-8 * scale)
