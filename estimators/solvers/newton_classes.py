@@ -26,7 +26,7 @@ from pidkd.inputs import Array, FloatArray
 
 LARGEST_SLACK = 0.25
 """Blocks with more slack than this stay out of K."""
-CHUNK_ENTRIES = 2**22
+CHUNK_ENTRIES = 2**20
 """Entries of the square root of K held at a time."""
 SCATTER = 400
 """Cost of adding to a scattered entry of K, in multiplications of a dense product."""
@@ -39,7 +39,7 @@ class ClassSystem:
 
     def __init__(self, point: Iterate, workspace: Workspace) -> None:
         self.point = point
-        self.members = [_Member(point, index) for index in range(len(point.p))]
+        self.members = [_Member(point, index, workspace) for index in range(len(point.p))]
 
     def solve(self, f_a: FloatArray, f_b: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Preconditioned conjugate gradients, member by member."""
@@ -48,7 +48,8 @@ class ClassSystem:
 
 
 class _Member:
-    def __init__(self, point: Iterate, index: int) -> None:
+    def __init__(self, point: Iterate, index: int, workspace: Workspace) -> None:
+        self.index, self.workspace = index, workspace
         self.point = point.take(np.array([index]))
         self.q = np.ascontiguousarray(point.q[index].transpose(1, 0, 2))  # (y, t, s)
         with np.errstate(divide="ignore"):
@@ -65,18 +66,20 @@ class _Member:
         n_blocks = len(self.t)
         across = np.matmul(self.l_inverse, (self.q * self.r_inverse[:, :, None]).transpose(0, 2, 1))  # (y, s, t)
         alive = np.any(self.l_inverse, axis=2)  # rows of L^-1 that are not grounded or isolated
-        k = np.zeros((n_blocks, n_blocks), order="F")
+        k = self.workspace.array(f"k {self.index}", (n_blocks, n_blocks)).T
+        k.fill(0.0)
         share = (self.columns > 0).mean(axis=1)
         scattered = SCATTER * share**2 < alive.sum(axis=1)
         y, row = np.nonzero(alive & ~scattered[:, None])
         step = max(1, CHUNK_ENTRIES // n_blocks)
         for start in range(0, len(y), step):
             chosen = slice(start, start + step)
-            root = self._root(across, y[chosen], row[chosen], slice(None))
+            root = self._root(across, y[chosen], row[chosen], np.arange(n_blocks))
             k = blas.dsyrk(1.0, root.T, beta=1.0, c=k, lower=1, overwrite_c=1)
         for one in np.flatnonzero(scattered & (share > 0)).tolist():
             touched = np.flatnonzero(self.columns[one] > 0)
-            root = self._root(across, one, np.flatnonzero(alive[one]), touched)
+            rows = np.flatnonzero(alive[one])
+            root = self._root(across, np.full_like(rows, one), rows, touched)
             k[np.ix_(touched, touched)] += root.T @ root
         for t in np.unique(self.t):
             own = np.flatnonzero(self.t == t)
@@ -87,11 +90,12 @@ class _Member:
         factor, info = lapack.dpotrf(k, lower=1, clean=0, overwrite_a=1)
         return np.full_like(k, np.nan) if info else np.asarray(factor)
 
-    def _root(self, across: FloatArray, y: Array | int, row: Array, blocks: Array | slice) -> FloatArray:
+    def _root(self, across: FloatArray, y: Array, row: Array, blocks: Array) -> FloatArray:
         """Rows of L^-1 (e_s - Q_t / r_t) p theta^1/2, the square root of K, over some blocks."""
-        root = np.take(self.l_inverse[y, row], self.s[blocks], axis=1)
-        root -= np.take(across[y, row], self.t[blocks], axis=1)
-        root *= self.columns[y, blocks]
+        root, other = (self.workspace.array(name, (len(row), len(blocks))) for name in ("root", "other"))
+        np.take(self.l_inverse[y, row], self.s[blocks], axis=1, out=root, mode="clip")
+        root -= np.take(across[y, row], self.t[blocks], axis=1, out=other, mode="clip")
+        root *= np.take(self.columns[:, blocks], y, axis=0, out=other, mode="clip")
         return root
 
     def _diagonal_solve(self, f_a: FloatArray, f_b: FloatArray) -> tuple[FloatArray, FloatArray]:
