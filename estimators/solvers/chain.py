@@ -23,19 +23,21 @@ EXTENDED_UNKNOWNS = 600
 SWEEPS = 2000
 """Sweeps of the alternating route."""
 
-CELLS: tuple[Attempt, ...] = (
-    Attempt(CellSystem),
-    Attempt(CellSystem, clip=True, refine=True),
-    Attempt(CellSystem, weights="root", refine=True),
-)
-CLASSES: tuple[Attempt, ...] = (
-    Attempt(ClassSystem),
-    Attempt(ClassSystem, clip=True),
-)
-EXTENDED: tuple[Attempt, ...] = (
+SYSTEMS = {
+    "cells": [
+        Attempt(CellSystem),
+        Attempt(CellSystem, clip=True, refine=True),
+        Attempt(CellSystem, weights="root", refine=True),
+    ],
+    "classes": [
+        Attempt(ClassSystem),
+        Attempt(ClassSystem, clip=True),
+    ],
+}
+EXTENDED = [
     Attempt(ExtendedSystem, clip=True),
     Attempt(ExtendedSystem, weights="root"),
-)
+]
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,12 @@ def solve_chain(
         by_shape[table.shape].append(index)
     done = 0
     for shape, indices in by_shape.items():
-        route = _route(shape, max_memory)
-        together = max(1, CHUNK_BYTES // _memory(shape)["cells"]) if route == "cells" else 1
+        together = max(1, CHUNK_BYTES // _memory(shape)["cells"])
         for start in range(0, len(indices), together):
             chunk = indices[start : start + together]
-            for index, solution in zip(chunk, _solve([tables[i] for i in chunk], route, tol, progress), strict=True):
+            for index, solution in zip(
+                chunk, _solve([tables[i] for i in chunk], max_memory, tol, progress), strict=True
+            ):
                 solutions[index] = solution
             done += len(chunk)
             if progress is not None:
@@ -74,7 +77,10 @@ def solve_chain(
     return [solution for solution in solutions if solution is not None]
 
 
-def _solve(tables: list[Reduction], route: str, tol: float, progress: Callable[[float], None] | None) -> list[Solution]:
+def _solve(
+    tables: list[Reduction], max_memory: int, tol: float, progress: Callable[[float], None] | None
+) -> list[Solution]:
+    route = _routes(tables[0].shape, max_memory)[0]
     if route == "alternating":
         within = progress if len(tables) == 1 else None
         return [
@@ -83,27 +89,28 @@ def _solve(tables: list[Reduction], route: str, tol: float, progress: Callable[[
         ]
     marginals = Marginals(np.stack([table.yt for table in tables]), np.stack([table.ys for table in tables]))
     best = Best.start(marginals)
-    n_y, n_t, n_s = tables[0].shape
-    attempts = CELLS if route == "cells" else CLASSES
-    if n_y * (n_t + n_s) <= EXTENDED_UNKNOWNS:
-        attempts += EXTENDED
-    for attempt in attempts:
+    for attempt in _attempts(tables[0].shape, max_memory):
         if (best.gap <= tol).all():
             break
         solve(marginals, best, tol, attempt)
     return [Solution(best.q[i], best.a[i], best.b[i], route, int(best.iterations[i])) for i in range(len(tables))]
 
 
-def _route(shape: tuple[int, int, int], max_memory: int) -> str:
-    """The quicker of the routes that fit; the constants are ratios of measured times per operation."""
+def _attempts(shape: tuple[int, int, int], max_memory: int) -> list[Attempt]:
+    """What to try on tables of a shape, in order: the quickest system that fits, the other one, extended precision."""
+    n_y, n_t, n_s = shape
+    attempts = [attempt for route in _routes(shape, max_memory) for attempt in SYSTEMS[route]]
+    return attempts + (EXTENDED if n_y * (n_t + n_s) <= EXTENDED_UNKNOWNS else [])
+
+
+def _routes(shape: tuple[int, int, int], max_memory: int) -> list[str]:
+    """The routes that fit, quickest first; the constants are ratios of measured times per operation."""
     n_y, n_t, n_s = shape
     cells = n_y**3 * n_t * n_s**2 / 2 + (n_y * n_s) ** 3 / 6
     classes = 1e6 + 1.6 * (n_y * n_s * (n_t * n_s) ** 2 / 2 + (n_t * n_s) ** 3 / 6)
     memory = _memory(shape)
-    for _, route in sorted([(cells, "cells"), (classes, "classes")]):
-        if memory[route] <= max_memory:
-            return route
-    return "alternating"
+    fitting = [route for _, route in sorted([(cells, "cells"), (classes, "classes")]) if memory[route] <= max_memory]
+    return fitting or ["alternating"]
 
 
 def _memory(shape: tuple[int, int, int]) -> dict[str, int]:

@@ -29,6 +29,8 @@ from pidkd.inputs import Array, FloatArray
 
 MARGIN = 0.995
 """Share of the step to the boundary that is taken, far from the optimum; it tends to one as the gap closes."""
+PATIENCE = 50
+"""Iterations without progress after which an attempt ends."""
 INSIDE = 0.01
 """Least slack of the starting point."""
 LARGEST_MOVE = 8.0
@@ -169,6 +171,7 @@ def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> Non
     active = marginals.take(members)
     a, b, w, sigma, nu = _start(active, attempt.weights)
     workspace = Workspace()
+    least, stale = np.full(len(members), np.inf), np.zeros(len(members))
     for _ in range(attempt.iterations):
         total, p = _softmax(a, b)
         total[w == 0] = -1.0
@@ -176,11 +179,14 @@ def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> Non
         gap = (w * sigma).sum(axis=(1, 2))
         best.iterations[members] += 1
         _record(best, members, point, a, b, gap, tol)
-        alive = ~(best.gap[members] <= tol) & np.isfinite(gap)
+        reached = np.minimum(gap, best.gap[members])
+        stale = np.where(reached < 0.9 * least, 0, stale + 1)
+        least = np.where(stale == 0, reached, least)
+        alive = ~(best.gap[members] <= tol) & np.isfinite(gap) & (stale < PATIENCE)
         if not alive.all():
             if not alive.any():
                 return
-            members, a, b, nu, gap = (v[alive] for v in (members, a, b, nu, gap))
+            members, a, b, nu, gap, least, stale = (v[alive] for v in (members, a, b, nu, gap, least, stale))
             point = point.take(alive)
             active = point.marginals
         a, b, w, sigma = _step(point, a, b, nu, gap, tol, attempt, workspace)

@@ -24,7 +24,7 @@ from scipy.linalg import blas, lapack
 from pidkd.estimators.solvers.interior_point import Iterate, Workspace, apply
 from pidkd.inputs import Array, FloatArray
 
-LARGEST_SLACK = 0.25
+LARGEST_SLACK = 0.1
 """Blocks with more slack than this stay out of K."""
 CHUNK_ENTRIES = 2**20
 """Entries of the square root of K held at a time."""
@@ -128,7 +128,10 @@ class _Member:
             if not rho > ACCURACY**2 * first:
                 break
             (m_a,), (m_b,) = apply(self.point, d_a[None], d_b[None])
-            length = rho / float((d_a * m_a).sum() + (d_b * m_b).sum())
+            curvature = float((d_a * m_a).sum() + (d_b * m_b).sum())
+            if not curvature > 0:
+                break
+            length = rho / curvature
             x_a += length * d_a
             x_b += length * d_b
             r_a -= length * m_a
