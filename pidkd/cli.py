@@ -236,7 +236,7 @@ def bench(
 ) -> None:
     """Compare solvers: CPU time, certified gap, memory."""
     from pidkd.benchmarks.run import json_lines, run_benchmark
-    from pidkd.benchmarks.tables import benchmark_table
+    from pidkd.benchmarks.tables import benchmark_table, speedup_table
 
     with _progress("benchmarking") as progress:
         rows = run_benchmark(
@@ -246,6 +246,8 @@ def bench(
         sys.stdout.writelines(f"{line}\n" for line in json_lines(rows))
     else:
         _stdout().print(benchmark_table(rows))
+        if len({row.solver for row in rows}) > 1:
+            _stdout().print(speedup_table(rows))
 
 
 @app.command()

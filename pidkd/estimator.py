@@ -132,7 +132,7 @@ class Estimator(abc.ABC):
         known = [f.name for f in dataclasses.fields(self)]
         for name in params:
             if name not in known:
-                raise UnknownNameError(f"{type(self).__name__}({name}=...)", "a parameter", name, known)
+                raise UnknownNameError(f"{self.name}({name}=...)", "a parameter", name, known)
         return dataclasses.replace(self, **params)
 
     def check_params(self) -> None:

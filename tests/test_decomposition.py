@@ -149,7 +149,7 @@ class TestOptions:
                 {"estimator": get_estimator("mmi")},
                 "decompose(..., estimator): expected a name or a PIDEstimator, got a class; make one: MMI()",
             ),
-            ({"tol": 1.0}, "MMI(tol=...): expected a parameter, one of (none), got 'tol'"),
+            ({"tol": 1.0}, "mmi(tol=...): expected a parameter, one of (none), got 'tol'"),
         ],
         ids=lambda value: str(value) if isinstance(value, dict) else "",
     )

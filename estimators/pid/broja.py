@@ -57,9 +57,9 @@ class BROJA(PIDEstimator):
     def check_params(self) -> None:
         """Refuse a tolerance or a budget that nothing can meet."""
         if not (isinstance(self.tol, int | float) and 0 < self.tol < math.inf):
-            raise InputError("BROJA(tol=...)", "a gap in bits > 0", f"{self.tol!r}")
+            raise InputError("broja(tol=...)", "a gap in bits > 0", f"{self.tol!r}")
         if not (isinstance(self.max_memory, int | float) and self.max_memory > 0):
-            raise InputError("BROJA(max_memory=...)", "a number of bytes > 0", f"{self.max_memory!r}")
+            raise InputError("broja(max_memory=...)", "a number of bytes > 0", f"{self.max_memory!r}")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         return self._decompose_batch([data], ctx)[0]
