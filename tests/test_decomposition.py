@@ -169,7 +169,7 @@ class TestOptions:
 
     @pytest.mark.parametrize("tol", [0.0, -1e-9, np.nan, np.inf, "small", None])
     def test_a_tolerance_that_nothing_can_meet_is_refused(self, tol: Any) -> None:
-        with pytest.raises(InputError, match=r"^BROJA\(tol=...\): expected a gap in bits > 0, got "):
+        with pytest.raises(InputError, match=r"^broja\(tol=...\): expected a gap in bits > 0, got "):
             decompose(Y, T, S, tol=tol)
 
 

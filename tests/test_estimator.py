@@ -108,7 +108,7 @@ class TestRunning:
         with pytest.raises(UnknownNameError) as caught:
             Scripted().with_params(uniqe_t=3)
         assert str(caught.value) == (
-            "Scripted(uniqe_t=...): expected a parameter, one of certificate, unique_t, got 'uniqe_t'; "
+            "scripted(uniqe_t=...): expected a parameter, one of certificate, unique_t, got 'uniqe_t'; "
             "did you mean 'unique_t'?"
         )
 
