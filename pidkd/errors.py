@@ -9,10 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from pidkd.result import PIDResult
+from typing import Any, Self
 
 
 class PidkdError(Exception):
@@ -74,7 +71,7 @@ class MissingDependencyError(PidkdError, ImportError):
 class SolverError(PidkdError, RuntimeError):
     """A solver has no finite feasible answer; ``result`` holds what there is, or None."""
 
-    def __init__(self, message: str, result: PIDResult | None = None) -> None:
+    def __init__(self, message: str, result: Any = None) -> None:
         super().__init__(message)
         self.result = result
 
