@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pidkd.estimators.solvers.alternating import alternate
-from pidkd.estimators.solvers.interior_point import Attempt, Best, Marginals, solve
+from pidkd.estimators.solvers.interior_point import Attempt, Best, solve
+from pidkd.estimators.solvers.iterate import Marginals
 from pidkd.estimators.solvers.newton_cells import CellSystem
 from pidkd.estimators.solvers.newton_classes import ClassSystem
 from pidkd.estimators.solvers.newton_extended import ExtendedSystem

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pidkd.estimators.solvers.interior_point import Iterate, Marginals, Workspace, apply
+from pidkd.estimators.solvers.iterate import Iterate, Marginals, Workspace, apply
 from pidkd.estimators.solvers.newton_cells import CellSystem
 from pidkd.estimators.solvers.newton_classes import ClassSystem
 from pidkd.estimators.solvers.newton_extended import ExtendedSystem
