@@ -27,16 +27,16 @@ SWEEPS = 2000
 SYSTEMS = {
     "cells": [
         Attempt(CellSystem),
-        Attempt(CellSystem, clip=True, refine=True),
+        Attempt(CellSystem, clip=True, refine=True, caution=1.0),
         Attempt(CellSystem, weights="root", refine=True),
     ],
     "classes": [
         Attempt(ClassSystem),
-        Attempt(ClassSystem, clip=True),
+        Attempt(ClassSystem, clip=True, caution=1.0),
     ],
 }
 EXTENDED = [
-    Attempt(ExtendedSystem, clip=True),
+    Attempt(ExtendedSystem, clip=True, caution=1.0),
     Attempt(ExtendedSystem, weights="root"),
 ]
 

@@ -73,12 +73,13 @@ class Best:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way to run: which central path, how steps are limited, which Newton system, how long."""
+    """One way to run: which Newton system and central path, how steps are limited, how long."""
 
     system: Callable[[Iterate, Workspace], NewtonSystem]
     weights: Literal["product", "root"] = "product"
     clip: bool = False
     refine: bool = False
+    caution: float = 0.1
     iterations: int = 300
 
 
@@ -164,7 +165,9 @@ def _step(
     reach = np.minimum(1.0, _ratio(point, dw, d_sigma))[:, None, None]
     ahead = ((w + reach * dw) * (sigma + reach * d_sigma)).sum(axis=(1, 2))
     centring = np.maximum((ahead / gap) ** 3, 1e-6)
-    aim = np.maximum(centring * gap, FLOOR * tol)[:, None, None] * nu
+    # complementarity no further ahead of feasibility than this, or the curvature of L sends the iterates in circles
+    behind = attempt.caution * (w * np.abs(residual)).sum(axis=(1, 2))
+    aim = np.maximum(np.maximum(centring * gap, behind), FLOOR * tol)[:, None, None] * nu
     damping = np.where(reach < 0.1, reach**2, 1.0)
     da, db, dw, d_sigma = direction(aim - w * sigma - damping * dw * d_sigma)
 

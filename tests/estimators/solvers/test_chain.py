@@ -69,3 +69,19 @@ def test_progress_ends_at_one():
     solve_chain(tables, TOL, 2**31, seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+
+
+def test_the_first_attempt_does_not_run_in_circles(monkeypatch):
+    # a histogram of 758 samples on which complementarity once ran ahead of feasibility, for ever
+    counts = np.array(
+        [
+            [[2, 0, 0, 0, 0, 0], [0, 1, 17, 0, 0, 0], [0, 17, 31, 0, 0, 0], [0, 14, 3, 0, 0, 0], [0, 0, 0, 0, 31, 0]],
+            [[0, 44, 16, 0, 0, 12], [0, 75, 1, 0, 5, 0], [0, 11, 0, 32, 0, 0], [0, 0, 15, 4, 3, 2], [1, 0, 0, 0, 2, 6]],
+            [[0, 0, 0, 19, 0, 0], [48, 12, 0, 0, 24, 0], [13, 1, 0, 7, 0, 2], [0, 0, 1, 4, 75, 1], [3, 12, 0, 2, 8, 0]],
+            [[2, 0, 0, 0, 4, 0], [3, 0, 14, 2, 2, 0], [3, 1, 0, 1, 0, 2], [3, 0, 3, 0, 0, 34], [1, 0, 2, 80, 19, 5]],
+        ]
+    )
+    monkeypatch.setattr(chain, "_attempts", lambda shape, max_memory: [Attempt(CellSystem)])
+    p = counts / counts.sum()
+    (solution,) = solve_chain([Reduction(p)], TOL, 2**31)
+    assert gap(p, solution) <= 2 * TOL
