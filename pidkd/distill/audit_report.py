@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pidkd.activations import PathLike
-from pidkd.errors import InputError
-from pidkd.result import NATS_PER, PIDResult, Units, check_units
+from pidkd.activations import PathLike, writing
+from pidkd.errors import InputError, MissingDependencyError
+from pidkd.result import ATOMS, NATS_PER, PIDResult, Units, check_units
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of ``AuditReport.to_dict``. A change that an old reader would misread raises it."""
+
+READABLE = (1, SCHEMA)
+"""Schemas that ``AuditReport.from_dict`` reads. The first had no checkpoints, baseline, probes or CKA."""
 
 
 @dataclass(frozen=True)
 class AuditedPair:
-    """The atoms of one teacher layer and one student layer.
+    r"""The atoms of one teacher layer and one student layer, with what one compares them to.
 
     Parameters
     ----------
     teacher, student : str
         Names of the layers.
     result : PIDResult
-        Its ``provenance`` says which files, how they became codes, and by which seeds.
+        Its ``provenance`` says which files, how they became codes, and by which seeds; its ``null`` is the mean of each
+        atom under shuffled labels.
     cells_t, cells_s, cells_ts : int
         Codes that occur, and pairs of them: I(Y;T) is at most log(cells_t), I(Y;S) at most log(cells_s).
+    checkpoint : str, optional
+        The checkpoint of the student, or "baseline"; None for the student itself.
+    probe_t, probe_s : float, optional
+        Share of held-out samples that a linear probe of the activations classifies rightly; None for codes.
+    cka : float, optional
+        Debiased linear CKA of the activations: how alike they are, whatever they know of the label. None for codes.
+    history : tuple of AuditedPair
+        The same pair at each checkpoint, in their order.
+    baseline : AuditedPair, optional
+        The same pair for a student that was not distilled.
     """
 
     teacher: str
@@ -40,6 +57,66 @@ class AuditedPair:
     cells_t: int
     cells_s: int
     cells_ts: int
+    checkpoint: str | None = None
+    probe_t: float | None = None
+    probe_s: float | None = None
+    cka: float | None = None
+    history: tuple[AuditedPair, ...] = ()
+    baseline: AuditedPair | None = None
+
+    @property
+    def conditional(self) -> float:
+        r""":math:`I(Y;T|S) = \mathrm{Uni}_T + \mathrm{Syn}`: what the teacher adds to the student."""
+        return self.result.mi - self.result.mi_s
+
+    @property
+    def stages(self) -> tuple[AuditedPair, ...]:
+        """The baseline, each checkpoint and the student itself, as far as there are any."""
+        return (*([self.baseline] if self.baseline else []), *self.history, self)
+
+    def ceilings(self) -> tuple[float, float]:
+        """The logarithms of the cells, which I(Y;T) and I(Y;S) cannot exceed, in the units of the result."""
+        one = NATS_PER[self.result.units]
+        return math.log(self.cells_t) / one, math.log(self.cells_s) / one
+
+    def to(self, units: Units) -> AuditedPair:
+        """The same pair in other units."""
+        return dataclasses.replace(
+            self,
+            result=self.result.to(units),
+            history=tuple(pair.to(units) for pair in self.history),
+            baseline=self.baseline.to(units) if self.baseline else None,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            **vars(self),
+            "result": self.result.to_dict(),
+            "history": [pair.to_dict() for pair in self.history],
+            "baseline": self.baseline.to_dict() if self.baseline else None,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> AuditedPair:
+        """Rebuild what ``to_dict`` wrote, in any readable schema."""
+        if not isinstance(data, Mapping):
+            raise TypeError(f"{data!r:.60}")
+        checkpoint, baseline = data.get("checkpoint"), data.get("baseline")
+        if not (checkpoint is None or isinstance(checkpoint, str)):
+            raise TypeError(f"checkpoint {checkpoint!r:.60}")
+        return cls(
+            teacher=str(data["teacher"]),
+            student=str(data["student"]),
+            result=PIDResult.from_dict(data["result"]),
+            cells_t=_cells(data["cells_t"]),
+            cells_s=_cells(data["cells_s"]),
+            cells_ts=_cells(data["cells_ts"]),
+            checkpoint=checkpoint,
+            **{key: _number(data.get(key)) for key in ("probe_t", "probe_s", "cka")},
+            history=tuple(cls.from_dict(pair) for pair in data.get("history", ())),
+            baseline=None if baseline is None else cls.from_dict(baseline),
+        )
 
 
 @dataclass(frozen=True)
@@ -75,12 +152,19 @@ class AuditReport:
 
     @property
     def headline(self) -> str:
-        """What is left to distill, and where most of it is, in words."""
+        """What is shared, what is left to distill, and where most of it is, in words."""
         top = self.pairs[0]
+        both = f"both know {top.result.redundant:.2f} of the label's {self.entropy:.2f}."
+        chance = (top.result.null or {}).get("unique_t")
+        if chance is not None and top.result.unique_t <= chance:
+            return (
+                "Nothing measurable is left to distill: no layer holds more that the student lacks than shuffled "
+                f"labels read ({chance:.2f} {self.units}). Of the teacher's {top.teacher} and the student's "
+                f"{top.student}, {both}"
+            )
         return (
             f"Most is left to distill from the teacher's {top.teacher}: {top.result.unique_t:.2f} {self.units} about "
-            f"the label that the student's {top.student} lacks; both know {top.result.redundant:.2f} of the label's "
-            f"{self.entropy:.2f}."
+            f"the label that the student's {top.student} lacks; {both}"
         )
 
     @property
@@ -105,13 +189,13 @@ class AuditReport:
     def to(self, units: Units) -> AuditReport:
         """The same report in other units."""
         check_units("to(units)", units)
-        pairs = tuple(dataclasses.replace(pair, result=pair.result.to(units)) for pair in self.pairs)
+        pairs = tuple(pair.to(units) for pair in self.pairs)
         entropy = self.entropy * NATS_PER[self.units] / NATS_PER[units]
         return dataclasses.replace(self, pairs=pairs, units=units, entropy=entropy)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of its layout."""
-        pairs = [{**vars(pair), "result": pair.result.to_dict()} for pair in self.pairs]
+        pairs = [pair.to_dict() for pair in self.pairs]
         return {"kind": "pidkd.audit", "schema": SCHEMA, **vars(self), "pairs": pairs}
 
     @classmethod
@@ -125,13 +209,14 @@ class AuditReport:
         """
         if not isinstance(data, Mapping) or data.get("kind") != "pidkd.audit":
             raise InputError(where, "an audit written by pidkd", "something else")
-        if data.get("schema") != SCHEMA:
+        if not any(data.get("schema") is number for number in READABLE):
             got = f"schema {data.get('schema')!r}"
-            raise InputError(where, f"schema {SCHEMA}", got, "read it with the version of pidkd that wrote it")
+            expected = f"schema {' or '.join(map(str, READABLE))}"
+            raise InputError(where, expected, got, "read it with the version of pidkd that wrote it")
         try:
             check_units(f"{where}['units']", data["units"])
             return cls(
-                pairs=tuple(_pair(pair) for pair in data["pairs"]),
+                pairs=tuple(AuditedPair.from_dict(pair) for pair in data["pairs"]),
                 units=data["units"],
                 n_samples=int(data["n_samples"]),
                 n_classes=int(data["n_classes"]),
@@ -155,6 +240,96 @@ class AuditReport:
         from pidkd.report import write_json
 
         write_json(path, self.to_dict(), force)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One flat record per pair and stage (baseline, checkpoints, the student itself), pairs in their order."""
+        for pair in self.pairs:
+            for stage in pair.stages:
+                result = stage.result
+                ceiling_t, ceiling_s = stage.ceilings()
+                yield {
+                    "teacher": stage.teacher,
+                    "student": stage.student,
+                    "checkpoint": stage.checkpoint,
+                    "units": self.units,
+                    **result.atoms,
+                    "mi_t": result.mi_t,
+                    "mi_s": result.mi_s,
+                    "mi": result.mi,
+                    "mi_t_given_s": stage.conditional,
+                    **{f"null_{name}": (result.null or {}).get(name) for name in ATOMS},
+                    **{
+                        f"{name}_{end}": (result.interval or {}).get(name, (None, None))[side]
+                        for name in ATOMS
+                        for side, end in enumerate(("low", "high"))
+                    },
+                    "status": result.certificate.status,
+                    "gap": result.certificate.gap,
+                    "entropy": self.entropy,
+                    "ceiling_t": ceiling_t,
+                    "ceiling_s": ceiling_s,
+                    "cells_t": stage.cells_t,
+                    "cells_s": stage.cells_s,
+                    "cells_ts": stage.cells_ts,
+                    "probe_t": stage.probe_t,
+                    "probe_s": stage.probe_s,
+                    "cka": stage.cka,
+                    "n_samples": self.n_samples,
+                }
+
+    def to_csv(self) -> str:
+        """The rows as comma-separated text with a header; what is not known is empty."""
+        stream = io.StringIO(newline="")
+        rows = list(self.rows())
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        return stream.getvalue()
+
+    def to_dataframe(self) -> Any:
+        """The rows as a ``pandas.DataFrame``.
+
+        Raises
+        ------
+        MissingDependencyError
+            When pandas is not installed.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            text = "to_dataframe(): expected the package 'pandas', got an environment without it"
+            raise MissingDependencyError(f"{text}; install it with: pip install pandas, or use to_csv()") from error
+        return pandas.DataFrame(list(self.rows()))
+
+    def to_html(self, title: str = "Distillation audit") -> str:
+        """One page that needs nothing beside it: headline, pictures, table, warnings, how it was computed."""
+        from pidkd.distill.page import audit_page
+
+        return audit_page(self, title)
+
+    def _repr_html_(self) -> str:
+        """The page in a frame of its own, so that neither its style nor its script meets those of the notebook."""
+        import html
+
+        source = html.escape(self.to_html(), quote=True)
+        return f'<iframe srcdoc="{source}" style="width:100%;height:720px;border:0" title="audit"></iframe>'
+
+    def write(self, folder: PathLike, force: bool = False) -> list[str]:
+        """Write ``audit.json``, ``audit.csv`` and ``report.html`` into a folder; the list of what was written.
+
+        Raises
+        ------
+        InputError
+            When one of them exists and ``force`` is not given, or cannot be written.
+        """
+        from pidkd.report import to_json
+
+        texts = {"audit.json": to_json(self.to_dict()), "audit.csv": self.to_csv(), "report.html": self.to_html()}
+        paths = [str(Path(folder, name)) for name in texts]
+        for path, text in zip(paths, texts.values(), strict=True):
+            with writing(path, force) as stream:
+                stream.write(text.encode())
+        return paths
 
     @classmethod
     def load(cls, path: PathLike) -> AuditReport:
@@ -192,12 +367,12 @@ class AuditReport:
         return to_text(self)
 
 
-def _pair(data: Mapping[str, Any]) -> AuditedPair:
-    return AuditedPair(
-        teacher=str(data["teacher"]),
-        student=str(data["student"]),
-        result=PIDResult.from_dict(data["result"]),
-        cells_t=int(data["cells_t"]),
-        cells_s=int(data["cells_s"]),
-        cells_ts=int(data["cells_ts"]),
-    )
+def _cells(value: Any) -> int:
+    cells = int(value)
+    if cells < 1:
+        raise ValueError(f"{cells} cells")
+    return cells
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

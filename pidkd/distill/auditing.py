@@ -127,7 +127,7 @@ def audit(
             text = f"{len(labels)} samples for {table} combinations of class and cells: plug-in atoms are badly biased"
             concerns += (f"{text}; use fewer clusters or more samples",)
         result = dataclasses.replace(result, provenance=origin, warnings=concerns)
-        found.append(AuditedPair(t, s, result, *cells))
+        found.append(AuditedPair(t, s, result, cells_t=cells[0], cells_s=cells[1], cells_ts=cells[2]))
     _warn(found, few)
     return AuditReport(
         pairs=tuple(sorted(found, key=lambda pair: -pair.result.unique_t)),

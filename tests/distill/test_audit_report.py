@@ -1,6 +1,9 @@
+import csv
 import dataclasses
+import io
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 import pidkd
 from pidkd.distill import AuditReport
-from pidkd.errors import InputError
+from pidkd.errors import InputError, MissingDependencyError
 
 Y = np.arange(240) % 8
 REPORT = pidkd.audit({"low": Y % 2, "all": Y}, {"mod4": Y % 4}, Y, "all", estimator="mmi")
@@ -74,10 +77,53 @@ def test_what_is_no_audit(data):
         AuditReport.from_dict(data)
 
 
-@pytest.mark.parametrize("schema", [0, 2, None, "1"])
+@pytest.mark.parametrize("schema", [0, 3, None, "1", True])
 def test_other_schemas_are_refused(schema):
-    with pytest.raises(InputError, match=f"expected schema 1, got schema {schema!r}; read it with the version"):
+    with pytest.raises(InputError, match=f"expected schema 1 or 2, got schema {schema!r}; read it with the version"):
         AuditReport.from_dict({**REPORT.to_dict(), "schema": schema})
+
+
+def test_the_first_schema_is_still_read():
+    data = REPORT.to_dict()
+    new = {"checkpoint", "probe_t", "probe_s", "cka", "history", "baseline"}
+    old = [{key: value for key, value in pair.items() if key not in new} for pair in data["pairs"]]
+    read = AuditReport.from_dict({**data, "schema": 1, "pairs": old})
+    assert [pair.result for pair in read.pairs] == [pair.result for pair in REPORT.pairs]
+    assert (read.pairs[0].history, read.pairs[0].baseline, read.pairs[0].cka) == ((), None, None)
+
+
+def test_the_csv_has_a_row_for_each_pair_that_reads_back(tmp_path):
+    rows = list(csv.DictReader(io.StringIO(REPORT.to_csv())))
+    assert [row["teacher"] for row in rows] == ["all", "low"]
+    assert float(rows[0]["unique_t"]) == REPORT.pairs[0].result.unique_t
+    assert float(rows[0]["ceiling_t"]) == pytest.approx(3.0)
+    assert float(rows[0]["mi_t_given_s"]) == pytest.approx(1.0)
+    assert rows[0]["cka"] == ""
+
+
+def test_the_data_frame_has_the_rows_of_the_csv():
+    pytest.importorskip("pandas")
+    frame = REPORT.to_dataframe()
+    assert list(frame["unique_t"]) == [pair.result.unique_t for pair in REPORT.pairs]
+    assert list(frame.columns) == REPORT.to_csv().splitlines()[0].split(",")
+
+
+def test_without_pandas_it_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingDependencyError, match="pip install pandas"):
+        REPORT.to_dataframe()
+
+
+def test_three_files_are_written_and_kept(tmp_path):
+    REPORT.write(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.csv", "audit.json", "report.html"]
+    with pytest.raises(InputError, match="got one that exists"):
+        REPORT.write(tmp_path)
+    REPORT.write(tmp_path, force=True)
+
+
+def test_a_notebook_shows_the_page_in_a_frame():
+    assert REPORT._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
 
 
 def places(data, path=()):

@@ -1,0 +1,151 @@
+"""Coordinates of the pictures in a report: what a template draws as SVG, so that it prints, scales and needs no file.
+
+Bars are measured in percent of their width, which lets text beside them keep its size on any screen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pidkd.result import ATOMS
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One atom of a stacked bar, in percent of the width.
+
+    Parameters
+    ----------
+    atom : str
+    value : float
+    x, width : float
+        A negative atom has no width.
+    low, high : float or None
+        Where its interval ends, beside its right edge.
+    """
+
+    atom: str
+    value: float
+    x: float
+    width: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One atom over the stages of a student, as points of a picture."""
+
+    atom: str
+    points: tuple[tuple[float, float], ...]
+    values: tuple[float, ...]
+    label_y: float
+
+    @property
+    def path(self) -> str:
+        """The line, in SVG's words."""
+        return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Trajectories of the atoms, with ticks of both axes as (place, text)."""
+
+    curves: tuple[Curve, ...]
+    ticks_x: tuple[tuple[float, str], ...]
+    ticks_y: tuple[tuple[float, str], ...]
+
+
+def stack(
+    atoms: Mapping[str, float], scale: float, interval: Mapping[str, tuple[float, float]] | None = None
+) -> list[Segment]:
+    """The four atoms side by side, as parts of a bar whose full width stands for ``scale``.
+
+    Examples
+    --------
+    >>> bar = stack({"redundant": 1.0, "unique_t": 0.5, "unique_s": 0.0, "synergistic": 0.25}, scale=2.0)
+    >>> [(segment.x, segment.width) for segment in bar]
+    [(0.0, 50.0), (50.0, 25.0), (75.0, 0.0), (75.0, 12.5)]
+    """
+    segments, x = [], 0.0
+    for name in ATOMS:
+        value = atoms[name]
+        width = 100 * max(value, 0.0) / scale
+        low, high = (x + 100 * end / scale for end in interval[name]) if interval and name in interval else (None, None)
+        segments.append(Segment(name, value, x, width, low, high))
+        x += width
+    return segments
+
+
+def curves(
+    names: Sequence[str],
+    atoms: Sequence[Mapping[str, float]],
+    size: tuple[float, float],
+    margins: tuple[float, float, float, float],
+) -> Curves:
+    """Lines of the four atoms over named stages.
+
+    Parameters
+    ----------
+    names : sequence of str
+    atoms : sequence of mappings from atom to value, one per stage
+    size : (width, height)
+    margins : (top, right, bottom, left)
+        What labels need.
+    """
+    (width, height), (top, right, bottom, left) = size, margins
+    values = [stage[name] for stage in atoms for name in ATOMS]
+    ticks = nice_ticks(min(0.0, *values), max(*values, 1e-12))
+    low, high = ticks[0], ticks[-1]
+
+    def x_at(i: int) -> float:
+        return left + (width - left - right) * (i / (len(names) - 1) if len(names) > 1 else 0.5)
+
+    def y_at(value: float) -> float:
+        return height - bottom - (height - top - bottom) * (value - low) / (high - low)
+
+    # Labels at the right end, moved apart where lines end close together.
+    ends = sorted(ATOMS, key=lambda name: atoms[-1][name], reverse=True)
+    places: dict[str, float] = {}
+    previous = -math.inf
+    for name in ends:
+        previous = max(y_at(atoms[-1][name]), previous + 13)
+        places[name] = previous
+    overflow = max(0.0, previous - (height - bottom))
+    drawn = tuple(
+        Curve(
+            name,
+            tuple((x_at(i), y_at(stage[name])) for i, stage in enumerate(atoms)),
+            tuple(stage[name] for stage in atoms),
+            places[name] - overflow,
+        )
+        for name in ATOMS
+    )
+    # As many names below as find room: each takes about six units a letter.
+    room = max(1, int((width - left - right) / (6 * max(map(len, names)) + 10)))
+    step = math.ceil(len(names) / room)
+    shown = [i for i in range(len(names)) if i % step == 0 or i == len(names) - 1]
+    if len(shown) > 1 and shown[-1] - shown[-2] < step:
+        del shown[-2]
+    return Curves(
+        drawn,
+        tuple((x_at(i), names[i]) for i in shown),
+        tuple((y_at(tick), f"{tick:g}") for tick in ticks),
+    )
+
+
+def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers that enclose [low, high], a few of them.
+
+    Examples
+    --------
+    >>> nice_ticks(0.0, 0.83)
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    rough = (high - low) / (count - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 12) + 0.0 for i in range(first, max(last, first + 1) + 1)]
