@@ -12,6 +12,7 @@ from pidkd import errors
 from pidkd.decomposition import decompose, decompose_batch
 from pidkd.estimator import get_estimator, list_estimators
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf, Posteriors
+from pidkd.resample import Bootstrap, Jackknife, Permutation
 from pidkd.result import Certificate, PIDBatch, PIDResult
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ _ON_FIRST_USE = {
 __all__ = [
     "Activations",
     "AuditReport",
+    "Bootstrap",
     "Certificate",
     "Codes",
     "Gaussian",
+    "Jackknife",
     "PIDBatch",
     "PIDResult",
+    "Permutation",
     "Pmf",
     "Posteriors",
     "Quantizer",

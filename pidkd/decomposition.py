@@ -13,6 +13,7 @@ from pidkd.arrays import as_array
 from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
 from pidkd.estimator import KEEPABLE, Context, PIDEstimator, choices, get_estimator
 from pidkd.inputs import Activations, Input, Pmf, as_input
+from pidkd.resample import Method, quantify
 from pidkd.result import PIDBatch, PIDResult, Units
 
 AUTO = {"Pmf": "broja", "Codes": "broja", "Gaussian": "gaussian", "Posteriors": "posterior", "Activations": "posterior"}
@@ -30,6 +31,7 @@ def decompose(
     device: str = "cpu",
     keep: Sequence[str] = (),
     progress: Callable[[float], None] | None = None,
+    uncertainty: Method | Sequence[Method] | None = None,
     **params: Any,
 ) -> PIDResult:
     r"""Split :math:`I(Y;T,S) = \mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S + \mathrm{Syn}`.
@@ -49,6 +51,9 @@ def decompose(
         What the result shall carry besides the atoms, where the estimator has it.
     progress : callable, optional
         Called with the fraction done.
+    uncertainty : Bootstrap, Jackknife, Permutation or a list of them, optional
+        How far sampling may have moved the atoms: fills ``interval``, ``se``, ``null`` and ``bias`` of the result. Only
+        for samples and counts; an exact table has no sampling.
     **params
         Parameters of the estimator.
 
@@ -74,7 +79,10 @@ def decompose(
     given = [value for value in (y, t, s) if value is not None]
     data = as_input(*given)
     chosen = _choose("decompose", data, estimator, params)
-    return chosen.decompose(data, units, _context(seed, device, keep, progress))
+    ctx = _context(seed, device, keep, progress)
+    if uncertainty is not None:
+        return quantify(chosen, data, uncertainty, units, ctx)
+    return chosen.decompose(data, units, ctx)
 
 
 def decompose_batch(

@@ -99,7 +99,8 @@ class PIDResult:
     warnings : tuple of str
         What a reader of the numbers must know.
     interval, se, null, bias : mapping from atom, optional
-        Sampling interval (low, high), standard error, level under independence, and estimated bias.
+        Sampling interval (low, high), standard error, level under independence, and estimated bias, as ``uncertainty=``
+        asks for them; also of "mi_t", "mi_s" and "mi".
     provenance : mapping, optional
         How the data came to be: quantiser, splits, seeds.
     plan : array, shape (n_y, n_t, n_s), optional
@@ -150,6 +151,11 @@ class PIDResult:
     def atoms(self) -> dict[str, float]:
         """The four atoms by name."""
         return {name: getattr(self, name) for name in ATOMS}
+
+    @property
+    def corrected(self) -> dict[str, float]:
+        """The atoms less their estimated bias, by name; as they are where none was estimated."""
+        return {name: value - (self.bias or {}).get(name, 0.0) for name, value in self.atoms.items()}
 
     @property
     def residual(self) -> float:
