@@ -72,8 +72,12 @@ class Raw:
         I(Y;T), I(Y;S) and I(Y;T,S).
     certificate : Certificate
         In nats.
-    interval, plan, potentials, local
+    interval, se, bias, plan, potentials, local
         As in ``PIDResult``.
+    atoms : mapping, optional
+        All four, from an estimator that knows them apart: where information is infinite, the identities give none.
+    concerns : sequence of (category, text)
+        What a user must be warned of, in the estimator's own words.
     """
 
     unique_t: float
@@ -83,6 +87,10 @@ class Raw:
     plan: FloatArray | None = None
     potentials: tuple[FloatArray, FloatArray] | None = None
     local: Mapping[str, FloatArray] | None = None
+    se: Mapping[str, float] | None = None
+    bias: Mapping[str, float] | None = None
+    atoms: Mapping[str, float] | None = None
+    concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,8 @@ class Estimator(abc.ABC):
     requires: ClassVar[Mapping[str, str]] = {}
     """Optional modules that it needs, each with the extra of pidkd that installs it."""
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    target: ClassVar[Literal["any", "discrete", "continuous"]] = "any"
+    """Which kind of target it takes of ``Activations``, where it accepts them."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name (scikit-learn's protocol)."""
@@ -154,13 +164,17 @@ class Estimator(abc.ABC):
 
     def _accept(self, data: Input) -> Input:
         """Convert where a conversion loses nothing, refuse the rest."""
-        if isinstance(data, self.accepts):
+        if isinstance(data, self.accepts) and takes_target(type(self), data):
             return data
         if isinstance(data, Codes) and Pmf in self.accepts:
             return data.pmf()
         expected = " or ".join(sorted(accepted_kinds(type(self))))
         where = f"decompose(..., estimator={self.name!r})"
-        raise IncompatibleInputError(where, expected, type(data).__name__, choices(data, self.kind))
+        got = type(data).__name__
+        if isinstance(data, Activations) and not takes_target(type(self), data):
+            expected = f"Activations with a {self.target} target"
+            got = f"labels of dtype {data.y.dtype}" if data.discrete_target else "a continuous one"
+        raise IncompatibleInputError(where, expected, got, choices(data, self.kind))
 
 
 @dataclass(frozen=True)
@@ -212,7 +226,7 @@ class PIDEstimator(Estimator):
         result = self._result(raw, accepted, units, ctx, time.perf_counter() - started)
         if not all(math.isfinite(value) for value in result.atoms.values()) and result.certificate.status != "exact":
             raise SolverError(f"{self.name}: no finite answer; {result.certificate.message}", result)
-        for category, text in self._concerns(result):
+        for category, text in (*raw.concerns, *self._concerns(result)):
             warnings.warn(text, category, stacklevel=3)
         return result
 
@@ -238,7 +252,11 @@ class PIDEstimator(Estimator):
         seconds = time.perf_counter() - started
         each = seconds / max(1, len(raws))
         results = [self._result(raw, item, units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
-        concerned = Counter(category for result in results for category in {c for c, _ in self._concerns(result)})
+        concerned = Counter(
+            category
+            for raw, result in zip(raws, results, strict=True)
+            for category in {c for c, _ in (*raw.concerns, *self._concerns(result))}
+        )
         for category, count in concerned.items():
             text = f"{self.name}: {count} of {len(results)} members carry a {category.__name__}, see result.warnings"
             warnings.warn(text, category, stacklevel=3)
@@ -246,11 +264,14 @@ class PIDEstimator(Estimator):
 
     def _result(self, raw: Raw, data: Input, units: Units, ctx: Context, seconds: float) -> PIDResult:
         redundant = raw.information.t - raw.unique_t
+        atoms = raw.atoms or {
+            "redundant": redundant,
+            "unique_t": raw.unique_t,
+            "unique_s": raw.information.s - redundant,
+            "synergistic": raw.information.both - raw.information.s - raw.unique_t,
+        }
         result = PIDResult(
-            redundant=redundant,
-            unique_t=raw.unique_t,
-            unique_s=raw.information.s - redundant,
-            synergistic=raw.information.both - raw.information.s - raw.unique_t,
+            **atoms,
             information=raw.information,
             units="nats",
             method=self.name,
@@ -259,11 +280,14 @@ class PIDEstimator(Estimator):
             n_samples=getattr(data, "n_samples", None),
             seconds=seconds,
             interval=raw.interval,
+            se=raw.se,
+            bias=raw.bias,
             plan=raw.plan if "plan" in ctx.keep else None,
             potentials=raw.potentials if "potentials" in ctx.keep else None,
             local=raw.local if "local" in ctx.keep else None,
         ).to(units)
-        return dataclasses.replace(result, warnings=tuple(text for _, text in self._concerns(result)))
+        said = [text for _, text in (*raw.concerns, *self._concerns(result))]
+        return dataclasses.replace(result, warnings=tuple(said))
 
     def _concerns(self, result: PIDResult) -> list[tuple[type[PidkdWarning], str]]:
         """What a user must be warned of."""
@@ -332,17 +356,25 @@ def accepted_kinds(cls: type[Estimator]) -> set[str]:
     return names | {Codes.__name__} if Pmf in cls.accepts else names
 
 
+def takes_target(cls: type[Estimator], data: Any) -> bool:
+    """Whether the target of ``data``, if these are activations, is of the kind that the estimator takes."""
+    if not isinstance(data, Activations) or cls.target == "any":
+        return True
+    return data.discrete_target == (cls.target == "discrete")
+
+
 def choices(data: Input, kind: str = "pid") -> str:
     """What somebody can do whose data no estimator, or not the chosen one, accepts."""
     fits = []
     for name in list_estimators(kind):
         # A plug-in that cannot be loaded is no choice; asked for by name, it says why.
         with contextlib.suppress(PidkdError):
-            if type(data).__name__ in accepted_kinds(get_estimator(name, kind)):
+            cls = get_estimator(name, kind)
+            if type(data).__name__ in accepted_kinds(cls) and takes_target(cls, data):
                 fits.append(name)
     kind_of_data = type(data).__name__
     hints = [f"estimators that accept {kind_of_data}: {', '.join(fits)}"] if fits else []
-    if isinstance(data, Activations):
+    if isinstance(data, Activations) and kind == "pid":
         hints.append("quantise the activations with pidkd.Quantizer, as pidkd.audit does")
     return "; ".join(hints) or f"no estimator accepts {kind_of_data} yet"
 

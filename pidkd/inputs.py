@@ -260,6 +260,8 @@ class Gaussian:
     dims : tuple of int, (d_y, d_t, d_s)
     tolerance : float, default 1e-12
         Eigenvalues of the correlation matrix, whole or of one block, are compared with this multiple of the largest.
+    n_samples : int, optional
+        Number of samples that the covariance was estimated from; None for an exact one.
 
     Raises
     ------
@@ -270,6 +272,7 @@ class Gaussian:
     cov: FloatArray
     dims: tuple[int, int, int]
     tolerance: float = 1e-12
+    n_samples: int | None = None
 
     def __post_init__(self) -> None:
         where = "Gaussian(cov, dims)"
@@ -281,6 +284,14 @@ class Gaussian:
             raise InputError(where, f"three dims >= 1 (d_y, d_t, d_s) with sum {len(cov)}", f"{self.dims}")
         if not 0 <= self.tolerance < 1:
             raise InputError("Gaussian(tolerance)", "a number from 0 up to 1", f"{self.tolerance}")
+        if self.n_samples is not None and not (_is_int(self.n_samples) and self.n_samples > len(cov)):
+            raise InputError(
+                "Gaussian(n_samples)",
+                f"None, or a whole number > {len(cov)}, the number of variables",
+                repr(self.n_samples),
+                "with fewer samples than that every information is infinite: reduce the dimensions first",
+            )
+        object.__setattr__(self, "dims", tuple(int(d) for d in dims))
         variances = np.diag(cov)
         if not (variances > 0).all():
             at = int(np.argmin(variances))
@@ -297,6 +308,9 @@ class Gaussian:
         largest = float(np.abs(correlation).max())
         if not largest <= 1 + ASYMMETRY_TOLERANCE:
             raise InputError(where, "a positive semidefinite covariance", f"a correlation of {largest:.6g}")
+        object.__setattr__(self, "cov", read_only(cov / 2 + cov.T / 2))
+        if _is_definite((correlation + correlation.T) / 2, self.tolerance):
+            return  # and so is each block, since its eigenvalues lie between those of the whole
         spectrum = np.linalg.eigvalsh((correlation + correlation.T) / 2)
         if spectrum[0] < -self.tolerance * spectrum[-1]:
             got = f"correlations with smallest eigenvalue {spectrum[0]:.6g}"
@@ -308,11 +322,49 @@ class Gaussian:
                 got = f"correlations with smallest eigenvalue {block[0]:.6g}"
                 raise InputError(f"{where}, block of {name}", "positive definite", got, "remove collinear columns")
             start += dim
-        object.__setattr__(self, "cov", read_only(cov / 2 + cov.T / 2))
-        object.__setattr__(self, "dims", tuple(int(d) for d in dims))
+
+    @classmethod
+    def stack(cls, covs: npt.ArrayLike, dims: tuple[int, int, int], tolerance: float = 1e-12) -> list[Gaussian]:
+        """Many covariances at once, each checked as if it stood alone.
+
+        Parameters
+        ----------
+        covs : array, shape (n_batch, d, d)
+        dims, tolerance
+            As for one.
+
+        Raises
+        ------
+        InputError
+            When one cannot be used; the message says which.
+        """
+        where = "Gaussian.stack(covs, dims)"
+        stack = as_numbers(where, covs)
+        if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
+            raise InputError(where, "shape (n_batch, d, d)", f"{stack.shape}")
+        members = []
+        try:
+            members.append(cls(stack[0], dims, tolerance))  # checks what all share
+            variances = np.diagonal(stack, axis1=1, axis2=2)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                scale = np.sqrt(variances)
+                correlations = stack / scale[:, None, :] / scale[:, :, None]
+                mirrored = np.abs(correlations - correlations.swapaxes(1, 2)).max(axis=(1, 2)) <= ASYMMETRY_TOLERANCE
+            checked = mirrored.all() and _is_definite(correlations, tolerance)
+            symmetric = read_only(stack / 2 + stack.swapaxes(1, 2) / 2)
+            for cov in symmetric[1:] if checked else ():
+                member = object.__new__(cls)
+                member.__dict__.update(members[0].__dict__, cov=cov)
+                members.append(member)
+            for cov in () if checked else stack[1:]:
+                members.append(cls(cov, dims, tolerance))
+        except InputError as error:
+            raise error.at(f"covs[{len(members)}]") from None
+        return members
 
     def __repr__(self) -> str:
-        return f"Gaussian(dims={self.dims})"
+        samples = "" if self.n_samples is None else f", n_samples={self.n_samples}"
+        return f"Gaussian(dims={self.dims}{samples})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -423,6 +475,17 @@ def as_input(*data: Any) -> Input:
         return kind(y, t, s)
     except InputError as error:
         raise error.at(error.where.replace(kind.__name__, "decompose")) from None
+
+
+def _is_definite(matrices: FloatArray, tolerance: float) -> bool:
+    """Whether the eigenvalues of each matrix certainly exceed this multiple of the largest."""
+    size = matrices.shape[-1]
+    margin = tolerance * np.abs(matrices).sum(axis=-1).max(axis=-1)
+    try:
+        np.linalg.cholesky(matrices - margin[..., None, None] * np.eye(size))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.isfinite(margin).all())
 
 
 def _is_int(value: Any) -> bool:

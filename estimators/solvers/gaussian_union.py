@@ -1,0 +1,164 @@
+r"""The union decomposition of jointly Gaussian variables, in closed form, from four conditional covariances.
+
+With :math:`C_t = \mathrm{Cov}(Y|T)` and :math:`C_s = \mathrm{Cov}(Y|S)`, the union information is that of the largest
+ellipsoid below both, :math:`I_\cup = \tfrac12 \log\det\mathrm{Cov}(Y) - \tfrac12 \max\{\log\det C : C \preceq C_t,
+C \preceq C_s\}`. In the basis A that diagonalises both, :math:`C_t = A A^\top` and :math:`C_s = A V^2 A^\top`, the
+maximum is :math:`A \min(1, V)^2 A^\top`. Covariances come and go as factors L, C = L L^T; leading axes are a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from pidkd.inputs import Array, FloatArray
+from pidkd.result import Information
+
+
+class Conditionals(NamedTuple):
+    """Square factors of the covariance of Y given nothing, T, S, and both; each of shape (..., d_y, d_y)."""
+
+    nothing: FloatArray
+    t: FloatArray
+    s: FloatArray
+    both: FloatArray
+
+
+class Split(NamedTuple):
+    """The three informations and the four atoms, in nats; numbers, or arrays over the batch."""
+
+    mi_t: FloatArray
+    mi_s: FloatArray
+    mi: FloatArray
+    redundant: FloatArray
+    unique_t: FloatArray
+    unique_s: FloatArray
+    synergistic: FloatArray
+
+    @property
+    def atoms(self) -> FloatArray:
+        """The four atoms, in the order of ``ATOMS``, on a new last axis."""
+        return np.stack([self.redundant, self.unique_t, self.unique_s, self.synergistic], axis=-1)
+
+    @property
+    def information(self) -> Information:
+        """I(Y;T), I(Y;S) and I(Y;T,S), where there is no batch."""
+        return Information(float(self.mi_t), float(self.mi_s), float(self.mi))
+
+
+def conditionals(cov: FloatArray, dims: tuple[int, int, int]) -> tuple[Conditionals, FloatArray]:
+    """Factors by Cholesky, and how far the covariance is from singular.
+
+    Parameters
+    ----------
+    cov : array, shape (..., d, d)
+        Ordered (y, t, s).
+    dims : tuple of int
+
+    Returns
+    -------
+    tuple
+        The factors, and the smallest share of a variable's variance that those before it leave over, shape (...).
+
+    Raises
+    ------
+    LinAlgError
+        When a member is singular to rounding.
+    """
+    d_y, d_t, d_s = dims
+    y, t, s = np.split(np.arange(d_y + d_t + d_s), [d_y, d_y + d_t])
+    variances = np.diagonal(cov, axis1=-2, axis2=-1)
+    factors, left = [], []
+    for given in ([], [t], [s], [t, s]):
+        order = np.concatenate([*given, y])
+        factor = _cholesky(cov[..., order[:, None], order])
+        factors.append(factor[..., -d_y:, -d_y:])
+        left.append((np.diagonal(factor, axis1=-2, axis2=-1) ** 2 / variances[..., order]).min(axis=-1))
+    return Conditionals(*factors), np.min(left, axis=0)
+
+
+def decomposed(known: Conditionals) -> Split:
+    """The closed form where no conditional covariance is singular."""
+    nothing, t, s, both = (_log_determinant(factor) for factor in known)
+    logs = np.log(_relative(known))
+    unique_t, unique_s = np.maximum(logs, 0.0).sum(axis=-1), np.maximum(-logs, 0.0).sum(axis=-1)
+    mi_t, mi_s, mi = nothing - t, nothing - s, nothing - both
+    return Split(mi_t, mi_s, mi, mi_t - unique_t, unique_t, unique_s, mi - mi_s - unique_t)
+
+
+def decomposed_singular(known: Conditionals, tolerance: float) -> Split:
+    r"""The same where T, S or both may determine directions of Y: information may be infinite, and no atom undefined.
+
+    The factors are relative to a white Y. Directions that both sources determine make the redundancy infinite; on the
+    others, with :math:`C_t + C_s` as the metric, :math:`\mathrm{Red} = -\tfrac12\log\det A \max(c_t, c_s) A^\top`.
+    """
+    spread, size, _ = np.linalg.svd(np.concatenate([known.t, known.s], axis=1), full_matrices=False)
+    kept = size > tolerance
+    frame, size = spread[:, kept], size[kept]
+    in_t, in_s = (frame.T @ factor / size[:, None] for factor in (known.t, known.s))
+    axes, c_t, _ = np.linalg.svd(in_t)
+    c_s = np.linalg.norm(axes.T @ in_s, axis=1)
+    c_t, c_s = (np.where(c > tolerance, c, 0.0) for c in (c_t, c_s))
+    with np.errstate(divide="ignore"):
+        larger, log_t, log_s = np.log(np.maximum(c_t, c_s)), np.log(c_t), np.log(c_s)
+    redundant = -np.log(size).sum() - larger.sum() if kept.all() else math.inf
+    unique_t, unique_s = (larger - log_t).sum(), (larger - log_s).sum()
+    smaller = np.minimum(c_t, c_s)
+    union = _singular_values(frame @ (size[:, None] * axes * smaller)[:, smaller > 0])
+    both = _singular_values(known.both)
+    both = both[both > tolerance]
+    # Given T and S, Y must be undetermined wherever it is so under the union; the ratio is that of the ellipsoids.
+    synergistic = np.log(union).sum() - np.log(both).sum() if len(both) == len(union) else math.inf
+    mi_t, mi_s, mi = (_information(factor, tolerance) for factor in known[1:])
+    return Split(*map(np.float64, (mi_t, mi_s, mi, redundant, unique_t, unique_s, synergistic)))
+
+
+def bracket(known: Conditionals) -> tuple[FloatArray, FloatArray]:
+    r"""Proven lower and upper bound of :math:`\mathrm{Uni}(Y:T\setminus S)` in nats, evaluated apart from the closed form.
+
+    Upper: a C that lies below both, scaled until it does; by Douglas' lemma it is a coupling of T and S. Lower: weak
+    duality, :math:`\log\det C \le \mathrm{tr}(Z_t C_t) + \mathrm{tr}(Z_s C_s) - \log\det(Z_t + Z_s) - d_y` for any
+    positive semidefinite pair Z.
+    """
+    d_y = known.t.shape[-1]
+    left, v, _ = np.linalg.svd(np.linalg.solve(known.t, known.s))
+    basis = known.t @ left
+    below = basis * np.minimum(1.0, v)[..., None, :]
+    excess = [_singular_values(np.linalg.solve(factor, below))[..., 0] for factor in (known.t, known.s)]
+    scale = np.log(np.maximum(1.0, np.maximum(*excess)))
+    given_s = _log_determinant(known.s)
+    upper = given_s - np.linalg.slogdet(below)[1] + d_y * scale
+    inverse = np.linalg.inv(basis)
+    z_t = np.where(v >= 1, 1.0, 0.0)[..., None] * inverse
+    z_s = np.where(v < 1, 1.0 / v, 0.0)[..., None] * inverse
+    trace = sum(((z @ factor) ** 2).sum(axis=(-2, -1)) for z, factor in ((z_t, known.t), (z_s, known.s)))
+    log_z = np.linalg.slogdet(z_t + z_s)[1]
+    return given_s - (trace - d_y) / 2 + log_z, upper
+
+
+def _cholesky(matrices: FloatArray) -> FloatArray:
+    if matrices.ndim > 2:
+        return np.asarray(np.linalg.cholesky(matrices), dtype=np.float64)
+    from scipy.linalg import cholesky  # twice as fast on one matrix, and knows no batch
+
+    return np.asarray(cholesky(matrices, lower=True, check_finite=False), dtype=np.float64)
+
+
+def _relative(known: Conditionals) -> FloatArray:
+    """Roots of the eigenvalues of Cov(Y|S) relative to Cov(Y|T)."""
+    return _singular_values(np.linalg.solve(known.t, known.s))
+
+
+def _singular_values(matrix: Array) -> FloatArray:
+    return np.asarray(np.linalg.svd(matrix, compute_uv=False), dtype=np.float64)
+
+
+def _log_determinant(factor: FloatArray) -> FloatArray:
+    return np.asarray(np.log(np.abs(np.diagonal(factor, axis1=-2, axis2=-1))).sum(axis=-1), dtype=np.float64)
+
+
+def _information(factor: FloatArray, tolerance: float) -> float:
+    values = _singular_values(factor)
+    return math.inf if values[-1] <= tolerance else 0.0 - float(np.log(values).sum())
