@@ -32,7 +32,8 @@ def test_ticks_enclose_and_are_even(a, b):
     low, high = min(a, b), max(a, b) + 0.01
     ticks = nice_ticks(low, high)
     steps = [y - x for x, y in itertools.pairwise(ticks)]
-    assert ticks[0] <= low + 1e-9 and ticks[-1] >= high - 1e-9
+    assert ticks[0] <= low + 1e-9
+    assert ticks[-1] >= high - 1e-9
     assert 1 <= len(steps) <= 7
     assert steps == pytest.approx([steps[0]] * len(steps))
 
