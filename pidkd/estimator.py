@@ -271,7 +271,10 @@ class PIDEstimator(Estimator):
             "synergistic": raw.information.both - raw.information.s - raw.unique_t,
         }
         result = PIDResult(
-            **atoms,
+            redundant=atoms["redundant"],
+            unique_t=atoms["unique_t"],
+            unique_s=atoms["unique_s"],
+            synergistic=atoms["synergistic"],
             information=raw.information,
             units="nats",
             method=self.name,

@@ -29,6 +29,7 @@ from pidkd.estimator import (
     accepted_kinds,
     get_estimator,
     list_estimators,
+    takes_target,
 )
 from pidkd.info import information
 from pidkd.inputs import Activations, Codes, FloatArray, Gaussian, Input, Pmf, Posteriors
@@ -253,7 +254,8 @@ def other_kinds_are_refused(estimator: PIDEstimator) -> None:
             continue
         data = example()[0]
         error = _assert_raises(IncompatibleInputError, functools.partial(estimator.decompose, data))
-        fits = {name for name in list_estimators() if kind.__name__ in accepted_kinds(get_estimator(name))}
+        known = {name: get_estimator(name) for name in list_estimators()}
+        fits = {name for name, cls in known.items() if kind.__name__ in accepted_kinds(cls) and takes_target(cls, data)}
         unlisted = [name for name in fits if name not in error.what]
         assert not unlisted, f"given {kind.__name__}, the message leaves out {unlisted}: {error}"
 
@@ -391,8 +393,15 @@ def _posteriors() -> list[Input]:
 
 
 def _gaussians() -> list[Input]:
-    mixing: FloatArray = np.random.default_rng(0).normal(size=(4, 6))
-    return [Gaussian(mixing @ mixing.T, dims=(1, 2, 1))]
+    """Generic ones, of one target variable and of more, a counted one, and a source that is a copy."""
+    rng = np.random.default_rng(0)
+    examples: list[Input] = []
+    for dims in ((1, 2, 1), (2, 2, 3), (3, 1, 4)):
+        mixing: FloatArray = rng.normal(size=(sum(dims), sum(dims) + 2))
+        examples.append(Gaussian(mixing @ mixing.T, dims))
+    cov: FloatArray = mixing @ mixing.T
+    copied = [0, 1, 2, 4, 5, 4, 5]
+    return [*examples, Gaussian(cov, dims=(3, 1, 4), n_samples=40), Gaussian(cov[np.ix_(copied, copied)], (3, 2, 2))]
 
 
 def _codes() -> list[Input]:
@@ -403,8 +412,8 @@ def _codes() -> list[Input]:
 EXAMPLES: dict[type, Callable[[], list[Input]]] = {
     Pmf: _tables,
     Codes: _codes,
-    Activations: _activations,
     Gaussian: _gaussians,
+    Activations: _activations,
     Posteriors: _posteriors,
 }
 

@@ -7,12 +7,13 @@ projection, whose small singular values are accurate where one minus a squared c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pidkd.arrays import CHUNK_BYTES, as_array
 from pidkd.estimators.solvers.gaussian_union import Conditionals
 from pidkd.inputs import FloatArray
 
@@ -26,37 +27,52 @@ class Bases(NamedTuple):
     both: FloatArray
 
 
-def scatter_root(chunks: Callable[[], Iterable[Sequence[FloatArray]]]) -> tuple[FloatArray, int, list[int]]:
+def widths(blocks: Sequence[Any]) -> list[int]:
+    """Numbers of columns; one axis is one column."""
+    return [1 if len(block.shape) == 1 else int(block.shape[1]) for block in blocks]
+
+
+def rows(blocks: Sequence[Any]) -> Iterator[FloatArray]:
+    """The blocks side by side, in float64, a chunk of rows a time."""
+    step = max(1, CHUNK_BYTES // (8 * sum(widths(blocks))))
+    for start in range(0, len(blocks[0]), step):
+        pieces = [as_array("activations", block[start : start + step]) for block in blocks]
+        yield np.concatenate([piece.reshape(len(piece), -1).astype(np.float64) for piece in pieces], axis=1)
+
+
+def precision(blocks: Sequence[Any]) -> float:
+    """The relative rounding of the least precise type among the blocks."""
+    types = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
+    found = [eps for block in blocks for name, eps in types.items() if str(block.dtype).endswith(name)]
+    return max(found, default=2.0**-52)
+
+
+def normal_scores(columns: FloatArray) -> FloatArray:
+    """Normal quantiles of the ranks of each column; equal values share the mean of their ranks."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    return np.asarray(ndtri(rankdata(columns, axis=0) / (len(columns) + 1)), dtype=np.float64)
+
+
+def scatter_root(blocks: Sequence[Any]) -> FloatArray:
     """A triangular root of the scatter matrix of standardised columns, in two passes over chunks of rows.
 
-    Parameters
-    ----------
-    chunks : callable
-        Makes an iterator over chunks of rows, each a sequence of blocks of shape (n_rows, width) in float64.
-
-    Returns
-    -------
-    tuple
-        The root, shape (d, d) or less where there are fewer samples; the number of samples; and the blocks' widths.
+    Shape (d, d), or (n_samples, d) where there are fewer samples.
     """
-    count, mean, square, widths = 0, np.zeros(0), np.zeros(0), [0]
-    for blocks in chunks():
-        rows = np.concatenate(blocks, axis=1)
-        if not count:
-            widths = [block.shape[1] for block in blocks]
-            mean = square = np.zeros(rows.shape[1])
-        here = rows.mean(axis=0)
-        share = len(rows) / (count + len(rows))
-        square = square + ((rows - here) ** 2).sum(axis=0) + (here - mean) ** 2 * count * share
-        mean, count = mean + (here - mean) * share, count + len(rows)
+    count, mean, square = 0, np.zeros(sum(widths(blocks))), np.zeros(sum(widths(blocks)))
+    for chunk in rows(blocks):
+        here = chunk.mean(axis=0)
+        share = len(chunk) / (count + len(chunk))
+        square = square + ((chunk - here) ** 2).sum(axis=0) + (here - mean) ** 2 * count * share
+        mean, count = mean + (here - mean) * share, count + len(chunk)
     scale = np.where(square > 0, np.sqrt(square), 1.0)
     # A column that is constant up to rounding holds no sample's information; standardising would make it noise.
     scale = np.where(scale <= 1e-14 * np.sqrt(count) * np.abs(mean), np.inf, scale)
     root = np.zeros((0, len(mean)))
-    for blocks in chunks():
-        rows = (np.concatenate(blocks, axis=1) - mean) / scale
-        root = np.linalg.qr(np.concatenate([root, rows]), mode="r")
-    return root, count, widths
+    for chunk in rows(blocks):
+        root = _triangle(np.concatenate([root, (chunk - mean) / scale]))
+    return root
 
 
 def covariance_root(cov: FloatArray) -> FloatArray:
@@ -66,9 +82,9 @@ def covariance_root(cov: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T, dtype=np.float64)
 
 
-def bases(root: FloatArray, widths: Sequence[int], tolerance: float) -> Bases:
+def bases(root: FloatArray, dims: Sequence[int], tolerance: float) -> Bases:
     """Bases of the blocks (y, t, s), where singular values up to ``tolerance`` times the largest are dropped."""
-    edges = np.cumsum([0, *widths])
+    edges = np.cumsum([0, *dims])
     y, t, s = (_basis(root[:, start:stop], tolerance) for start, stop in pairwise(edges))
     return Bases(y, t, s, _basis(np.concatenate([t, s], axis=1), tolerance))
 
@@ -77,12 +93,18 @@ def residual(y: FloatArray, x: FloatArray) -> FloatArray:
     """A square factor of the covariance of a white Y given X, both as orthonormal bases."""
     left = y - x @ (x.T @ y)
     left = left - x @ (x.T @ left)  # once more, for what rounding left in the directions of X
-    return np.asarray(np.linalg.qr(left, mode="r").T, dtype=np.float64)
+    return _triangle(left).T
 
 
 def conditionals_of(found: Bases) -> Conditionals:
     """Factors of the covariance of a white Y given nothing, T, S and both."""
     return Conditionals(np.eye(found.y.shape[1]), *(residual(found.y, x) for x in (found.t, found.s, found.both)))
+
+
+def _triangle(columns: FloatArray) -> FloatArray:
+    """The triangular factor of a QR decomposition."""
+    triangle: Any = np.linalg.qr(columns, mode="r")
+    return np.asarray(triangle, dtype=np.float64)
 
 
 def _basis(columns: FloatArray, tolerance: float) -> FloatArray:

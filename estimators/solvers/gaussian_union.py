@@ -112,11 +112,11 @@ def decomposed_singular(known: Conditionals, tolerance: float) -> Split:
     # Given T and S, Y must be undetermined wherever it is so under the union; the ratio is that of the ellipsoids.
     synergistic = np.log(union).sum() - np.log(both).sum() if len(both) == len(union) else math.inf
     mi_t, mi_s, mi = (_information(factor, tolerance) for factor in known[1:])
-    return Split(*map(np.float64, (mi_t, mi_s, mi, redundant, unique_t, unique_s, synergistic)))
+    return Split(*map(np.asarray, (mi_t, mi_s, mi, redundant, unique_t, unique_s, synergistic)))
 
 
 def bracket(known: Conditionals) -> tuple[FloatArray, FloatArray]:
-    r"""Proven lower and upper bound of :math:`\mathrm{Uni}(Y:T\setminus S)` in nats, evaluated apart from the closed form.
+    r"""Proven lower and upper bound of :math:`\mathrm{Uni}(Y:T\setminus S)` in nats, apart from the closed form.
 
     Upper: a C that lies below both, scaled until it does; by Douglas' lemma it is a coupling of T and S. Lower: weak
     duality, :math:`\log\det C \le \mathrm{tr}(Z_t C_t) + \mathrm{tr}(Z_s C_s) - \log\det(Z_t + Z_s) - d_y` for any

@@ -127,7 +127,7 @@ def corrected(
     unique_t, unique_s = (total + mi_t - mi_s) / 2, (total - mi_t + mi_s) / 2
     values = (mi_t, mi_s, mi, mi_t - unique_t, unique_t, unique_s, mi - mi_s - unique_t)
     drawn = fluctuating(model, dims, n_samples, n_draws, seed)
-    return Corrected(Split(*map(np.float64, values)), drawn - drawn.mean(axis=0))
+    return Corrected(Split(*map(np.asarray, values)), drawn - drawn.mean(axis=0))
 
 
 def _root(excess: Callable[[float], float]) -> float:
