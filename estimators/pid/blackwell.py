@@ -1,0 +1,97 @@
+"""The redundancy of the Blackwell order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from pidkd.errors import InputError
+from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimators.solvers.ray_program import most_informative
+from pidkd.estimators.solvers.redundancy_cone import blackwell_cone
+from pidkd.estimators.solvers.roc import intersection_information
+from pidkd.info import information
+from pidkd.inputs import Pmf
+from pidkd.result import Certificate
+
+
+@dataclass(frozen=True)
+class Blackwell(PIDEstimator):
+    r""":math:`I_\prec = \max_Q I(Q;Y)` over the Q that are garblings of T and of S.
+
+    Q is a garbling of both when channels :math:`k_1(q|t)` and :math:`k_2(q|s)` give it the same distribution given Y;
+    only the pair marginals P(y,t) and P(y,s) matter. For two classes Q has the pointwise minimum of the ROC curves of
+    both sources: a closed form. For more, the maximum is attained at extreme rays of a cone, which are enumerated where
+    they are few, and then one linear program gives the exact value; otherwise the simplex of posteriors is refined
+    until two proven bounds meet, or the time is over. Then ``unique_t`` is the upper bound, the status is ``bound``,
+    and the interval of each atom is ``bounds(atom)``.
+
+    Parameters
+    ----------
+    solver : {"auto", "rays"}, default "auto"
+        "auto" takes the closed form for two classes, "rays" the linear program always.
+    max_rays : int, default 20000
+        Extreme rays beyond which posteriors are refined instead; about C(n_t + n_s, n_y + 1) are to be expected.
+    tol : float, default 1e-9
+        Gap in bits at which refinement ends and the answer counts as optimal.
+    time_limit : float, default 60.0
+        Seconds after which refinement ends with the bounds it has.
+
+    References
+    ----------
+    kolchinsky2022, blackwell1953
+
+    Examples
+    --------
+    >>> import pidkd
+    >>> y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]  # an AND gate
+    >>> print(f"{pidkd.decompose(y, t, s, estimator='blackwell').redundant:.6f}")
+    0.311278
+    """
+
+    solver: Literal["auto", "rays"] = "auto"
+    max_rays: int = 20000
+    tol: float = 1e-9
+    time_limit: float = 60.0
+
+    name = "blackwell"
+    measure = "Blackwell redundancy"
+    reference = "kolchinsky2022"
+    accepts = (Pmf,)
+    certifies = True
+    laws = frozenset({"symmetric", "relabelling", "zero_rows", "copy", "constant"})
+
+    def check_params(self) -> None:
+        """Refuse a solver that is not known, and numbers out of range.
+
+        Raises
+        ------
+        InputError
+            The message names the parameter.
+        """
+        if self.solver not in ("auto", "rays"):
+            raise InputError("blackwell(solver=...)", "'auto' or 'rays'", repr(self.solver))
+        if not self.max_rays >= 0:
+            raise InputError("blackwell(max_rays=...)", "a number >= 0", repr(self.max_rays))
+        if not self.tol > 0:
+            raise InputError("blackwell(tol=...)", "a gap in bits > 0", repr(self.tol))
+        if not self.time_limit > 0:
+            raise InputError("blackwell(time_limit=...)", "seconds > 0", repr(self.time_limit))
+
+    def _decompose(self, data: Pmf, ctx: Context) -> Raw:
+        known = information(data.p)
+        p_yt, p_ys = data.p.sum(axis=2), data.p.sum(axis=1)
+        classes = p_yt.sum(axis=1) > 0
+        p_yt, p_ys = p_yt[classes][:, p_yt.sum(axis=0) > 0], p_ys[classes][:, p_ys.sum(axis=0) > 0]
+        if len(p_yt) == 2 and self.solver == "auto":
+            unique_t = known.t - intersection_information(p_yt, p_ys)
+            return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "the minimum of two ROC curves"))
+        tol = self.tol * math.log(2)
+        found = most_informative(blackwell_cone(p_yt, p_ys), tol, self.max_rays, self.time_limit)
+        red_high = min(found.upper, known.t, known.s)
+        lower, upper = known.t - max(found.lower, red_high), known.t - found.lower
+        if upper - lower <= tol:
+            return Raw(upper, known, Certificate(lower, upper, "optimal", found.route))
+        advice = f"{found.route}; the interval is proven, for a narrower one raise time_limit or max_rays"
+        return Raw(upper, known, Certificate(lower, upper, "bound", advice))
