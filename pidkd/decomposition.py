@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pidkd.arrays import as_array
 from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
 from pidkd.estimator import KEEPABLE, Context, PIDEstimator, choices, get_estimator
-from pidkd.inputs import Activations, Input, Pmf, as_input
+from pidkd.inputs import Activations, Gaussian, Input, Pmf, as_input
 from pidkd.resample import Method, quantify
 from pidkd.result import PIDBatch, PIDResult, Units
 
@@ -88,6 +88,7 @@ def decompose(
 def decompose_batch(
     data: npt.ArrayLike | Sequence[Input],
     *,
+    dims: tuple[int, int, int] | None = None,
     estimator: str | PIDEstimator = "auto",
     units: Units = "bits",
     seed: int = 0,
@@ -100,8 +101,10 @@ def decompose_batch(
 
     Parameters
     ----------
-    data : array, shape (n_batch, n_y, n_t, n_s), or sequence of inputs of one kind
-        Joint probabilities :math:`p_b(y, t, s)`, or inputs as for ``decompose``.
+    data : array, shape (n_batch, n_y, n_t, n_s) or (n_batch, d, d), or sequence of inputs of one kind
+        Joint probabilities :math:`p_b(y, t, s)`, or with ``dims`` covariances, or inputs as for ``decompose``.
+    dims : tuple of int, (d_y, d_t, d_s), optional
+        Given, ``data`` are covariances of jointly Gaussian variables in this order, and d the sum of ``dims``.
     estimator, units, seed, device, keep, progress, **params
         As for ``decompose``.
 
@@ -123,7 +126,7 @@ def decompose_batch(
     >>> len(batch), bool((batch.gap <= 1e-9).all())
     (3, True)
     """
-    inputs = _members(data)
+    inputs: Sequence[Input] = _members(data) if dims is None else _gaussian_members(data, dims)
     kinds = {type(item).__name__ for item in inputs}
     if len(kinds) != 1:
         got = " and ".join(sorted(kinds)) or "none"
@@ -138,7 +141,9 @@ def _members(data: Any) -> list[Input]:
         return list(data)
     array = as_array(where, data)
     if array.ndim != 4:
-        hint = "one table goes in by decompose(pidkd.Pmf(p))" if array.ndim == 3 else None
+        hint = None
+        if array.ndim == 3:
+            hint = "one table goes in by decompose(pidkd.Pmf(p)), and covariances with dims=(d_y, d_t, d_s)"
         raise InputError(where, "shape (n_batch, n_y, n_t, n_s) or a list of inputs", f"shape {array.shape}", hint)
     members: list[Input] = []
     for index, table in enumerate(array):
@@ -147,6 +152,15 @@ def _members(data: Any) -> list[Input]:
         except InputError as error:
             raise error.at(f"{where}[{index}]") from None
     return members
+
+
+def _gaussian_members(data: Any, dims: tuple[int, int, int]) -> list[Gaussian]:
+    where = "decompose_batch(data, dims)"
+    try:
+        return Gaussian.stack(as_array(where, data), dims)
+    except InputError as error:
+        member = error.where.partition("covs")[2]
+        raise error.at(f"decompose_batch(data){member}" if member else where) from None
 
 
 def _choose(call: str, data: Input, estimator: str | PIDEstimator, params: dict[str, Any]) -> PIDEstimator:

@@ -56,7 +56,7 @@ KEEPABLE = ("plan", "potentials", "local")
 KINDS = ("pid", "mi")
 """What can be estimated: the folders of ``estimators/``, and the entry-point groups ``pidkd.estimators.<kind>``."""
 
-RESERVED = ("y", "t", "s", "estimator", "units", "seed", "device", "keep", "progress", "uncertainty")
+RESERVED = ("y", "t", "s", "dims", "estimator", "units", "seed", "device", "keep", "progress", "uncertainty")
 """Keywords of ``decompose``, which no estimator may use as the name of a parameter."""
 
 
@@ -290,7 +290,7 @@ class PIDEstimator(Estimator):
             local=raw.local if "local" in ctx.keep else None,
         ).to(units)
         said = [text for _, text in (*raw.concerns, *self._concerns(result))]
-        return dataclasses.replace(result, warnings=tuple(said))
+        return dataclasses.replace(result, warnings=tuple(said)) if said else result
 
     def _concerns(self, result: PIDResult) -> list[tuple[type[PidkdWarning], str]]:
         """What a user must be warned of."""
