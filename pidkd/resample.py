@@ -11,30 +11,28 @@ import dataclasses
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from pidkd.arrays import Array, FloatArray, as_array
+from pidkd.arrays import FloatArray
 from pidkd.errors import ConvergenceWarning, InputError, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context, PIDEstimator
-from pidkd.inputs import Activations, Codes, Gaussian, Input, Pmf, Posteriors
+from pidkd.inputs import Input
 from pidkd.result import ATOMS, PIDResult, Units
+from pidkd.samples import WHERE, Counts, Sample, as_sample, too_few_samples
 
 QUANTITIES = (*ATOMS, "mi_t", "mi_s", "mi")
 """What every method speaks of: the four atoms and the three mutual informations."""
 
+FILLED = ("interval", "se", "null", "bias", "corrected")
+"""Fields of a result that the methods fill; what else they find goes into its record."""
+
 BATCH_BYTES = 2**28
 """Resamples are made and solved so many at a time that they take about this memory."""
-
-TOLERATED_BIAS, TOLERATED_SHARE = 0.01, 0.1
-"""Bias of I(Y;T,S), in bits and as a share of it, up to which samples are enough for a table."""
-
-_WHERE = "decompose(..., uncertainty)"
-_EXACT = "uncertainty is about sampling, and an exact table has none"
 
 Values: TypeAlias = Mapping[str, FloatArray]
 """Each quantity over the resamples, shape (n_resamples,)."""
@@ -59,7 +57,7 @@ class Bootstrap:
         :math:`d` is the difference from the fit without :math:`b`. "shuffle" is for tables with many cells: it
         extrapolates the model :math:`p(y)\,p(t|y)\,p(s|y)`, of which the two pair tables are enough, and adds by how
         much counts exceed their model where each class is shuffled, so that the model is true of them. The atoms stay
-        as estimated; ``PIDResult.corrected`` subtracts the bias.
+        as estimated; ``PIDResult.corrected`` holds them less the bias.
     repeats : int, default 20
         Random partitions into halves and quarters, and shuffles, over which the bias is averaged.
 
@@ -96,9 +94,13 @@ class Bootstrap:
         """Refuse a sample that is too small to be quartered, or of which there is no table."""
         if self.bias and sample.n < 8:
             raise InputError(f"Bootstrap(bias={self.bias!r})", "at least 8 samples", str(sample.n))
-        if self.bias == "shuffle" and not isinstance(sample, _Table):
+        if self.bias == "shuffle" and not isinstance(sample, Counts):
             hint = "use bias='extrapolation'"
             raise InputError("Bootstrap(bias='shuffle')", "codes or counts", "samples without a table", hint)
+
+    def count(self, sample: Sample) -> int:
+        """How many resamples there are."""
+        return self.n + {None: 0, "extrapolation": 6 * self.repeats, "shuffle": 1 + 7 * self.repeats}[self.bias]
 
     def resamples(self, sample: Sample, rng: np.random.Generator) -> Iterator[Input]:
         """First the ``n`` bootstrap samples, then what the bias is estimated from."""
@@ -107,15 +109,15 @@ class Bootstrap:
         if self.bias == "extrapolation":
             for _ in range(self.repeats):
                 yield from sample.quartered(rng)
-        elif self.bias == "shuffle" and isinstance(sample, _Table):
+        elif self.bias == "shuffle" and isinstance(sample, Counts):
             yield sample.model()
             for _ in range(self.repeats):
                 yield sample.shuffled("t", rng)
-                yield from (_Table(part).model() for part in sample.quartered(rng))
+                yield from (Counts(part).model() for part in sample.quartered(rng))
 
     def summarise(self, point: Mapping[str, float], values: Values, sample: Sample) -> dict[str, Any]:
         """Interval, standard error and, where asked for, bias."""
-        found: dict[str, Any] = {"interval": {}, "se": {}} | ({"bias": {}} if self.bias else {})
+        found: dict[str, Any] = {name: {} for name in ("interval", "se", *(("bias", "corrected") if self.bias else ()))}
         tail = (1 - self.level) / 2
         for name, value in point.items():
             drawn, rest = values[name][: self.n], values[name][self.n :]
@@ -130,7 +132,7 @@ class Bootstrap:
                 else:
                     bias, doubt = _shuffle_bias(rest, sample.n)
                 interval = _normal_interval(value - bias, math.hypot(se, doubt), self.level)
-                found["bias"][name] = bias
+                found["bias"][name], found["corrected"][name] = bias, value - bias
             found["se"][name], found["interval"][name] = se, interval
         return found
 
@@ -173,6 +175,10 @@ class Jackknife:
         if sample.n < 2:
             raise InputError("Jackknife()", "at least 2 samples", str(sample.n))
 
+    def count(self, sample: Sample) -> int:
+        """How many kinds of sample there are."""
+        return len(sample.multiplicity())
+
     def resamples(self, sample: Sample, rng: np.random.Generator) -> Iterator[Input]:
         """The sample without one of each kind."""
         return sample.left_out()
@@ -180,12 +186,12 @@ class Jackknife:
     def summarise(self, point: Mapping[str, float], values: Values, sample: Sample) -> dict[str, Any]:
         """Interval, standard error and bias."""
         n, weight = sample.n, sample.multiplicity()
-        found: dict[str, Any] = {"interval": {}, "se": {}, "bias": {}}
+        found: dict[str, Any] = {"interval": {}, "se": {}, "bias": {}, "corrected": {}}
         for name, value in point.items():
             mean = float(weight @ values[name]) / n
             bias = (n - 1) * (mean - value)
             se = math.sqrt((n - 1) / n * float(weight @ (values[name] - mean) ** 2))
-            found["bias"][name], found["se"][name] = bias, se
+            found["bias"][name], found["se"][name], found["corrected"][name] = bias, se, value - bias
             found["interval"][name] = _normal_interval(value - bias, se, self.level)
         return found
 
@@ -234,6 +240,10 @@ class Permutation:
         """Refuse a shuffle within classes where there are none."""
         sample.check_shuffle(self.of)
 
+    def count(self, sample: Sample) -> int:
+        """How many shuffles there are."""
+        return self.n
+
     def resamples(self, sample: Sample, rng: np.random.Generator) -> Iterator[Input]:
         """The shuffled samples."""
         for _ in range(self.n):
@@ -247,8 +257,8 @@ class Permutation:
             shuffled = values[name][np.isfinite(values[name])]
             null[name] = float(np.quantile(shuffled, self.level)) if len(shuffled) else math.nan
             mean[name] = float(shuffled.mean()) if len(shuffled) else math.nan
-            # Rounding must not decide between equal values.
-            reached = int((shuffled >= point[name] - 1e-12).sum())
+            # What a solver leaves open must not decide between equal values.
+            reached = int((shuffled >= point[name] - 1e-9).sum())
             p_value[name] = (1 + reached) / (1 + len(shuffled))
         return {"null": null, "mean": mean, "p_value": p_value}
 
@@ -287,10 +297,10 @@ def quantify(
     """
     ctx = ctx or Context()
     methods = _methods(uncertainty)
-    sample = _sample(estimator._accept(data))
+    sample = as_sample(estimator._accept(data))
     for method in methods:
         method.check(sample)
-    result = estimator.decompose(data, units, ctx)
+    result = estimator.decompose(data, units, dataclasses.replace(ctx, progress=None))
     point = {name: float(getattr(result, name)) for name in QUANTITIES}
     solved = _solve(estimator, methods, sample, units, dataclasses.replace(ctx, keep=()))
     found: dict[str, Any] = {}
@@ -298,9 +308,9 @@ def quantify(
     concerns: list[tuple[type[PidkdWarning], str]] = []
     for method, values in zip(methods, solved, strict=True):
         told = method.summarise(point, values, sample)
-        found |= {name: told.pop(name) for name in ("interval", "se", "bias", "null") if name in told}
+        found |= {name: told.pop(name) for name in FILLED if name in told}
         usable = np.isfinite(values["unique_t"])
-        about = {"method": type(method).__name__, **dataclasses.asdict(method), "seed": ctx.seed}
+        about = {"method": type(method).__name__, **dataclasses.asdict(method), "seed": ctx.seed, "units": units}
         record.append({**about, "resamples": len(usable), "unusable": int((~usable).sum()), **told})
         if not usable.all():
             lost = f"{estimator.name}: no finite answer on {(~usable).sum()} of {len(usable)} resamples"
@@ -317,147 +327,7 @@ def quantify(
     )
 
 
-def too_few_samples(data: Input, mi: float) -> str | None:
-    r"""What to tell who has too few samples for the table, with the number that would do; None where they suffice.
-
-    Under independence the plug-in estimate of :math:`I(Y;T,S)` is biased upward by about
-    :math:`(K_Y - 1)(K_{TS} - 1) / (2 n \ln 2)` bits, for :math:`K_Y` classes and :math:`K_{TS}`
-    occupied pairs of cells. Samples are too few where that exceeds both ``TOLERATED_BIAS`` bits and ``TOLERATED_SHARE``
-    of the estimate that is left without it.
-
-    Parameters
-    ----------
-    data : Input
-        Samples without a table, such as activations, are never too few by this rule.
-    mi : float
-        The plug-in estimate of I(Y;T,S), in bits.
-    """
-    table = data.pmf() if isinstance(data, Codes) else data
-    if not isinstance(table, Pmf) or table.n_samples is None:
-        return None
-    n_y, n_ts = int((table.p.sum(axis=(1, 2)) > 0).sum()), int((table.p.sum(axis=0) > 0).sum())
-    bias = (n_y - 1) * (n_ts - 1) / (2 * table.n_samples * math.log(2))
-    tolerated = max(TOLERATED_BIAS, TOLERATED_SHARE * (mi - bias))
-    if bias <= tolerated:
-        return None
-    enough = math.ceil(table.n_samples * bias / tolerated)
-    digits = 10 ** max(0, len(str(enough)) - 2)
-    return (
-        f"{table.n_samples} samples for {n_y} classes and {n_ts} occupied pairs of cells: of the {mi:.3g} bits of "
-        f"I(Y;T,S) up to {bias:.2g} may be bias; about {math.ceil(enough / digits) * digits} samples would do, "
-        "or fewer cells"
-    )
-
-
 # How it is done
-
-
-class _Table:
-    """A table of counts, resampled without its rows: each draw has the law that drawing rows would give it."""
-
-    def __init__(self, table: Pmf) -> None:
-        if table.n_samples is None:
-            raise InputError(_WHERE, "samples, or counts by Pmf.from_counts(c)", "an exact table", _EXACT)
-        counts = table.p * table.n_samples
-        self.counts = np.rint(counts).astype(np.int64)
-        self.n: int = table.n_samples
-        self.bytes = 8 * counts.size
-        if np.abs(counts - self.counts).max() > 1e-6 * max(1.0, counts.max()) or self.counts.sum() != self.n:
-            got = f"a table that {self.n} samples cannot give"
-            raise InputError(_WHERE, "a table of whole counts", got, "counts go in by Pmf.from_counts(c)")
-
-    def drawn(self, rng: np.random.Generator) -> Pmf:
-        flat = rng.multinomial(self.n, (self.counts / self.n).ravel())
-        return Pmf.from_counts(flat.reshape(self.counts.shape))
-
-    def model(self) -> Pmf:
-        """T and S independent within each class, with the pair marginals as they are."""
-        yt, ys = self.counts.sum(axis=2), self.counts.sum(axis=1)
-        y = np.maximum(yt.sum(axis=1), 1)
-        return Pmf(yt[:, :, None] * (ys / y[:, None])[:, None, :], normalise=True)
-
-    def quartered(self, rng: np.random.Generator) -> list[Pmf]:
-        halves = _split(self.counts, rng)
-        return [Pmf.from_counts(part) for part in (*halves, *_split(halves[0], rng), *_split(halves[1], rng))]
-
-    def left_out(self) -> Iterator[Pmf]:
-        for cell in np.argwhere(self.counts):
-            rest = self.counts.copy()
-            rest[tuple(cell)] -= 1
-            yield Pmf.from_counts(rest)
-
-    def multiplicity(self) -> FloatArray:
-        return self.counts[self.counts > 0].astype(np.float64)
-
-    def check_shuffle(self, of: str) -> None:
-        """Every table can be shuffled."""
-
-    def shuffled(self, of: str, rng: np.random.Generator) -> Pmf:
-        if of == "y":
-            pairs = self.counts.reshape(len(self.counts), -1)
-            return Pmf.from_counts(_matched(pairs.sum(axis=1), pairs.sum(axis=0), rng).reshape(self.counts.shape))
-        return Pmf.from_counts([_matched(table.sum(axis=1), table.sum(axis=0), rng) for table in self.counts])
-
-
-class _Rows:
-    """Samples of which no table is made, resampled row by row."""
-
-    def __init__(self, data: Codes | Activations | Posteriors) -> None:
-        self.data = data
-        names = [field.name for field in dataclasses.fields(data)]
-        # What only knows slices (chunked arrays) is read once, whole.
-        self.columns = {
-            name: column if isinstance(column, np.ndarray) else as_array(_WHERE, column)
-            for name, column in ((name, getattr(data, name)) for name in names)
-            if column is not None
-        }
-        self.n: int = data.n_samples
-        self.bytes = sum(column.nbytes for column in self.columns.values())
-
-    def _taken(self, rows: Array, names: Iterable[str] | None = None) -> Input:
-        chosen = self.columns if names is None else names
-        taken: dict[str, Any] = {name: self.columns[name][rows] for name in chosen}
-        return dataclasses.replace(self.data, **taken)
-
-    def drawn(self, rng: np.random.Generator) -> Input:
-        return self._taken(rng.integers(self.n, size=self.n))
-
-    def quartered(self, rng: np.random.Generator) -> list[Input]:
-        half, rows = self.n // 2, rng.permutation(self.n)
-        halves = rows[:half], rows[half:]
-        quarters = [part for rows in halves for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :])]
-        return [self._taken(part) for part in (*halves, *quarters)]
-
-    def left_out(self) -> Iterator[Input]:
-        rows = np.arange(self.n)
-        return (self._taken(np.delete(rows, row)) for row in rows)
-
-    def multiplicity(self) -> FloatArray:
-        return np.ones(self.n)
-
-    def check_shuffle(self, of: str) -> None:
-        where = f"Permutation(of={of!r})"
-        if of != "y" and "p_ts" in self.columns:
-            raise InputError(where, "posteriors of each source alone", "p_ts, which no shuffle of one source keeps")
-        if of != "y" and self.columns["y"].dtype.kind == "f":
-            raise InputError(where, "labels, within which to shuffle", "a continuous target", "shuffle of='y'")
-
-    def shuffled(self, of: str, rng: np.random.Generator) -> Input:
-        if of == "y":
-            return self._taken(rng.permutation(self.n), ["y"])
-        labels = np.unique(self.columns["y"], return_inverse=True)[1]
-        rows = np.empty(self.n, dtype=np.int64)
-        rows[np.argsort(labels, kind="stable")] = np.lexsort((rng.random(self.n), labels))
-        return self._taken(rows, [of if of in self.columns else f"p_{of}"])
-
-
-Sample: TypeAlias = _Table | _Rows
-
-
-def _sample(data: Input) -> Sample:
-    if isinstance(data, Gaussian):
-        raise InputError(_WHERE, "samples", "a covariance", f"{_EXACT.replace('table', 'covariance')}")
-    return _Table(data) if isinstance(data, Pmf) else _Rows(data)
 
 
 def _methods(uncertainty: Any) -> list[Method]:
@@ -466,12 +336,12 @@ def _methods(uncertainty: Any) -> list[Method]:
         if not isinstance(method, Method):
             got = f"the class {method.__name__}" if isinstance(method, type) else repr(method)
             hint = f"make one: {method.__name__}()" if isinstance(method, type) else None
-            raise InputError(_WHERE, "Bootstrap(), Jackknife(), Permutation() or a list of them", got, hint)
+            raise InputError(WHERE, "Bootstrap(), Jackknife(), Permutation() or a list of them", got, hint)
     names = [type(method).__name__ for method in methods]
     fills = [method.fills for method in methods]
     if not methods or len(set(fills)) < len(fills):
         expected = "at most one of Bootstrap and Jackknife, and at most one Permutation"
-        raise InputError(_WHERE, expected, " and ".join(names) or "an empty list")
+        raise InputError(WHERE, expected, " and ".join(names) or "an empty list")
     return methods
 
 
@@ -479,43 +349,31 @@ def _solve(
     estimator: PIDEstimator, methods: Sequence[Method], sample: Sample, units: Units, ctx: Context
 ) -> list[Values]:
     """The quantities on the resamples of every method, in batches of bounded memory."""
-    owners: list[int] = []
-
-    def made() -> Iterator[Input]:
-        for index, method in enumerate(methods):
-            # Apart from the stream of a user who drew the data with the same seed, and the same in any list.
-            rng = np.random.default_rng((ctx.seed, *method.fills.encode()))
-            for resample in method.resamples(sample, rng):
-                owners.append(index)
-                yield resample
-
-    resamples = made()
-    results: list[PIDResult] = []
+    # A stream apart from that of a user who drew the data with the same seed, and the same in any list of methods.
+    streams = [np.random.default_rng((ctx.seed, *method.fills.encode())) for method in methods]
+    made = [method.resamples(sample, rng) for method, rng in zip(methods, streams, strict=True)]
+    resamples = itertools.chain.from_iterable(made)
+    counts = [method.count(sample) for method in methods]
     together = max(1, BATCH_BYTES // sample.bytes)
+    results: list[PIDResult] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PidkdWarning)
         while batch := list(itertools.islice(resamples, together)):
-            results.extend(estimator.decompose_batch(batch, units, ctx))
+            part = dataclasses.replace(ctx, progress=_part(ctx.progress, len(results), len(batch), sum(counts)))
+            results.extend(estimator.decompose_batch(batch, units, part))
     columns = {name: np.array([getattr(result, name) for result in results]) for name in QUANTITIES}
-    owner = np.array(owners)
-    return [{name: column[owner == index] for name, column in columns.items()} for index in range(len(methods))]
+    ends = np.cumsum(counts)
+    return [
+        {name: column[end - count : end] for name, column in columns.items()}
+        for end, count in zip(ends, counts, strict=True)
+    ]
 
 
-def _split(counts: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """A random half of the counted samples, and the rest."""
-    flat = counts.ravel()
-    half = rng.multivariate_hypergeometric(flat, int(flat.sum()) // 2, method="marginals").reshape(counts.shape)
-    return half, counts - half
-
-
-def _matched(rows: Array, columns: Array, rng: np.random.Generator) -> Array:
-    """A table with these margins, of samples that were matched at random."""
-    left = columns.copy()
-    table = np.zeros((len(rows), len(columns)), dtype=np.int64)
-    for row, total in enumerate(rows):
-        table[row] = rng.multivariate_hypergeometric(left, int(total), method="marginals")
-        left -= table[row]
-    return table
+def _part(
+    progress: Callable[[float], None] | None, done: int, batch: int, total: int
+) -> Callable[[float], None] | None:
+    """The progress of one batch, as that of the whole."""
+    return None if progress is None else lambda fraction: progress((done + fraction * batch) / total)
 
 
 def _extrapolated_bias(value: float, parts: FloatArray, n: int) -> tuple[float, float]:

@@ -98,9 +98,10 @@ class PIDResult:
         Wall time of the estimation.
     warnings : tuple of str
         What a reader of the numbers must know.
-    interval, se, null, bias : mapping from atom, optional
-        Sampling interval (low, high), standard error, level under independence, and estimated bias, as ``uncertainty=``
-        asks for them; also of "mi_t", "mi_s" and "mi".
+    interval, se, null, bias, corrected : mapping from atom, optional
+        Sampling interval (low, high), standard error, level under independence, estimated bias, and the atoms less the
+        bias, as ``uncertainty=`` asks for them; also of "mi_t", "mi_s" and "mi". The atoms themselves stay as the
+        estimator gave them, for they are what the certificate speaks of.
     provenance : mapping, optional
         How the data came to be: quantiser, splits, seeds.
     plan : array, shape (n_y, n_t, n_s), optional
@@ -127,6 +128,7 @@ class PIDResult:
     se: Mapping[str, float] | None = None
     null: Mapping[str, float] | None = None
     bias: Mapping[str, float] | None = None
+    corrected: Mapping[str, float] | None = None
     provenance: Mapping[str, Any] | None = None
     plan: FloatArray | None = dataclasses.field(default=None, repr=False, compare=False)
     potentials: tuple[FloatArray, FloatArray] | None = dataclasses.field(default=None, repr=False, compare=False)
@@ -151,11 +153,6 @@ class PIDResult:
     def atoms(self) -> dict[str, float]:
         """The four atoms by name."""
         return {name: getattr(self, name) for name in ATOMS}
-
-    @property
-    def corrected(self) -> dict[str, float]:
-        """The atoms less their estimated bias, by name; as they are where none was estimated."""
-        return {name: value - (self.bias or {}).get(name, 0.0) for name, value in self.atoms.items()}
 
     @property
     def residual(self) -> float:
@@ -212,6 +209,7 @@ class PIDResult:
             se=scale(self.se),
             null=scale(self.null),
             bias=scale(self.bias),
+            corrected=scale(self.corrected),
             local=scale(self.local),
         )
 
@@ -417,7 +415,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "n_samples": _typed(int),
     "warnings": lambda value: tuple(map(_typed(str), _typed(list)(value))),
     "interval": _mapping(_pair(float)),
-    **dict.fromkeys(("se", "null", "bias"), _mapping(float)),
+    **dict.fromkeys(("se", "null", "bias", "corrected"), _mapping(float)),
     "provenance": _mapping(_restored),
     "plan": _array,
     "potentials": _pair(_array),
