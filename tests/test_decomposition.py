@@ -212,7 +212,8 @@ class TestBatch:
             (
                 FAIR.p,
                 "decompose_batch(data): expected shape (n_batch, n_y, n_t, n_s) or a list of inputs, "
-                "got shape (2, 2, 2); one table goes in by decompose(pidkd.Pmf(p)), and covariances with dims=(d_y, d_t, d_s)",
+                "got shape (2, 2, 2); one table goes in by decompose(pidkd.Pmf(p)), "
+                "and covariances with dims=(d_y, d_t, d_s)",
             ),
             ([[1.0], [2.0, 3.0]], "decompose_batch(data): expected an array that can be read, got list"),
             (
