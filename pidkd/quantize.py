@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pidkd.arrays import FloatArray, IntArray, as_numbers
+from pidkd.arrays import FloatArray, IntArray, as_numbers, is_array, iter_chunks
 from pidkd.errors import InputError, UnknownNameError
+
+METHODS = ("kmeans", "uniform", "quantile")
+
+PIECE_BYTES = 2**26
+"""Bytes, as float64, of what is transformed at once."""
+
+PASSES = 3
+"""Times that mini-batch k-means sees all samples."""
+
+MAX_BINS = 4096
+"""Cells that bins may make together."""
 
 
 class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -31,12 +44,17 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Principal components to keep; None keeps all. PCA is left out where it would keep all, since a rotation
         changes no distance.
     n_clusters : int, default 10
-        Cells.
+        Cells; for the other methods bins of each component, whose product is the number of cells.
+    method : {"kmeans", "uniform", "quantile"}
+        Clusters, or bins of equal width, or of equal counts, for sources of few dimensions.
     normalise : bool, default False
         Scale each sample to unit L2 norm first, as the paper's code does and its text does not say.
     n_init : int, default 10
         Starts of k-means, of which the best is kept.
     seed : int, default 0
+    max_memory : int, default 2 GiB
+        Bytes. Samples that take more, as float64, are read in chunks: the components come from incremental PCA, and
+        the cells from mini-batch k-means where what PCA leaves is still too large. The record says so.
 
     Attributes
     ----------
@@ -71,16 +89,20 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         normalise: bool = False,
         n_init: int = 10,
         seed: int = 0,
+        method: Literal["kmeans", "uniform", "quantile"] = "kmeans",
+        max_memory: int = 2**31,
     ) -> None:
         self.n_components = n_components
         self.n_clusters = n_clusters
         self.normalise = normalise
         self.n_init = n_init
         self.seed = seed
+        self.method = method
+        self.max_memory = max_memory
 
     @classmethod
     def from_text(cls, text: str, seed: int = 0) -> Self:
-        """A quantizer from the form of the command line, such as ``pca=10,kmeans=30,normalise=true``.
+        """A quantizer from the form of the command line, such as ``pca=10,kmeans=30`` or ``pca=2,quantile=5``.
 
         Raises
         ------
@@ -93,7 +115,8 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Quantizer(n_clusters=30, n_components=None)
         """
         where = "Quantizer.from_text(text)"
-        keys = {"pca": "n_components", "kmeans": "n_clusters", "normalise": "normalise", "n_init": "n_init"}
+        keys = {"pca": "n_components", "normalise": "normalise", "n_init": "n_init"}
+        keys |= dict.fromkeys(METHODS, "n_clusters")
         words = {"none": None, "true": True, "false": False}
         params: dict[str, Any] = {}
         for item in text.split(","):
@@ -103,6 +126,8 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if value not in words and not value.isdecimal():
                 raise InputError(where, f"{key} = a number, true, false or none", repr(item))
             params[keys[key]] = words[value] if value in words else int(value)
+            if key in METHODS:
+                params["method"] = key
         quantizer = cls(**params, seed=seed)
         quantizer._check_params()
         return quantizer
@@ -123,33 +148,74 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         self._check_params()
         where = "Quantizer.fit(X)"
-        given = _flat(where, X)
-        if len(given) < self.n_clusters:
-            raise InputError(where, f"at least n_clusters = {self.n_clusters} samples", f"{len(given)}")
-        n_features = given.shape[1]
+        self.out_of_core_ = is_array(X) and 8 * math.prod(np.shape(X)) > self.max_memory
+        given: Any = X if self.out_of_core_ else _flat(where, X)
+        n_samples, n_features = int(given.shape[0]), math.prod(map(int, given.shape[1:]))
+        if n_samples < self.n_clusters:
+            raise InputError(where, f"at least n_clusters = {self.n_clusters} samples", f"{n_samples}")
         reduces = self.n_components is not None and self.n_components < n_features
-        if reduces and len(given) < int(self.n_components or 0):
-            raise InputError(where, f"at least n_components = {self.n_components} samples", f"{len(given)}")
+        if reduces and n_samples < int(self.n_components or 0):
+            raise InputError(where, f"at least n_components = {self.n_components} samples", f"{n_samples}")
+        width = int(self.n_components or 0) if reduces else n_features
+        if self.method != "kmeans" and self.n_clusters**width > MAX_BINS:
+            got = f"{self.n_clusters} bins of each of {width} components"
+            raise InputError(where, f"at most {MAX_BINS} cells", got, "keep fewer components, or use kmeans")
         self.n_features_in_ = n_features
         # A common factor changes no ratio of distances, and a power of two changes no digit; squares stay finite.
-        self.exponent_ = int(np.frexp(np.abs(given).max())[1])
-        points = self._scaled(given)
-        distinct = _distinct_rows(points, enough=self.n_clusters)
-        if distinct < self.n_clusters:
-            raise InputError(where, f"at least n_clusters = {self.n_clusters} distinct samples", f"{distinct}")
+        self.exponent_ = int(np.frexp(max(float(np.abs(piece).max()) for piece in _pieces(where, given)))[1])
         # The order in which threads add decides the last digit, and the last digit can decide a cell.
-        with threadpool_limits(1):
-            self.pca_ = None
-            if reduces:
-                self.pca_ = PCA(self.n_components, random_state=self.seed).fit(points)
-                points = self.pca_.transform(points)
-            self.kmeans_ = KMeans(self.n_clusters, n_init=self.n_init, random_state=self.seed)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # cells that stay empty are in the record
-                self.kmeans_.fit(points)
-        self.n_samples_ = len(given)
-        self.cells_used_ = len(np.unique(self.kmeans_.labels_))
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # cells that stay empty are in the record
+            if self.out_of_core_:
+                self._fit_pieces(where, given, width, reduces)
+            else:
+                points = self._scaled(given)
+                if (distinct := _distinct_rows(points, enough=self.n_clusters)) < self.n_clusters:
+                    raise InputError(where, f"at least n_clusters = {self.n_clusters} distinct samples", f"{distinct}")
+                self.pca_ = PCA(self.n_components, random_state=self.seed).fit(points) if reduces else None
+                self.cells_ = self._cells().fit(points if self.pca_ is None else self.pca_.transform(points))
+        self.n_samples_ = n_samples
+        self.cells_used_ = (
+            len(np.unique(self.transform(X))) if self.out_of_core_ else len(np.unique(self.cells_.labels_))
+        )
         return self
+
+    def _fit_pieces(self, where: str, given: Any, width: int, reduces: bool) -> None:
+        """The same for what does not fit into memory: components first, then cells."""
+        self.pca_ = None
+        if reduces:
+            self.pca_ = IncrementalPCA(self.n_components)
+            held: list[FloatArray] = []
+            for piece in _pieces(where, given, self._piece_bytes()):
+                held.append(self._scaled(piece))
+                if sum(map(len, held)) >= width:  # so many rows a batch must have
+                    self.pca_.partial_fit(np.concatenate(held))
+                    held = []
+        n_samples = int(given.shape[0])
+        if 8 * n_samples * width <= self.max_memory // 4:
+            self.cells_ = self._cells().fit(np.concatenate(list(self._reduced(where, given))))
+        elif self.method != "kmeans":
+            hint = "raise max_memory, or keep fewer components"
+            raise InputError(where, f"components of {self.max_memory // 4} bytes", f"{8 * n_samples * width}", hint)
+        else:
+            self.cells_ = MiniBatchKMeans(self.n_clusters, random_state=self.seed)
+            for _ in range(PASSES):
+                for piece in self._reduced(where, given):
+                    self.cells_.partial_fit(piece)
+
+    def _cells(self) -> Any:
+        if self.method == "kmeans":
+            return KMeans(self.n_clusters, n_init=self.n_init, random_state=self.seed)
+        return _Bins(self.n_clusters, self.method)
+
+    def _reduced(self, where: str, given: Any) -> Iterator[FloatArray]:
+        for piece in _pieces(where, given, self._piece_bytes()):
+            points = self._scaled(piece)
+            yield points if self.pca_ is None else self.pca_.transform(points)
+
+    def _piece_bytes(self) -> int:
+        """A piece is copied a few times on its way."""
+        return max(1, min(PIECE_BYTES, self.max_memory // 16))
 
     def transform(self, X: npt.ArrayLike) -> IntArray:
         """The cell of each sample.
@@ -165,20 +231,20 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         where = "Quantizer.transform(X)"
-        given = _flat(where, X)
-        if given.shape[1] != self.n_features_in_:
-            raise InputError(where, f"{self.n_features_in_} features, as in fit", f"{given.shape[1]}")
-        points = self._scaled(given)
+        given: Any = X if is_array(X) else _flat(where, X)
+        if not given.shape or (found := math.prod(map(int, given.shape[1:]))) != self.n_features_in_:
+            got = f"{found}" if given.shape else "a single number"
+            raise InputError(where, f"{self.n_features_in_} features, as in fit", got)
         with threadpool_limits(1):
-            codes = self.kmeans_.predict(points if self.pca_ is None else self.pca_.transform(points))
-        return np.asarray(codes, dtype=np.int64)
+            codes = [self.cells_.predict(points) for points in self._reduced(where, given)]
+        return np.concatenate(codes).astype(np.int64)
 
     @property
     def record(self) -> dict[str, Any]:
         """How the codes came to be, as plain data: goes into the provenance of a result."""
         check_is_fitted(self)
         return {
-            "method": "pca+kmeans" if self.pca_ is not None else "kmeans",
+            "method": f"pca+{self.method}" if self.pca_ is not None else self.method,
             "normalise": self.normalise,
             "n_features": self.n_features_in_,
             "n_components": self.n_features_in_ if self.pca_ is None else self.pca_.n_components_,
@@ -187,8 +253,17 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "cells_used": self.cells_used_,
             "n_init": self.n_init,
             "fitted_on": self.n_samples_,
+            "out_of_core": self._switch(),
             "seed": self.seed,
         }
+
+    def _switch(self) -> str | None:
+        """What was done otherwise because the samples did not fit into memory."""
+        if not self.out_of_core_:
+            return None
+        steps = ["incremental PCA"] if self.pca_ is not None else []
+        steps += ["mini-batch k-means"] if isinstance(self.cells_, MiniBatchKMeans) else []
+        return ", ".join(steps) or "read in pieces"
 
     def _scaled(self, given: FloatArray) -> FloatArray:
         """``given`` itself, scaled in place."""
@@ -201,7 +276,7 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return given
 
     def _check_params(self) -> None:
-        least = {"n_components": 1, "n_clusters": 2, "n_init": 1, "seed": 0}
+        least = {"n_components": 1, "n_clusters": 2, "n_init": 1, "seed": 0, "max_memory": 1}
         for name, lowest in least.items():
             value = getattr(self, name)
             if name == "n_components" and value is None:
@@ -210,6 +285,42 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"Quantizer({name})", f"a whole number >= {lowest}", repr(value))
         if not isinstance(self.normalise, bool):
             raise InputError("Quantizer(normalise)", "True or False", repr(self.normalise))
+        if self.method not in METHODS:
+            raise UnknownNameError("Quantizer(method)", "a method", self.method, METHODS)
+
+
+class _Bins:
+    """Bins of each component, of equal width or equal counts, counted through as one code."""
+
+    def __init__(self, n_bins: int, method: str) -> None:
+        self.n_bins = n_bins
+        self.method = method
+
+    def fit(self, points: FloatArray) -> Self:
+        if self.method == "uniform":
+            edges = np.linspace(points.min(axis=0), points.max(axis=0), self.n_bins + 1)
+        else:
+            edges = np.quantile(points, np.linspace(0, 1, self.n_bins + 1), axis=0)
+        self.edges_ = edges[1:-1]
+        self.labels_ = self.predict(points)
+        return self
+
+    def predict(self, points: FloatArray) -> IntArray:
+        codes = np.zeros(len(points), dtype=np.int64)
+        for column, edges in zip(points.T, self.edges_.T, strict=True):
+            codes = codes * self.n_bins + np.searchsorted(edges, column, side="right")
+        return codes
+
+
+def _pieces(where: str, values: Any, n_bytes: int | None = None) -> Iterator[FloatArray]:
+    """Checked copies of the rows, shape (n, d) each."""
+    for start, chunk in iter_chunks(values, where):
+        rows = max(1, (n_bytes or PIECE_BYTES) // (8 * max(1, math.prod(chunk.shape[1:]))))
+        for first in range(0, len(chunk), rows):
+            try:
+                yield _flat(where, chunk[first : first + rows])
+            except InputError as error:
+                raise error.at(f"{where}, rows from {start + first}") from error
 
 
 def _flat(where: str, X: npt.ArrayLike) -> FloatArray:

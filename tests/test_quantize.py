@@ -106,6 +106,7 @@ def test_the_record_says_what_was_done():
         "cells_used": 4,
         "n_init": 2,
         "fitted_on": 300,
+        "out_of_core": None,
         "seed": 7,
     }
 
@@ -212,7 +213,8 @@ def test_parameters_that_cannot_be_used(params, message):
 
 def test_steps_that_are_unknown_are_listed_with_the_nearest():
     with pytest.raises(
-        UnknownNameError, match="one of kmeans, n_init, normalise, pca, got 'kmean'; did you mean 'kmeans'"
+        UnknownNameError,
+        match="one of kmeans, n_init, normalise, pca, quantile, uniform, got 'kmean'; did you mean 'kmeans'",
     ):
         Quantizer.from_text("pca=10,kmean=3")
 
@@ -220,3 +222,61 @@ def test_steps_that_are_unknown_are_listed_with_the_nearest():
 @pytest.mark.parametrize("text", ["pca", "pca=ten", "pca=-1", "kmeans=", "kmeans=1", "pca=true", "normalise=3"])
 def test_text_that_is_no_quantizer(text):
     complaint(Quantizer.from_text, text)
+
+
+# --- bins, and what does not fit into memory
+
+
+def test_bins_of_equal_width_and_of_equal_counts():
+    x = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 100.0])[:, None]
+    assert list(Quantizer(None, 2, method="uniform").fit_transform(x)) == [0, 0, 0, 0, 0, 1]
+    assert list(Quantizer(None, 2, method="quantile").fit_transform(x)) == [0, 0, 0, 1, 1, 1]
+
+
+def test_bins_of_several_components_are_counted_through():
+    x = np.array([[a, b] for a in range(3) for b in range(3)], dtype=float)
+    codes = Quantizer.from_text("pca=none,uniform=3").fit_transform(x)
+    assert sorted(codes) == list(range(9))
+
+
+def test_too_many_bins_are_refused():
+    x = np.random.default_rng(0).normal(size=(50, 10))
+    with pytest.raises(InputError, match=r"expected at most 4096 cells, got 10 bins of each of 10 components"):
+        Quantizer.from_text("quantile=10").fit(x)
+
+
+def test_unknown_method():
+    with pytest.raises(UnknownNameError, match="did you mean 'uniform'"):
+        Quantizer(method="uniforms").fit(np.eye(20))
+
+
+def apart(n=4000, d=24, clusters=5):
+    rng = np.random.default_rng(2)
+    truth = np.arange(n) % clusters
+    return (rng.normal(size=(clusters, d)) * 8)[truth] + rng.normal(size=(n, d)) * 0.05, truth
+
+
+@pytest.mark.parametrize(
+    ("max_memory", "switch"),
+    [(2**31, None), (500_000, "incremental PCA"), (20_000, "incremental PCA, mini-batch k-means")],
+)
+def test_clusters_are_found_however_little_memory_there_is(max_memory, switch):
+    x, truth = apart()
+    quantizer = Quantizer(3, 5, max_memory=max_memory).fit(x)
+    assert quantizer.record["out_of_core"] == switch
+    assert len(set(zip(quantizer.transform(x), truth, strict=True))) == 5
+
+
+def test_the_same_codebook_gives_the_same_codes_in_pieces():
+    x, _ = apart()
+    quantizer = Quantizer(3, 5).fit(x)
+    whole = quantizer.transform(x)
+    quantizer.max_memory = 20_000
+    np.testing.assert_array_equal(quantizer.transform(x), whole)
+
+
+def test_a_row_that_is_not_finite_is_found_in_pieces():
+    x, _ = apart()
+    x[3000, 2] = np.nan
+    with pytest.raises(InputError, match=r"Quantizer.fit\(X\), rows from \d+: expected finite values"):
+        Quantizer(3, 5, max_memory=20_000).fit(x)
