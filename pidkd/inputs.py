@@ -30,7 +30,7 @@ from pidkd.arrays import (
     iter_chunks,
     read_only,
 )
-from pidkd.errors import InputError
+from pidkd.errors import InputError, import_extra
 
 __all__ = [
     "Activations",
@@ -128,6 +128,64 @@ class Pmf:
             return cls(c, normalise=True, n_samples=int(c.sum()) or None)
         except InputError as error:
             raise error.at(where) from None
+
+    @classmethod
+    def from_dit(cls, distribution: Any, y: Any = 0, t: Any = 1, s: Any = 2) -> Pmf:
+        """The joint table of three variables, or groups of variables, of a ``dit.Distribution``.
+
+        Parameters
+        ----------
+        distribution : dit.Distribution
+        y, t, s : int, str, or sequence of these
+            Positions or names of the variables that make up target, teacher and student. Values are in sorted order
+            where they have one; variables that are not named are summed over.
+
+        Raises
+        ------
+        InputError
+            When a variable is not there, or ``distribution`` is none.
+        """
+        where = "Pmf.from_dit(distribution, y, t, s)"
+        try:
+            linear = distribution.copy(base="linear")
+            names, n_variables = linear.get_rv_names() or (), linear.outcome_length()
+        except (AttributeError, TypeError):
+            raise InputError(where, "a dit.Distribution", type(distribution).__name__) from None
+        index: list[IntArray] = []
+        sizes: list[int] = []
+        for group in (y, t, s):
+            columns = []
+            for variable in (group,) if isinstance(group, str) or _is_int(group) else tuple(group):
+                column = names.index(variable) if variable in names else variable
+                if not (_is_int(column) and 0 <= column < n_variables):
+                    expected = f"positions from 0 to {n_variables - 1}" + (f" or names {names}" if names else "")
+                    raise InputError(where, expected, repr(variable))
+                columns.append(column)
+            values = [tuple(outcome[column] for column in columns) for outcome in linear.outcomes]
+            try:
+                known = sorted(set(values))
+            except TypeError:  # values of different types
+                known = sorted(set(values), key=repr)
+            position = {value: i for i, value in enumerate(known)}
+            index.append(np.array([position[value] for value in values], dtype=np.int64))
+            sizes.append(len(known))
+        p = np.zeros(sizes)
+        np.add.at(p, tuple(index), np.asarray(linear.pmf, dtype=np.float64))
+        return cls(p)
+
+    def to_dit(self) -> Any:
+        """The same distribution as a ``dit.Distribution`` of variables Y, T and S with values "0", "1", ...
+
+        Raises
+        ------
+        MissingDependencyError
+            When dit is not installed.
+        """
+        dit = import_extra("dit", "dit", needed_by="Pmf.to_dit()")
+        outcomes = np.argwhere(self.p > 0)
+        distribution = dit.Distribution([tuple(map(str, o)) for o in outcomes.tolist()], self.p[tuple(outcomes.T)])
+        distribution.set_rv_names(["Y", "T", "S"])
+        return distribution
 
     @property
     def shape(self) -> tuple[int, int, int]:
