@@ -88,6 +88,10 @@ class SmallSampleWarning(PidkdWarning):
     """Too few samples for the size of the table: plug-in atoms are biased."""
 
 
+class AlignmentWarning(PidkdWarning):
+    """No layer tells more of the labels than of shuffled ones: the rows may belong to other samples."""
+
+
 class NegativeAtomWarning(PidkdWarning):
     """An atom is negative beyond the certified gap; it is reported as it is."""
 

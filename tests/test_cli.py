@@ -114,7 +114,7 @@ def test_warnings_go_to_stderr_a_line_each(folder, run):
     status, out, err = run(*AUDIT, "--quantize", "kmeans=50")
     assert status == 0
     assert err.startswith("pidkd audit: warning: 1 of 1 pairs have fewer samples than")
-    assert err.count("\n") == 1
+    assert err.count("\n") == 2
     assert "h1" in out
 
 

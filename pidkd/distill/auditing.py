@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import time
 import warnings
@@ -12,15 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 import pidkd
-from pidkd.activations import Layer, open_layers, read_labels
-from pidkd.arrays import Array
-from pidkd.decomposition import AUTO, decompose
+from pidkd.activations import PathLike, open_layers, read_array, read_labels, stored
+from pidkd.arrays import Array, as_array
+from pidkd.decomposition import AUTO
 from pidkd.distill.audit_report import AuditedPair, AuditReport
+from pidkd.distill.measuring import Task, measure_layer, measure_pair
+from pidkd.distill.similarity import debiased_cka, probe_rows
 from pidkd.errors import (
+    AlignmentWarning,
     ConvergenceWarning,
     IncompatibleInputError,
     InputError,
-    PidkdWarning,
     SmallSampleWarning,
     UnknownNameError,
     import_extra,
@@ -28,10 +31,12 @@ from pidkd.errors import (
 from pidkd.estimator import PIDEstimator, accepted_kinds, get_estimator
 from pidkd.info import entropy
 from pidkd.inputs import Codes
-from pidkd.result import NATS_PER, PIDResult, Units, check_units
+from pidkd.layers import Layer, Pool
+from pidkd.result import NATS_PER, Units, check_units
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
+    from pidkd.resample import Method
 
 __all__ = ["AuditReport", "AuditedPair", "audit"]
 
@@ -44,36 +49,59 @@ def audit(
     y: Any,
     pairs: Pairs = None,
     *,
+    checkpoints: Mapping[str, Any] | None = None,
+    baseline: Any = None,
     estimator: str | PIDEstimator = "auto",
     quantize: Quantizer | None = None,
+    fit_on: Any = "all",
+    pool: Pool = "flatten",
+    shuffles: int = 5,
+    uncertainty: Method | Sequence[Method] | None = None,
     n_jobs: int | None = None,
     seed: int = 0,
     units: Units = "bits",
+    resume: PathLike | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> AuditReport:
     r"""Decompose :math:`I(Y;T,S)` for pairs of a teacher's layer T and a student's layer S.
 
     Each layer is read and quantised once, then each pair is decomposed. A layer of codes (integers, bools or strings,
-    shape (n_samples,)) is taken as it is.
+    shape (n_samples,)) is taken as it is. The cells of the teacher are the same at every checkpoint of the student.
 
     Parameters
     ----------
     teacher, student : path, mapping of str to array, or array
-        Activations by layer, each of shape (n_samples, ...): an ``.npz`` file, an ``.npy`` file, a folder of ``.npy``
-        files, or arrays.
+        Activations by layer, each of shape (n_samples, ...): arrays, or a file or folder that ``open_layers`` reads.
+        Arrays named "ids" and "labels" beside the layers are compared with each other and with ``y``.
     y : path or array, shape (n_samples,)
         Labels of the same samples in the same order.
     pairs : sequence of (teacher layer, student layer), "all", or None
         None pairs the layers of equal name, or the only layer of each.
+    checkpoints : mapping from name to path, mapping or array, optional
+        The student at earlier times, in their order; each has the layers that the pairs name.
+    baseline : path, mapping or array, optional
+        A student that was not distilled. It shares most of the task information as well, and what the teacher has that
+        it lacks says before any training whether this teacher has something to give.
     estimator : str or PIDEstimator, default "auto"
         One that decomposes codes. "auto" is ``broja``.
     quantize : Quantizer, optional
         How activations become codes; each layer gets a copy of its own. None is ``Quantizer(seed=seed)``.
+    fit_on : "all", a fraction, or a path or array of row numbers
+        Samples that the cells are fitted on. All, as in the paper, counts the samples that the cells were fitted on,
+        and is biased upwards for it; otherwise atoms are counted on the rest.
+    pool : {"flatten", "mean"}
+        What becomes of further axes: "mean" averages over tokens (n, tokens, features) or places (n, channels, ...).
+    shuffles : int, default 5
+        Audits with shuffled labels, whose mean is the ``null`` of each result; 0 leaves it out.
+    uncertainty : as for ``decompose``, optional
+        Sampling intervals of the atoms, with the cells held fixed.
     n_jobs : int, optional
         Processes, as joblib understands it: None is 1 unless ``joblib.parallel_config`` says otherwise, -1 all cores.
         The result is the same for every number.
     seed : int, default 0
     units : {"bits", "nats"}
+    resume : path, optional
+        A folder that keeps finished layers and pairs. Those whose content and options are unchanged are not done again.
     progress : callable, optional
         Called with the fraction done.
 
@@ -99,76 +127,188 @@ def audit(
     started = time.perf_counter()
     check_units("audit(..., units)", units)
     chosen = _estimator(estimator)
-    layers_t, layers_s = open_layers(teacher, "audit(teacher)"), open_layers(student, "audit(student)")
+    _check_numbers(pool, shuffles)
+    stages = _stages(student, checkpoints, baseline)
+    layers_t = open_layers(teacher, "audit(teacher)")
+    layers_s = {name: open_layers(source, where) for name, (source, where) in stages.items()}
     labels, where = read_labels(y, "audit(y)"), _file(y) or "audit(y)"
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) == 1:
-        raise InputError(where, "at least two classes", f"one class only ({classes[0]})")
-    names = _pairs(pairs, layers_t, layers_s)
-    used = {("teacher", t): layers_t[t] for t, _ in names} | {("student", s): layers_s[s] for _, s in names}
+    if len(np.unique(labels)) == 1:
+        raise InputError(where, "at least two classes", f"one class only ({labels[0]})")
+    names = _pairs(pairs, layers_t, layers_s[None])
+    used: dict[tuple[str, str | None, str], Layer] = {("teacher", None, t): layers_t[t] for t, _ in names}
+    for stage, layers in layers_s.items():
+        for _, s in names:
+            if s not in layers:
+                raise UnknownNameError(stages[stage][1], "the layers of the student", s, layers)
+            used["student", stage, s] = layers[s]
     for layer in used.values():
         if layer.shape[:1] != labels.shape:
             raise InputError(layer.where, f"{len(labels)} samples, as in {where}", f"shape {layer.shape}")
+    _check_rows(
+        labels, where, {"teacher": (teacher, "audit(teacher)"), **{s or "student": v for s, v in stages.items()}}
+    )
     quantizer = None if all(layer.is_codes for layer in used.values()) else _quantizer(quantize, seed)
+    fitted = _fit_rows(fit_on, len(labels), seed)
+    counted = None if fitted is None else np.setdiff1d(np.arange(len(labels)), fitted)
+    y_counted = labels if counted is None else labels[counted]
+    classes, counts = np.unique(y_counted, return_counts=True)
+    if len(classes) == 1:
+        raise InputError("audit(..., fit_on)", "samples of two classes left to count", "those of one class only")
 
-    advance = _advance(progress, len(used) + len(names))
-    read = _run(_codes, [(layer, quantizer) for layer in used.values()], n_jobs, advance)
-    codes = {key: code for key, (code, _) in zip(used, read, strict=True)}
-    records = {key: record for key, (_, record) in zip(used, read, strict=True)}
-    tasks = [(labels, codes["teacher", t], codes["student", s], chosen, seed, units) for t, s in names]
-    found, few = [], 0
-    for (t, s), result in zip(names, _run(_atoms, tasks, n_jobs, advance), strict=True):
-        codes_t, codes_s = codes["teacher", t], codes["student", s]
-        cells = [len(np.unique(codes_t)), len(np.unique(codes_s)), len(set(zip(codes_t, codes_s, strict=True)))]
-        origin = {"teacher": records["teacher", t], "student": records["student", s], "labels": _file(y), "seed": seed}
+    advance = _advance(progress, len(used) + len(names) * len(stages))
+    widest = max(math.prod(layer.shape[1:]) for layer in used.values())
+    rows = probe_rows(len(labels), widest, seed)
+    task = Task(quantizer, pool, fitted, counted, rows, seed, None if resume is None else os.fspath(resume))
+    measured = dict(
+        zip(used, _run(measure_layer, [(layer, labels, task) for layer in used.values()], n_jobs, advance), strict=True)
+    )
+    wanted = [(stage, t, s) for stage in stages for t, s in names]
+    options = (chosen, seed, units, shuffles, uncertainty, task.folder)
+    tasks = [
+        (y_counted, measured["teacher", None, t].codes, measured["student", stage, s].codes, *options)
+        for stage, t, s in wanted
+    ]
+    found: dict[tuple[str | None, str, str], AuditedPair] = {}
+    few, told = 0, False
+    for (stage, t, s), (result, top) in zip(wanted, _run(measure_pair, tasks, n_jobs, advance), strict=True):
+        left, right = measured["teacher", None, t], measured["student", stage, s]
+        cells_ts = len(set(zip(left.codes, right.codes, strict=True)))
+        told = told or top is None or result.mi_t > top
+        origin = {"teacher": left.record, "student": right.record, "labels": _file(y), "seed": seed}
         concerns = result.warnings
-        if len(labels) < (table := len(classes) * cells[2]):
+        if len(y_counted) < (table := len(classes) * cells_ts):
             few += 1
-            text = f"{len(labels)} samples for {table} combinations of class and cells: plug-in atoms are badly biased"
+            text = (
+                f"{len(y_counted)} samples for {table} combinations of class and cells: plug-in atoms are badly biased"
+            )
             concerns += (f"{text}; use fewer clusters or more samples",)
-        result = dataclasses.replace(result, provenance=origin, warnings=concerns)
-        found.append(AuditedPair(t, s, result, cells_t=cells[0], cells_s=cells[1], cells_ts=cells[2]))
-    _warn(found, few)
+        found[stage, t, s] = AuditedPair(
+            teacher=t,
+            student=s,
+            result=dataclasses.replace(result, provenance=origin, warnings=tuple(dict.fromkeys(concerns))),
+            cells_t=len(np.unique(left.codes)),
+            cells_s=len(np.unique(right.codes)),
+            cells_ts=cells_ts,
+            checkpoint=stage,
+            probe_t=left.probe,
+            probe_s=right.probe,
+            cka=None if left.gram is None or right.gram is None else debiased_cka(left.gram, right.gram),
+        )
+    if not told:
+        text = "no layer of the teacher tells more of the labels than of shuffled ones: the rows may be misaligned"
+        found = {key: _concerned(pair, text) for key, pair in found.items()}
+    whole = [
+        dataclasses.replace(
+            found[None, t, s],
+            history=tuple(found[stage, t, s] for stage in stages if stage not in (None, BASELINE)),
+            baseline=found.get((BASELINE, t, s)),
+        )
+        for t, s in names
+    ]
+    _warn(list(found.values()), few, told)
     return AuditReport(
-        pairs=tuple(sorted(found, key=lambda pair: -pair.result.unique_t)),
+        pairs=tuple(sorted(whole, key=lambda pair: -pair.result.unique_t)),
         units=units,
-        n_samples=len(labels),
+        n_samples=len(y_counted),
         n_classes=len(classes),
-        entropy=entropy(counts / len(labels)) / NATS_PER[units],
+        entropy=entropy(counts / len(y_counted)) / NATS_PER[units],
         seconds=time.perf_counter() - started,
         provenance={
             "pidkd": pidkd.__version__,
             "teacher": _file(teacher),
             "student": _file(student),
             "labels": _file(y),
+            "baseline": _file(baseline),
+            "checkpoints": {name: _file(source) for name, source in (checkpoints or {}).items()},
+            "teachers": list(dict.fromkeys(t for t, _ in names)),
+            "students": list(dict.fromkeys(s for _, s in names)),
             "estimator": chosen.name,
             "quantizer": None if quantizer is None else quantizer.get_params(),
+            "fitted_on": len(labels) if fitted is None else len(fitted),
+            "counted_on": len(y_counted),
+            "pool": pool,
+            "shuffles": shuffles,
+            "probed_on": len(rows),
             "seed": seed,
         },
     )
 
 
-def _codes(layer: Layer, quantizer: Quantizer | None) -> tuple[Array, dict[str, Any]]:
-    """The codes of one layer, and how they came to be; runs where the work is spread to."""
-    from sklearn.base import clone
-
-    values = layer.read()
-    record: dict[str, Any] = {"layer": layer.name, "file": layer.file, "shape": list(layer.shape), "quantizer": None}
-    if layer.is_codes or quantizer is None:
-        return values, record
-    fitted = clone(quantizer)
-    try:
-        codes = fitted.fit_transform(values)
-    except InputError as error:
-        raise error.at(f"{layer.where}, {error.where}") from error
-    return codes, {**record, "quantizer": fitted.record}
+BASELINE = "baseline"
+"""The stage of a student that was not distilled."""
 
 
-def _atoms(y: Array, t: Array, s: Array, estimator: PIDEstimator, seed: int, units: Units) -> PIDResult:
-    """The atoms of one pair; what it warns of is in the result, and the warnings of a worker would be lost."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PidkdWarning)
-        return decompose(Codes(y, t, s), estimator=estimator, seed=seed, units=units)
+def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) -> dict[str | None, tuple[Any, str]]:
+    """Each stage of the student with what messages call it, the student itself as None and last."""
+    stages: dict[str | None, tuple[Any, str]] = {}
+    if baseline is not None:
+        stages[BASELINE] = (baseline, "audit(..., baseline)")
+    if not isinstance(checkpoints, Mapping | None):
+        raise InputError("audit(..., checkpoints)", "a mapping from name to activations", type(checkpoints).__name__)
+    for name, source in (checkpoints or {}).items():
+        if not isinstance(name, str) or name in ("", BASELINE):
+            raise InputError("audit(..., checkpoints)", f"names other than {BASELINE!r}", repr(name))
+        stages[name] = (source, f"audit(..., checkpoints[{name!r}])")
+    stages[None] = (student, "audit(student)")
+    return {name: (source, _file(source) or where) for name, (source, where) in stages.items()}
+
+
+def _check_rows(labels: Array, where: str, sources: Mapping[str, tuple[Any, str]]) -> None:
+    """What lies beside the layers must agree with the labels, and from file to file."""
+    ids: Array | None = None
+    whose = ""
+    for source, place in sources.values():
+        place = _file(source) or place
+        own = stored(source, place, ("labels", "y"))
+        if own is not None and not np.array_equal(own, labels):
+            got = f"{len(own)} labels" if len(own) != len(labels) else f"others from row {_first(own, labels)}"
+            raise InputError(place, f"the labels of {where} beside the layers", got, "the rows may be misaligned")
+        mine = stored(source, place, ("ids",))
+        if mine is None:
+            continue
+        if ids is None:
+            ids, whose = mine, place
+        elif not np.array_equal(ids, mine):
+            if np.array_equal(np.sort(ids), np.sort(mine)):
+                raise InputError(place, f"the ids of {whose}", "the same ids in another order", "sort the rows by id")
+            got = f"{len(mine)} of them" if len(mine) != len(ids) else f"others from row {_first(mine, ids)}"
+            raise InputError(place, f"the ids of {whose}", got)
+
+
+def _first(a: Array, b: Array) -> int:
+    return int(np.flatnonzero(np.asarray(a).astype(str) != np.asarray(b).astype(str))[0])
+
+
+def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
+    """Rows that cells are fitted on, in rising order; None for all."""
+    where = "audit(..., fit_on)"
+    if isinstance(fit_on, str) and fit_on == "all":
+        return None
+    if isinstance(fit_on, int | float) and not isinstance(fit_on, bool):
+        size = round(fit_on * n_samples) if 0 < fit_on < 1 else 0
+        if not 0 < size < n_samples:
+            raise InputError(where, "'all', a fraction between 0 and 1, or row numbers", repr(fit_on))
+        return np.sort(np.random.default_rng([seed, 4]).permutation(n_samples)[:size])
+    path = _file(fit_on)
+    rows = as_array(where, fit_on) if path is None else read_array(path, ("rows", "fit_on"))
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
+        raise InputError(path or where, "row numbers, shape (n,)", f"{rows.dtype} of shape {rows.shape}")
+    rows = np.unique(rows)
+    if rows[0] < 0 or rows[-1] >= n_samples or len(rows) == n_samples:
+        expected = f"some of the rows 0 to {n_samples - 1}, and others left to count"
+        raise InputError(path or where, expected, f"{len(rows)} from {rows[0]} to {rows[-1]}")
+    return rows
+
+
+def _check_numbers(pool: object, shuffles: object) -> None:
+    if not isinstance(pool, str) or pool not in ("flatten", "mean"):
+        raise InputError("audit(..., pool)", "'flatten' or 'mean'", repr(pool))
+    if isinstance(shuffles, bool) or not isinstance(shuffles, int) or shuffles < 0:
+        raise InputError("audit(..., shuffles)", "a whole number >= 0", repr(shuffles))
+
+
+def _concerned(pair: AuditedPair, text: str) -> AuditedPair:
+    return dataclasses.replace(pair, result=dataclasses.replace(pair.result, warnings=(*pair.result.warnings, text)))
 
 
 def _run(
@@ -176,13 +316,18 @@ def _run(
 ) -> list[Any]:
     """Do independent work on whatever joblib is set to use."""
     import joblib
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0):
         raise InputError("audit(..., n_jobs)", "a number of processes, or -1 for all cores", repr(n_jobs))
     results = []
-    for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator")(joblib.delayed(work)(*task) for task in tasks):
-        results.append(result)
-        advance()
+    # Here too, or a thread that is done would give the others more threads.
+    with threadpool_limits(1):
+        for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
+            joblib.delayed(work)(*task) for task in tasks
+        ):
+            results.append(result)
+            advance()
     return results
 
 
@@ -253,7 +398,7 @@ def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Lay
     return list(dict.fromkeys(names))
 
 
-def _warn(found: Sequence[AuditedPair], few: int) -> None:
+def _warn(found: Sequence[AuditedPair], few: int, told: bool) -> None:
     """One warning of each kind, whatever the number of pairs."""
     loose = sum(pair.result.certificate.status in ("max_iter", "uncertified") for pair in found)
     if loose:
@@ -262,6 +407,8 @@ def _warn(found: Sequence[AuditedPair], few: int) -> None:
     if few:
         text = f"{few} of {len(found)} pairs have fewer samples than combinations of class and cells; see the notes"
         warnings.warn(text, SmallSampleWarning, stacklevel=3)
+    if not told:
+        warnings.warn(found[0].result.warnings[-1], AlignmentWarning, stacklevel=3)
 
 
 def _file(source: Any) -> str | None:

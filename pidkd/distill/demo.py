@@ -7,6 +7,7 @@ carry much information about the digit.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from pidkd.activations import PathLike, check_output, save_layers
 from pidkd.arrays import Array, FloatArray
 from pidkd.distill.audit_report import AuditReport
 from pidkd.distill.auditing import audit
+from pidkd.errors import AlignmentWarning
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -107,7 +109,8 @@ class Demonstration:
             "",
             Text(self.words, "bold"),
             *(Text(f"- {note}", "dim") for note in self.trained.notes),
-            Text(f"\nActivations by layer, labels and audit.json are in {self.folder}. The first table again:"),
+            Text(f"\nThe pictures are in {self.folder / 'report.html'}, which any browser opens."),
+            Text(f"Activations by layer, labels and audit.json are in {self.folder}. The first table again:"),
             Text(command, no_wrap=True, overflow="ignore"),
         )
 
@@ -126,7 +129,7 @@ def demonstrate(
     ----------
     folder : path
         Gets ``teacher/``, ``untrained/`` and ``student/`` with a file per layer, ``labels.npy``, ``shuffled.npy``,
-        ``audit.json``, ``audit-untrained.json`` and ``audit-shuffled.json``.
+        ``audit.json``, ``audit.csv``, ``report.html``, ``audit-untrained.json`` and ``audit-shuffled.json``.
     force : bool, default False
         Overwrite these files where they exist.
     seed : int, default 0
@@ -170,10 +173,16 @@ def demonstrate(
     runs = {"trained": ("teacher", "labels"), "untrained": ("untrained", "labels"), "shuffled": ("teacher", "shuffled")}
     for done, (name, (network, target)) in enumerate(runs.items()):
         part = None if progress is None else lambda part, done=done: progress((done + part) / len(runs))
-        reports[name] = audit(
-            out / network, out / "student", out / f"{target}.npy", "all", seed=seed, n_jobs=n_jobs, progress=part
-        )
-        reports[name].save(out / ("audit.json" if name == "trained" else f"audit-{name}.json"), force)
+        with warnings.catch_warnings():
+            if target == "shuffled":  # where nothing is to be found, that nothing is found is no surprise
+                warnings.simplefilter("ignore", AlignmentWarning)
+            reports[name] = audit(
+                out / network, out / "student", out / f"{target}.npy", "all", seed=seed, n_jobs=n_jobs, progress=part
+            )
+        if name == "trained":
+            reports[name].write(out, force)
+        else:
+            reports[name].save(out / f"audit-{name}.json", force)
     accuracy = {"teacher": teacher.score(held_out, labels), "student": student.score(held_out, labels)}
     return Demonstration(out, accuracy, **reports)
 

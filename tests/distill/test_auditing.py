@@ -76,13 +76,13 @@ def test_two_independent_halves_are_unique():
 
 def test_exclusive_or_is_synergy():
     t, s = np.arange(400) // 2 % 2, np.arange(400) % 2
-    result = pidkd.audit(spread(t), spread(s, seed=3), t ^ s, quantize=clusters(2)).pairs[0].result
+    result = pidkd.audit(spread(t), spread(s, seed=3), t ^ s, quantize=clusters(2), shuffles=0).pairs[0].result
     assert result.synergistic == pytest.approx(1.0, abs=1e-9)
 
 
 def test_a_student_that_copies_its_teacher_leaves_nothing():
     layers = {"h": np.random.default_rng(4).normal(size=(600, 25))}
-    result = pidkd.audit(layers, layers, Y).results["h", "h"]
+    result = pidkd.audit(layers, layers, Y, shuffles=0).results["h", "h"]
     assert result.unique_t == pytest.approx(0.0, abs=1e-9)
     assert result.unique_s == pytest.approx(0.0, abs=1e-9)
     assert result.synergistic == pytest.approx(0.0, abs=1e-9)
@@ -92,7 +92,7 @@ def test_a_student_that_copies_its_teacher_leaves_nothing():
 def test_renamed_labels_change_nothing():
     layers = {"h": np.random.default_rng(5).normal(size=(600, 25))}, {"h": spread(Y % 3)}
     words = np.array(["cat", "dog", "emu", "fox", "gnu", "hen"])[Y[::-1]]
-    a, b = (pidkd.audit(*layers, y, quantize=clusters(3)).results["h", "h"] for y in (Y[::-1], words))
+    a, b = (pidkd.audit(*layers, y, quantize=clusters(3), shuffles=0).results["h", "h"] for y in (Y[::-1], words))
     assert a.atoms == pytest.approx(b.atoms, abs=1e-9)
 
 
@@ -114,7 +114,7 @@ def test_any_number_of_processes_gives_the_same(files):
 def test_each_layer_is_read_once(files, monkeypatch):
     read = []
     original = Layer.read
-    monkeypatch.setattr(Layer, "read", lambda layer: read.append(layer.where) or original(layer))
+    monkeypatch.setattr(Layer, "read", lambda layer, *pool: read.append(layer.where) or original(layer, *pool))
     report = pidkd.audit(*files, "all")
     assert len(report.pairs) == 6
     assert len(read) == len(set(read)) == 5
@@ -147,7 +147,7 @@ def test_named_pairs(files):
 
 def test_the_provenance_says_where_every_number_comes_from(files):
     teacher, student, labels = files
-    report = pidkd.audit(*files, [("h1", "h2")], quantize=pidkd.Quantizer(4, 5, seed=11), seed=3)
+    report = pidkd.audit(*files, [("h1", "h2")], quantize=pidkd.Quantizer(4, 5, seed=11), seed=3, shuffles=0)
     origin = report.pairs[0].result.provenance
     assert origin["teacher"]["file"] == str(teacher / "h1.npy")
     assert origin["student"]["file"] == str(student)
@@ -200,7 +200,7 @@ def test_too_few_samples_for_the_cells_are_warned_of_once_and_noted():
     rng = np.random.default_rng(0)
     teacher, student = {"a": rng.normal(size=(60, 8)), "b": rng.normal(size=(60, 8))}, {"s": rng.normal(size=(60, 8))}
     with pytest.warns(SmallSampleWarning, match="2 of 2 pairs have fewer samples") as caught:
-        report = pidkd.audit(teacher, student, Y[:60], "all")
+        report = pidkd.audit(teacher, student, Y[:60], "all", shuffles=0)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert any(note.startswith("60 samples for ") for note in report.notes)

@@ -56,7 +56,9 @@ def test_the_audit_from_the_files_is_the_one_that_was_written(demonstration):
 def test_files_hold_the_layers_and_nothing_unfinished(demonstration):
     out = demonstration.folder
     assert list(open_layers(out / "untrained", "")) == ["hidden1", "hidden2", "hidden3"]
-    assert [path for path in out.rglob("*") if path.suffix not in (".npy", ".json") and path.is_file()] == []
+    assert [
+        path for path in out.rglob("*") if path.suffix not in (".npy", ".json", ".csv", ".html") and path.is_file()
+    ] == []
 
 
 def test_it_says_what_it_shows(demonstration):
