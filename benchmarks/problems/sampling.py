@@ -110,8 +110,8 @@ def page(truth: Truth, repeats: int | None = None, n_jobs: int = 1) -> Iterator[
     yield f"### {truth.name}, {truth.n_samples:,} samples, {times} times\n"
     yield "| bits | " + " | ".join(f"`{name}`" for name in QUANTITIES) + " |"
     yield "|---|" + "---|" * len(QUANTITIES)
-    yield _row("truth", exact, "{:.4f}")
-    yield _row("standard deviation of the estimate", runs[:, 0, 0].std(axis=0, ddof=1), "{:.4f}")
+    yield _row("truth", exact, "{:z.4f}")
+    yield _row("standard deviation of the estimate", runs[:, 0, 0].std(axis=0, ddof=1), "{:z.4f}")
     yield _row("bias of the estimate", (runs[:, 0, 0] - exact).mean(axis=0), "{:+.4f}")
     for index, (name, method) in enumerate(methods.items()):
         _, corrected, low, high = runs[:, index].swapaxes(0, 1)
@@ -119,7 +119,7 @@ def page(truth: Truth, repeats: int | None = None, n_jobs: int = 1) -> Iterator[
             yield _row(f"`{name}`: bias left", (corrected - exact).mean(axis=0), "{:+.4f}")
         # A true zero is known to the certified gap only.
         covered = (low <= exact + 1e-9) & (exact - 1e-9 <= high)
-        yield _row(f"`{name}`: mean width", (high - low).mean(axis=0), "{:.4f}")
+        yield _row(f"`{name}`: mean width", (high - low).mean(axis=0), "{:z.4f}")
         yield _row(f"`{name}`: **covers (%)**", 100 * covered.mean(axis=0), "{:.1f}")
 
 
