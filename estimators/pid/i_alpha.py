@@ -33,8 +33,8 @@ class IAlpha(PIDEstimator):
     bounds meet, or the time is over; then ``unique_t`` is the upper bound, the status is ``bound``, and the interval of
     each atom is ``bounds(atom)``.
 
-    :math:`I_\alpha` is not a continuous function of the table: conditional independences of the exact table are lost in
-    a table counted from samples. Relations that hold to eleven digits count as exact.
+    :math:`I_\alpha` is not a continuous function of the table: for Y = (T, S) it is H(T) if T = S always, and zero if
+    they differ now and then. Relations that hold to eleven digits count as exact.
 
     Parameters
     ----------

@@ -16,19 +16,22 @@ from scipy import sparse
 
 from pidkd.estimators.solvers.linear_program import maximise
 from pidkd.estimators.solvers.redundancy_cone import Bracket, Cone, information_of
-from pidkd.inputs import Array, FloatArray
+from pidkd.inputs import FloatArray
 
 MAX_ROUNDS = 60
-SAME = 1e-12
+UNUSED = 1e-13
+"""A simplex whose symbol has less probability than this is not split."""
+SAME = 1e-10
 """Barycentric coordinates below this put a posterior on the face opposite to the corner."""
 
 
 class _Step(NamedTuple):
-    """What one linear program says: the bounds, and for every simplex its symbol's g = G x, shape (n_cells, n_y)."""
+    """What one linear program says: the bounds, and the weights of the corners in each symbol's g = G x."""
 
     lower: float
     upper: float
-    g: FloatArray
+    weights: FloatArray
+    """Shape (n_cells, n_y)."""
 
 
 def refined(cone: Cone, tol: float, time_limit: float) -> Bracket:
@@ -45,7 +48,7 @@ def refined(cone: Cone, tol: float, time_limit: float) -> Bracket:
             break
         rounds += 1
         lower, upper = max(lower, step.lower), min(upper, step.upper)
-        cells = _split(cells, step.g, cone.p_y)
+        cells = _split(cells, step.weights)
     return Bracket(lower, upper, f"refinement, {rounds} linear programs, {len(cells)} simplices")
 
 
@@ -68,14 +71,14 @@ def _solve(cone: Cone, cells: FloatArray, seconds: float) -> _Step | None:
     optimum = maximise(value, matrix, rhs, seconds)
     if optimum is None:
         return None
-    x = optimum.x.reshape(n_cells, n + n_y)[:, :n]
-    g = x @ cone.to_target.T
-    return _Step(_proven_lower(cone, x, g), _proven_upper(cone, cells, corner_value, optimum.prices), g)
+    parts = optimum.x.reshape(n_cells, n + n_y)
+    upper = _proven_upper(cone, cells, corner_value, optimum.prices)
+    return _Step(_proven_lower(cone, parts[:, :n]), upper, parts[:, n:])
 
 
-def _proven_lower(cone: Cone, x: FloatArray, g: FloatArray) -> float:
+def _proven_lower(cone: Cone, x: FloatArray) -> float:
     """The information of the symbols that the program found, less what its rounding may have added."""
-    return math.fsum(information_of(g, cone.p_y)) / max(1.0, float(x.sum(axis=0).max()))
+    return math.fsum(information_of(x @ cone.to_target.T, cone.p_y)) / max(1.0, float(x.sum(axis=0).max()))
 
 
 def _proven_upper(cone: Cone, cells: FloatArray, corner_value: FloatArray, prices: FloatArray) -> float:
@@ -91,17 +94,19 @@ def _proven_upper(cone: Cone, cells: FloatArray, corner_value: FloatArray, price
     return math.fsum(price + np.maximum(-reduced.min(axis=0), 0.0))
 
 
-def _split(cells: FloatArray, g: FloatArray, p_y: FloatArray) -> FloatArray:
-    """Split every simplex in use at the posterior that its symbol has."""
-    kept: list[Array] = []
-    mass = g.sum(axis=1)
-    for cell, symbol, used in zip(cells, g, mass > 1e-13, strict=True):
-        posterior = symbol / symbol.sum() if used else symbol
-        share = np.linalg.solve(cell.T, posterior) if used else np.zeros(len(cell))
-        corners = np.flatnonzero(share > SAME)
+def _split(cells: FloatArray, weights: FloatArray) -> FloatArray:
+    """Split every simplex in use at the posterior that its symbol has, so that the parts cover it exactly."""
+    kept: list[FloatArray] = []
+    for cell, weight in zip(cells, weights, strict=True):
+        total = weight.sum()
+        share = weight / total if total > UNUSED else np.zeros_like(weight)
+        # A posterior so near to a face is moved onto it: a flat simplex would be worth nothing.
+        share[share < SAME] = 0.0
+        corners = np.flatnonzero(share)
         if len(corners) < 2:
             kept.append(cell)
             continue
+        posterior = share @ cell / share.sum()
         for corner in corners:
             child = cell.copy()
             child[corner] = posterior
