@@ -21,18 +21,19 @@ YES_NO = {True: "yes", False: "no"}
 
 def comparison(kind: str) -> list[str]:
     """A MyST table with one estimator a row."""
-    header = ["estimator", "measure", "accepts", "certifies", "laws", "exactness", "extra", "reference"]
+    claims = ["bound"] if kind == "mi" else ["certifies", "laws"]
+    header = ["estimator", "measure", "accepts", *claims, "exactness", "extra", "reference"]
     rows = []
     for name in pidkd.list_estimators(kind):
         cls = pidkd.get_estimator(name, kind)
         laws = getattr(cls, "laws", ())
+        declared = "all" if set(laws) == set(LAWS) else ", ".join(law for law in LAWS if law in laws)
         rows.append(
             [
                 f"{{py:class}}`{name} <{cls.__module__}.{cls.__qualname__}>`",
                 getattr(cls, "measure", ""),
                 ", ".join(sorted(accepted_kinds(cls))),
-                YES_NO[getattr(cls, "certifies", False)],
-                "all" if set(laws) == set(LAWS) else ", ".join(law for law in LAWS if law in laws),
+                *([cls.bound] if kind == "mi" else [YES_NO[cls.certifies], declared]),
                 cls.exactness,
                 ", ".join(sorted(set(cls.requires.values()))),
                 f"{{cite:t}}`{cls.reference}`",

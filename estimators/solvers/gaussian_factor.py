@@ -85,8 +85,8 @@ def covariance_root(cov: FloatArray) -> FloatArray:
 def bases(root: FloatArray, dims: Sequence[int], tolerance: float) -> Bases:
     """Bases of the blocks (y, t, s), where singular values up to ``tolerance`` times the largest are dropped."""
     edges = np.cumsum([0, *dims])
-    y, t, s = (_basis(root[:, start:stop], tolerance) for start, stop in pairwise(edges))
-    return Bases(y, t, s, _basis(np.concatenate([t, s], axis=1), tolerance))
+    y, t, s = (basis(root[:, start:stop], tolerance) for start, stop in pairwise(edges))
+    return Bases(y, t, s, basis(np.concatenate([t, s], axis=1), tolerance))
 
 
 def residual(y: FloatArray, x: FloatArray) -> FloatArray:
@@ -107,7 +107,8 @@ def _triangle(columns: FloatArray) -> FloatArray:
     return np.asarray(triangle, dtype=np.float64)
 
 
-def _basis(columns: FloatArray, tolerance: float) -> FloatArray:
+def basis(columns: FloatArray, tolerance: float) -> FloatArray:
+    """An orthonormal basis of the columns, less what is up to ``tolerance`` times the largest singular value."""
     vectors, values, _ = np.linalg.svd(columns, full_matrices=False)
     largest = values[0] if len(values) else 0.0
     return np.asarray(vectors[:, (values > tolerance * largest) & (values > 0)], dtype=np.float64)
