@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -38,6 +39,8 @@ AS_WRITTEN = {
     "Quantizer(normalise)": "--quantize normalise",
     "Quantizer.from_text(text)": "--quantize",
     "audit(..., estimator)": "--estimator",
+    "audit(..., checkpoints)": "--checkpoint",
+    "audit(..., fit_on)": "--fit-on",
     "audit(..., n_jobs)": "--jobs",
     "audit(..., pairs)": "--pair",
     "decompose(..., estimator)": "--estimator",
@@ -68,6 +71,13 @@ class SizesOption(StrEnum):
     SMALL = "small"
     MEDIUM = "medium"
     LARGE = "large"
+
+
+class PoolOption(StrEnum):
+    """What becomes of further axes, as an option."""
+
+    FLATTEN = "flatten"
+    MEAN = "mean"
 
 
 class KindOption(StrEnum):
@@ -150,9 +160,21 @@ def decompose(
 
 @app.command()
 def audit(
-    labels: Annotated[Path, typer.Option("--labels", help="Labels, shape (n,): .npy, or .npz.")],
-    teacher: Annotated[Path, typer.Option("--teacher", help="Activations: .npz, .npy, or a folder of .npy.")],
+    labels: Annotated[Path, typer.Option("--labels", help="Labels, shape (n,): .npy, .npz, .pt, or .csv.")],
+    teacher: Annotated[
+        Path,
+        typer.Option(
+            "--teacher", help="Activations: .npz, .npy, .pt, .safetensors, .h5, .zarr, a folder of .npy or of shards."
+        ),
+    ],
     student: Annotated[Path, typer.Option("--student", help="Likewise.")],
+    checkpoint: Annotated[
+        list[str] | None,
+        typer.Option("--checkpoint", metavar="NAME=FILE", help="The student at an earlier time; repeatable, in order."),
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", help="Activations of a student that was not distilled.")
+    ] = None,
     pair: Annotated[
         list[str] | None,
         typer.Option("--pair", metavar="T:S", help="Teacher layer and student layer; repeatable. Else equal names."),
@@ -162,48 +184,67 @@ def audit(
     ] = False,
     estimator: Estimator = "auto",
     param: Param = None,
-    quantize: Annotated[str, typer.Option("--quantize", help="How activations become codes.")] = "pca=10,kmeans=10",
+    quantize: Annotated[
+        str, typer.Option("--quantize", help="How activations become codes; also pca=2,quantile=5.")
+    ] = "pca=10,kmeans=10",
+    fit_on: Annotated[
+        str, typer.Option("--fit-on", metavar="all|FRACTION|FILE", help="Samples for the cells; the rest is counted.")
+    ] = "all",
+    pool: Annotated[PoolOption, typer.Option("--pool", help="What becomes of further axes.")] = PoolOption.FLATTEN,
+    max_memory: Annotated[
+        str, typer.Option("--max-memory", help="Activations larger than this, as float64, are read in pieces.")
+    ] = "2GiB",
+    shuffles: Annotated[int, typer.Option("--shuffles", min=0, help="Audits with shuffled labels.")] = 5,
     units: Units = UnitsOption.BITS,
     jobs: Jobs = None,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option("-o", "--out", metavar="DIR", help="Write audit.json there.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Write report.html, audit.json, audit.csv; resume from there."),
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Audit saved activations, layer by layer.
 
     What teacher and student both know about the labels, what only one of them knows, what is left to distill. Labels
-    and activations are of the same samples in the same order.
+    and activations are of the same samples in the same order. With -o, an audit that was stopped goes on where it was.
     """
     from pidkd.activations import check_output
     from pidkd.quantize import Quantizer
 
     if pair and all_pairs:
         raise InputError("--pair, --all-pairs", "one of them", "both")
-    written = None if out is None else out / "audit.json"
-    if written is not None:
-        check_output(written, force)
+    if out is not None:
+        for name in ("audit.json", "audit.csv", "report.html"):
+            check_output(out / name, force)
     with _progress("auditing") as progress:
         report = pidkd.audit(
             teacher,
             student,
             labels,
             "all" if all_pairs else [_pair(text) for text in pair] if pair else None,
+            checkpoints=_checkpoints(checkpoint or []),
+            baseline=baseline,
             estimator=_estimator(estimator, param),
-            quantize=Quantizer.from_text(quantize, seed=seed),
+            quantize=Quantizer.from_text(quantize, seed=seed).set_params(max_memory=_bytes(max_memory)),
+            fit_on=_number(fit_on),
+            pool=pool.value,
+            shuffles=shuffles,
             n_jobs=jobs,
             seed=seed,
             units=units.value,
+            resume=None if out is None else out / "finished",
             progress=progress,
         )
-    if written is not None:
-        report.save(written, force)
+    if out is not None:
+        report.write(out, force)
     if as_json:
         _print_json(report.to_dict())
     else:
         _stdout().print(report)
-    if written is not None:
-        _say(f"wrote {written}")
+    if out is not None:
+        _say(f"wrote {out / 'report.html'}, audit.json and audit.csv")
 
 
 @app.command("list")
@@ -371,3 +412,28 @@ def _pair(text: str) -> tuple[str, str]:
     if not (teacher and colon and student) or ":" in student:
         raise InputError("--pair", "TEACHER_LAYER:STUDENT_LAYER", repr(text))
     return teacher, student
+
+
+def _checkpoints(texts: Sequence[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file) or name in named:
+            raise InputError("--checkpoint", "NAME=FILE, each name once", repr(text))
+        named[name] = file
+    return named
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _bytes(text: str) -> int:
+    """A number of bytes from text such as 500MB or 2GiB."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", text.strip())
+    if found is None or float(found[1]) == 0:
+        raise InputError("--max-memory", "a number of bytes such as 500MB or 2GiB", repr(text))
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** " kMGT".index(found[2] or " "))
