@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import pidkd
+import pidkd.distill
 from pidkd.errors import MissingDependencyError
 
 pytestmark = pytest.mark.core_only
@@ -44,8 +45,20 @@ def test_this_environment_has_the_core_only_and_the_wheel_not_the_checkout():
 
 
 @pytest.mark.parametrize("name", [module.name for module in pkgutil.walk_packages(pidkd.__path__, "pidkd.")])
-def test_every_module_can_be_imported(name):
-    importlib.import_module(name)
+def test_every_module_can_be_imported_or_is_one_of_distillation_that_lacks_torch(name):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch" or not name.startswith("pidkd.distill."):
+            raise
+
+
+def test_distillation_methods_are_listed_and_name_the_extra_that_they_lack():
+    assert "rid" in pidkd.distill.list_methods()
+    with pytest.raises(MissingDependencyError, match=r"pidkd\[train\]"):
+        pidkd.distill.get_method("rid")
+    with pytest.raises(MissingDependencyError, match=r"pidkd\[train\]"):
+        _ = pidkd.distill.FeatureTap
 
 
 @pytest.mark.parametrize("kind", ["pid", "mi"])

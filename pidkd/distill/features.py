@@ -1,0 +1,115 @@
+"""Maps (B, C, H, W), tokens (B, L, D) and vectors (B, D), seen alike: channels, and positions that have them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pidkd.errors import InputError
+
+Reduction = Literal["mean", "sum"]
+
+Outputs = tuple[Tensor, Sequence[Tensor] | Mapping[str, Tensor]]
+"""Logits and features of one network on one batch, as ``FeatureTap`` returns them."""
+
+
+def kind(feature: Tensor) -> str:
+    """What a feature is, by its number of axes."""
+    return {4: "map", 3: "tokens", 2: "vector"}[feature.dim()]
+
+
+def n_channels(feature: Tensor) -> int:
+    """C of a map, D of tokens or of a vector."""
+    return feature.shape[1 if kind(feature) == "map" else -1]
+
+
+def per_channel(values: Tensor, feature: Tensor) -> Tensor:
+    """One value per channel, shaped to be broadcast against a feature."""
+    return values[:, None, None] if kind(feature) == "map" else values
+
+
+def full(x: Tensor) -> Tensor:
+    """At least float32: losses are computed so under autocast too."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def align(t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    """Bring a layer pair to the same positions: the larger is average-pooled to the smaller, axis by axis.
+
+    Raises
+    ------
+    InputError
+        When one is a map and the other is not, and the like.
+    """
+    if kind(t) != kind(s):
+        expected = "two maps, two sequences of tokens or two vectors in a layer pair"
+        got = f"{kind(t)} {tuple(t.shape)} of the teacher, {kind(s)} {tuple(s.shape)} of the student"
+        raise InputError("taps", expected, got, "tap layers of the same kind")
+    if kind(t) == "map" and t.shape[2:] != s.shape[2:]:
+        size = (min(t.shape[2], s.shape[2]), min(t.shape[3], s.shape[3]))
+        return functional.adaptive_avg_pool2d(t, size), functional.adaptive_avg_pool2d(s, size)
+    if kind(t) == "tokens" and t.shape[1] != s.shape[1]:
+        length = min(t.shape[1], s.shape[1])
+        return _pool_tokens(t, length), _pool_tokens(s, length)
+    return t, s
+
+
+def _pool_tokens(x: Tensor, length: int) -> Tensor:
+    return functional.adaptive_avg_pool1d(x.transpose(1, 2), length).transpose(1, 2)
+
+
+def reduce(x: Tensor, reduction: Reduction) -> Tensor:
+    """Mean over everything, or the sum over channels and positions with the mean over the batch."""
+    return x.mean() if reduction == "mean" else x.flatten(1).sum(1).mean()
+
+
+def pointwise(feature: Tensor, widths: Sequence[int], *, norm: bool = True) -> nn.Sequential:
+    """A small network that is applied to the channels at every position alike, on the device of ``feature``.
+
+    Linear maps without bias to each of ``widths``, with norm and ReLU between them. For maps 1x1 convolutions and
+    BatchNorm; for tokens and vectors linear layers and LayerNorm, which needs no batch.
+    """
+    sizes = [n_channels(feature), *widths]
+    layers: list[nn.Module] = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        if layers:
+            if norm:
+                layers.append(nn.BatchNorm2d(n_in) if kind(feature) == "map" else nn.LayerNorm(n_in))
+            layers.append(nn.ReLU())
+        is_map = kind(feature) == "map"
+        layers.append(nn.Conv2d(n_in, n_out, 1, bias=False) if is_map else nn.Linear(n_in, n_out, bias=False))
+    return nn.Sequential(*layers).to(feature.device)
+
+
+class Positive(nn.Module):
+    r""":math:`\mathrm{softplus}(a_c) + \text{floor}`: one positive number per channel, learned.
+
+    Parameters
+    ----------
+    n_channels : int
+    initial : float
+        The value at the start, above the floor.
+    floor : float
+        What no value falls below.
+    """
+
+    def __init__(self, n_channels: int, *, initial: float, floor: float) -> None:
+        super().__init__()
+        self.floor = floor
+        self.a = nn.Parameter(torch.empty(n_channels))
+        self.set(torch.full((n_channels,), initial))
+
+    def forward(self) -> Tensor:
+        """The values, shape (n_channels,), at least float32."""
+        return functional.softplus(full(self.a)) + self.floor
+
+    @torch.no_grad()
+    def set(self, values: Tensor) -> None:
+        """Make ``values``, shape (n_channels,), all above the floor, the current ones."""
+        above = values - self.floor
+        self.a.copy_(above + torch.log(-torch.expm1(-above)))

@@ -1,0 +1,153 @@
+"""The contract of a distillation method, and the registry that finds methods. Nothing here needs torch.
+
+A method is a frozen dataclass of parameters in a module of its own name. To add one, write
+``pidkd/distill/methods/<name>.py`` with one subclass of ``Method`` in it. No list is edited anywhere.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pidkd.errors import InputError, UnknownNameError, import_extra
+
+if TYPE_CHECKING:
+    from pidkd.distill.features import Outputs
+    from pidkd.distill.loss import DistillationLoss
+
+METHODS = Path(__file__).parent / "methods"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What is trained at a time; all else is frozen: in eval mode, without gradient, bit for bit as it was.
+
+    Parameters
+    ----------
+    student : {"frozen", "guided", "whole"}
+        Which parameters of the student are trained: none, those before its tapped layers, or all.
+    parts : tuple of str
+        The parts of the loss that are trained, by name: filters, heads, variances.
+    """
+
+    student: Literal["frozen", "guided", "whole"]
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Method(abc.ABC):
+    """A named bag of parameters that makes a loss and says what is trained when.
+
+    The constructor stores and checks; it needs no torch beyond the import of its module.
+    """
+
+    name: ClassVar[str]
+    """The module's name."""
+    reference: ClassVar[str]
+    """Key in docs/references.bib."""
+    needs_taps: ClassVar[bool]
+    """Whether it matches features, and so needs layer pairs."""
+
+    @property
+    @abc.abstractmethod
+    def phases(self) -> Mapping[str, Phase]:
+        """What each phase trains, by the name of the phase."""
+
+    @abc.abstractmethod
+    def schedule(self, epochs: int) -> tuple[str, ...]:
+        """The phase of every epoch, by name."""
+
+    @abc.abstractmethod
+    def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:
+        """The loss, with its own filters, for networks that put out what one batch shows.
+
+        Parameters
+        ----------
+        teacher, student : (logits, features)
+            As ``FeatureTap`` returns them; only their shapes and device are used. The features are in order: the k-th
+            of the teacher and the k-th of the student are a layer pair.
+        """
+
+    def get_params(self) -> dict[str, Any]:
+        """The parameters by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def with_params(self, **params: Any) -> Self:
+        """A copy with some parameters changed.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such parameter.
+        """
+        known = self.get_params()
+        for name in params:
+            if name not in known:
+                raise UnknownNameError(f"{self.name}({name}=...)", "a parameter", name, known)
+        return dataclasses.replace(self, **params)
+
+    def _check(self, parameter: str, expected: str, fine: bool) -> None:
+        """Refuse a parameter of the constructor."""
+        if not fine:
+            where = f"{type(self).__name__}({parameter})"
+            raise InputError(where, expected, repr(getattr(self, parameter)))
+
+
+@dataclass(frozen=True)
+class SinglePhaseMethod(Method):
+    """A method that trains the student, and whatever helps it, from the first epoch to the last."""
+
+    parts: ClassVar[tuple[str, ...]] = ()
+    """Parts of its loss that are trained together with the student."""
+
+    @property
+    def phases(self) -> Mapping[str, Phase]:
+        """One phase, ``student``."""
+        return {"student": Phase("whole", self.parts)}
+
+    def schedule(self, epochs: int) -> tuple[str, ...]:
+        """``student`` in every epoch."""
+        return ("student",) * epochs
+
+
+def list_methods() -> list[str]:
+    """Names of the distillation methods, in alphabetic order.
+
+    Examples
+    --------
+    >>> list_methods()
+    ['at', 'fitnet', 'kd', 'none', 'rid', 'ted', 'vid']
+    """
+    return sorted(module.name for module in pkgutil.iter_modules([str(METHODS)]))
+
+
+def get_method(name: str) -> type[Any]:
+    """The class of a distillation method, by name.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is none; the message lists those there are.
+    MissingDependencyError
+        When torch is not installed.
+
+    Examples
+    --------
+    >>> get_method("rid")(q=10, r=0.2).schedule(4)
+    ('filters', 'filters', 'student', 'student')
+    """
+    if name not in list_methods():
+        raise UnknownNameError("method=", "a distillation method", name, list_methods())
+    import_extra("torch", "train", needed_by=f"distillation method {name!r}")
+    module = importlib.import_module(f"pidkd.distill.methods.{name}")
+    for _, cls in inspect.getmembers(module, inspect.isclass):
+        if issubclass(cls, Method) and cls.__module__ == module.__name__ and cls.name == name:
+            return cls
+    raise TypeError(f"pidkd.distill.methods.{name}: expected a Method with name = {name!r} in this module")

@@ -1,0 +1,100 @@
+"""Variational information distillation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pidkd.distill.features import Outputs, Positive, Reduction, full, n_channels, per_channel, pointwise, reduce
+from pidkd.distill.loss import DistillationLoss, Terms, cross_entropy
+from pidkd.distill.method import SinglePhaseMethod
+
+
+@dataclass(frozen=True)
+class VID(SinglePhaseMethod):
+    r""":math:`w_1 \mathrm{CE}(Y, \hat Y) + w_2 \sum_k w_k \operatorname{mean} \tfrac12 [(T - \mu(S))^2/v_c + \ln v_c]`.
+
+    The second term is, but for a constant, the negative log-likelihood of the teacher's features under a Gaussian whose
+    mean :math:`\mu` a small network predicts from the student's and whose variance :math:`v_c` is one number per
+    channel; to lower it raises a lower bound of I(T;S). Phase ``student`` trains the student, ``mu`` and ``variance``.
+
+    Parameters
+    ----------
+    task_weight, weight : float
+        :math:`w_1` and :math:`w_2`.
+    reduction : {"mean", "sum"}
+        Mean over samples, channels and positions; or mean over samples of the sum over channels and positions. Weights
+        of one are not those of the other.
+    depth, width : int
+        Linear maps in :math:`\mu`, and the width between them in multiples of the teacher's channels.
+    norm : bool
+        Whether :math:`\mu` has norms between its maps.
+    initial_variance, floor : float
+        :math:`v_c = \mathrm{softplus}(a_c) + \text{floor}` at the start, and what it cannot fall below.
+    layer_weights : tuple of float, optional
+        :math:`w_k`; all 1 unless given.
+
+    Notes
+    -----
+    At the optimum :math:`v_c` is the mean squared error of channel c. The term has no lower bound but that of the
+    floor, and may become negative.
+
+    References
+    ----------
+    ahn2019
+    """
+
+    name = "vid"
+    reference = "ahn2019"
+    needs_taps = True
+    parts = ("mu", "variance")
+
+    task_weight: float = 1.0
+    weight: float = 100.0
+    reduction: Reduction = "mean"
+    depth: int = 3
+    width: int = 2
+    norm: bool = True
+    initial_variance: float = 5.0
+    floor: float = 1e-5
+    layer_weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self._check("reduction", "'mean' or 'sum'", self.reduction in ("mean", "sum"))
+        self._check("depth", "at least 1", self.depth >= 1)
+        self._check("width", "at least 1", self.width >= 1)
+        self._check("floor", "a number above 0", self.floor > 0)
+        self._check("initial_variance", "a number above the floor", self.initial_variance > self.floor)
+
+    def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:
+        """The loss, for networks that put out what one batch shows."""
+        return VIDLoss(self, teacher, student)
+
+
+class VIDLoss(DistillationLoss):
+    """See ``VID``."""
+
+    method: VID
+
+    def build(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
+        """The means, and the variances."""
+        m = self.method
+        self.mu = nn.ModuleList(
+            pointwise(s, [*[m.width * n_channels(t)] * (m.depth - 1), n_channels(t)], norm=m.norm) for t, s in pairs
+        )
+        self.variance = nn.ModuleList(
+            Positive(n_channels(t), initial=m.initial_variance, floor=m.floor).to(t.device) for t, _ in pairs
+        )
+
+    def terms(self, t_logits: Tensor, s_logits: Tensor, pairs: list[tuple[Tensor, Tensor]], y: Tensor) -> Terms:
+        """The task's, and the negative log-likelihood."""
+        return {
+            "task": (self.method.task_weight, cross_entropy(s_logits, y)),
+            "likelihood": (self.method.weight, self.over_layers(self._surprise, pairs)),
+        }
+
+    def _surprise(self, k: int, t: Tensor, s: Tensor) -> Tensor:
+        variance = per_channel(self.variance[k](), t)
+        error = (full(t) - full(self.mu[k](s))).square()
+        return reduce((error / variance + variance.log()) / 2, self.method.reduction)
