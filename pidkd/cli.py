@@ -47,6 +47,10 @@ AS_WRITTEN = {
     "decompose(..., keep)": "--keep",
     "estimator=": "--estimator",
     "kind=": "--kind",
+    "mutual_information(..., estimator)": "--estimator",
+    "mutual_information(x)": "X",
+    "mutual_information(x, y)": "X, Y",
+    "mutual_information(y)": "Y",
 }
 """What the functions call the options of the commands."""
 
@@ -247,6 +251,36 @@ def audit(
         _say(f"wrote {out / 'report.html'}, audit.json and audit.csv")
 
 
+@app.command()
+def mi(
+    x: Annotated[Path, typer.Argument(metavar="X", help="Labels (n,) or floats (n, d): .npy, .npz, or labels .csv.")],
+    y: Annotated[Path, typer.Argument(metavar="Y", help="Likewise.")],
+    estimator: Annotated[
+        str, typer.Option("--estimator", help="One of 'pidkd list --kind mi'; auto goes by the kind of data.")
+    ] = "auto",
+    param: Param = None,
+    units: Units = UnitsOption.BITS,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Estimate the mutual information of two variables."""
+    from pidkd.activations import read_array, read_labels
+
+    held = [
+        read_labels(path, name) if path.suffix.lower() == ".csv" else read_array(path, (name.lower(),))
+        for name, path in (("X", x), ("Y", y))
+    ]
+    params = _values(param)
+    taken = sorted({"estimator", "units", "seed", "device", "x", "y"} & set(params))
+    if taken:
+        raise InputError("--param", "a parameter of the estimator", taken[0])
+    result = pidkd.mutual_information(*held, estimator=estimator, units=units.value, seed=seed, **params)
+    if as_json:
+        _print_json(result.to_dict())
+    else:
+        _stdout().print(str(result), markup=False)
+
+
 @app.command("list")
 def list_(
     kind: Annotated[KindOption, typer.Option("--kind", help="pid: decompositions, mi: mutual information.")] = (
@@ -386,13 +420,22 @@ def _progress(task: str) -> Iterator[Callable[..., None]]:
 
 
 def _estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:
-    """The estimator with its parameters, each value read as a Python literal or else as text."""
+    """The estimator with its parameters."""
     from pidkd.decomposition import AUTO
 
     if not params:
         return name
+    chosen = pidkd.get_estimator(AUTO["Pmf"] if name == "auto" else name)
+    try:
+        return cast("PIDEstimator", chosen().with_params(**_values(params)))
+    except InputError as error:
+        raise error.at("--param") from error
+
+
+def _values(params: Sequence[str] | None) -> dict[str, Any]:
+    """Parameters by name, each value read as a Python literal or else as text."""
     values: dict[str, Any] = {}
-    for text in params:
+    for text in params or ():
         key, equals, value = text.partition("=")
         if not key.isidentifier() or not equals:
             raise InputError("--param", "KEY=VALUE", repr(text))
@@ -400,11 +443,7 @@ def _estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:
             values[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
             values[key] = value
-    chosen = pidkd.get_estimator(AUTO["Pmf"] if name == "auto" else name)
-    try:
-        return cast("PIDEstimator", chosen().with_params(**values))
-    except InputError as error:
-        raise error.at("--param") from error
+    return values
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from pidkd.estimator import (
     LAWS,
     RESERVED,
     Context,
+    Estimator,
     PIDEstimator,
     accepted_kinds,
     get_estimator,
@@ -51,13 +52,13 @@ class Check:
         The clause in words.
     function : callable
         Takes the estimator, and raises AssertionError when it breaks the promise.
-    estimator : PIDEstimator
+    estimator : Estimator
     """
 
     name: str
     promise: str
     function: Callable[[Any], None] = field(repr=False)
-    estimator: PIDEstimator
+    estimator: Estimator
 
     def __call__(self) -> None:
         """Raise AssertionError when the promise is broken."""

@@ -93,6 +93,40 @@ def test_parameters_and_what_to_keep(folder, run):
     assert np.shape(found["plan"]) == (2, 2, 2)
 
 
+def test_mi_says_what_python_says(folder, run):
+    x = np.load("teacher/h1.npy")
+    np.save("z.npy", x[:, 0])
+    linear = pidkd.mutual_information(x, x[:, 0], estimator="gaussian")
+    for arguments, found in [
+        (("teacher/h1.npy", "z.npy", "--estimator", "gaussian"), linear),
+        (("y.npy", "s.npy"), pidkd.mutual_information(Y, Y % 2)),
+        (("z.npy", "y.npy", "--param", "n_folds=3", "--units", "nats"), None),
+    ]:
+        status, out, err = run("mi", *arguments, "--json")
+        assert (status, err) == (0, "")
+        record = json.loads(out)
+        if found is not None:
+            assert {**record, "seconds": 0} == {**found.to_dict(), "seconds": 0}
+    assert record["bound"] == "lower"
+    assert record["units"] == "nats"
+    assert run("mi", "y.npy", "s.npy")[1].startswith("I(X;Y) 1.000000 bits\nplugin: of the table itself, n=600")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("y.npy", "short.npy"), "pidkd mi: X, Y: expected equal lengths, got x 600, y 3"),
+        (("y.npy", "s.npy", "--param", "seed=1"), "pidkd mi: --param: expected a parameter of the estimator, got seed"),
+        (("y.npy", "nan.npy"), "pidkd mi: Y: expected finite values, got NaN or infinity in row 0"),
+    ],
+)
+def test_mi_refuses_bad_input_in_one_line(folder, run, arguments, message):
+    np.save("short.npy", np.arange(3))
+    np.save("nan.npy", np.full(600, np.nan))
+    status, out, err = run("mi", *arguments)
+    assert (status, out, err) == (2, "", f"{message}\n")
+
+
 def test_audit_says_what_python_says(folder, run):
     status, out, err = run(*AUDIT, "--all-pairs", "--quantize", "pca=5,kmeans=6", "--seed", "2", "--json", "-o", "out")
     assert (status, err) == (0, "wrote out/report.html, audit.json and audit.csv\n")

@@ -85,7 +85,7 @@ class ClassifierMI(MIEstimator):
             raise InputError(
                 "mutual_information(x, y)",
                 f"at least n_folds={self.n_folds} samples of each label",
-                f"{sizes[rare]} of {values[rare]!r}",
+                f"{sizes[rare]} of {values[rare]}",
                 "merge rare labels, or take fewer folds",
             )
         x = as_array("mutual_information(x)", data.x).reshape(data.n_samples, -1)
@@ -100,8 +100,8 @@ class ClassifierMI(MIEstimator):
                 with np.errstate(divide="ignore"):
                     local[scored] = np.log(probability[np.arange(len(scored)), labels[scored]])
             local -= np.log(sizes / len(labels))[labels]
-        value, se = float(local.mean()), float(local.std() / np.sqrt(len(local)))
-        if not np.isfinite(value):
+        if not np.isfinite(local).all():
             return RawMI(-np.inf)  # a classifier that rules out what happens bounds nothing
+        value, se = float(local.mean()), float(local.std() / np.sqrt(len(local)))
         half = float(ndtri((1 + self.level) / 2)) * se
         return RawMI(value, se, (value - half, value + half))
