@@ -79,11 +79,11 @@ class DitMeasure(PIDEstimator):
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)
-        outcomes = np.argwhere(data.p > 0)
+        y, t, s = np.nonzero(data.p)
         request = {
             "class": list_measures()[self.measure.lower()],
-            "outcomes": outcomes.tolist(),
-            "masses": data.p[tuple(outcomes.T)].tolist(),
+            "outcomes": np.column_stack([t, s, y]).tolist(),
+            "masses": data.p[y, t, s].tolist(),
             "seed": ctx.seed,
         }
         said = _worker.ask(request, self.time_limit)

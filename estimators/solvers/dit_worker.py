@@ -14,8 +14,11 @@ import sys
 import threading
 from typing import Any
 
-NODES = (((1,), (2,)), ((1,),), ((2,),), ((1, 2),))
-"""Redundant, unique to T, unique to S and synergistic, with Y, T and S as variables 0, 1 and 2."""
+NODES = (((0,), (1,)), ((0,),), ((1,),), ((0, 1),))
+"""Redundant, unique to T, unique to S and synergistic, with T, S and Y as variables 0, 1 and 2.
+
+The target comes last, because some of dit's measures take the last variable for it whatever they are told.
+"""
 
 
 class Worker:
@@ -89,7 +92,7 @@ class Worker:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The atoms of one measure on one table, in bits; runs inside the process."""
+    """The atoms of one measure on one table, in bits; runs inside the process. An outcome is (t, s, y)."""
     import random
 
     import dit.pid
@@ -101,7 +104,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     np.random.seed(request["seed"])  # noqa: NPY002 (what dit draws from)
     outcomes = [tuple(map(str, outcome)) for outcome in request["outcomes"]]
     try:
-        found = getattr(dit.pid, request["class"])(dit.Distribution(outcomes, request["masses"]), [[1], [2]], [0])
+        found = getattr(dit.pid, request["class"])(dit.Distribution(outcomes, request["masses"]), [[0], [1]], [2])
         return {"atoms": [float(found[node]) for node in NODES]}
     except Exception as error:  # whatever dit may raise
         return {"error": f"dit raised {type(error).__name__}: {error}".splitlines()[0][:200]}

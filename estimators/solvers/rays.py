@@ -7,6 +7,9 @@ when two are combined: only the sign of :math:`b \cdot x` is a matter of roundin
 
 from __future__ import annotations
 
+import math
+import time
+
 import numpy as np
 
 from pidkd.inputs import Array, FloatArray
@@ -17,7 +20,7 @@ PAIR_BLOCK = 2**22
 """Comparisons of a pair of rays with a third that are made at once."""
 
 
-def extreme_rays(equations: FloatArray, max_rays: int) -> FloatArray | None:
+def extreme_rays(equations: FloatArray, max_rays: int, seconds: float = math.inf) -> FloatArray | None:
     r"""All extreme rays of :math:`\{x \ge 0 : Bx = 0\}`, each with largest entry 1.
 
     Parameters
@@ -25,11 +28,13 @@ def extreme_rays(equations: FloatArray, max_rays: int) -> FloatArray | None:
     equations : array, shape (n_equations, n)
     max_rays : int
         Rays, in the end or on the way, at which to give up.
+    seconds : float, optional
+        Time at which to give up.
 
     Returns
     -------
     array, shape (n_rays, n), or None
-        None when there are more than ``max_rays``.
+        None when there are more than ``max_rays``, or the time is over.
 
     Examples
     --------
@@ -38,66 +43,63 @@ def extreme_rays(equations: FloatArray, max_rays: int) -> FloatArray | None:
     array([[1. , 0. , 0.5],
            [0. , 1. , 0.5]])
     """
+    ends = time.perf_counter() + seconds
     rays = np.eye(equations.shape[1])
-    rows = [row for row in equations if np.abs(row).max(initial=0.0) > 0]
+    left = equations[np.abs(equations).max(axis=1, initial=0.0) > 0]
     rank = 0
-    while rows:
-        signs = [_signs(rays, row) for row in rows]
+    while len(left):
+        value, scale = rays @ left.T, rays @ np.abs(left).T
+        signs = np.where(np.abs(value) <= ZERO * scale, 0, np.sign(value)).astype(np.int8)
         # The cheapest cut first: the order decides how many rays there are on the way.
-        costs = [int((sign > 0).sum()) * int((sign < 0).sum()) + int((sign != 0).any()) for sign in signs]
-        chosen = int(np.argmin(costs))
-        row, sign = rows.pop(chosen), signs[chosen]
+        cost = (signs > 0).sum(axis=0) * (signs < 0).sum(axis=0) + (signs != 0).any(axis=0)
+        chosen = int(np.argmin(cost))
+        sign, height = signs[:, chosen], value[:, chosen]
+        left = np.delete(left, chosen, axis=0)
         if not sign.any():
             continue
         rank += 1
-        value = rays @ row
-        above, below = _adjacent_pairs(rays > 0, sign, rank)
-        met = rays[above] * -value[below, None] + rays[below] * value[above, None]
+        above, below = _adjacent_pairs(rays > 0, sign, rank, most=max_rays - int((sign == 0).sum()))
+        met = rays[above] * -height[below, None] + rays[below] * height[above, None]
         rays = np.vstack([rays[sign == 0], met])
-        if len(rays) > max_rays:
+        if len(rays) > max_rays or time.perf_counter() > ends:
             return None
         rays /= rays.max(axis=1, keepdims=True)
     return rays
 
 
-def _signs(rays: FloatArray, row: FloatArray) -> Array:
-    value, scale = rays @ row, rays @ np.abs(row)
-    return np.where(np.abs(value) <= ZERO * scale, 0, np.sign(value)).astype(np.int8)
-
-
-def _adjacent_pairs(support: Array, sign: Array, rank: int) -> tuple[Array, Array]:
+def _adjacent_pairs(support: Array, sign: Array, rank: int, most: int) -> tuple[Array, Array]:
     """Pairs of rays on either side of a plane that span a face: no third ray lives on their common support.
 
-    ``rank`` equations bound the support of an extreme ray by ``rank`` entries, and that of an edge by one more.
+    ``rank`` equations bound the support of an extreme ray by ``rank`` entries, and that of an edge by one more. Once
+    there are more than ``most`` pairs the search ends.
     """
     above, below = np.flatnonzero(sign > 0), np.flatnonzero(sign < 0)
     as_float = support.astype(np.float32)
     size = as_float.sum(axis=1)
     words = _packed(support)
-    found_above, found_below = [], []
-    for start in range(0, len(above), max(1, PAIR_BLOCK // max(1, len(below)))):
-        some = above[start : start + max(1, PAIR_BLOCK // max(1, len(below)))]
+    i, j = np.zeros((2, 0), dtype=np.int64)
+    rows, pairs = max(1, PAIR_BLOCK // max(1, len(below))), max(1, PAIR_BLOCK // len(support))
+    for start in range(0, len(above), rows):
+        some = above[start : start + rows]
         union_size = size[some, None] + size[below] - as_float[some] @ as_float[below].T
-        i, j = np.nonzero(union_size <= rank + 1)
-        i, j = some[i], below[j]
-        kept = _spans_a_face(words, words[:, i] | words[:, j])
-        found_above.append(i[kept])
-        found_below.append(j[kept])
-    none = np.zeros(0, dtype=np.int64)
-    return np.concatenate([none, *found_above]), np.concatenate([none, *found_below])
+        near, far = np.nonzero(union_size <= rank + 1)
+        near, far = some[near], below[far]
+        for first in range(0, len(near), pairs):
+            if len(i) > most:
+                return i, j
+            one, other = near[first : first + pairs], far[first : first + pairs]
+            face = _is_face(words, words[:, one] | words[:, other])
+            i, j = np.concatenate([i, one[face]]), np.concatenate([j, other[face]])
+    return i, j
 
 
-def _spans_a_face(words: Array, unions: Array) -> Array:
+def _is_face(words: Array, unions: Array) -> Array:
     """Whether just two rays have their support inside each union."""
-    n_rays, n_unions = words.shape[1], unions.shape[1]
-    step = max(1, PAIR_BLOCK // max(1, n_rays))
-    kept = np.zeros(n_unions, dtype=bool)
-    for start in range(0, n_unions, step):
-        outside = np.zeros((n_rays, len(kept[start : start + step])), dtype=bool)
-        for word, union in zip(words, unions[:, start : start + step], strict=True):
-            outside |= (word[:, None] & ~union) != 0
-        kept[start : start + step] = n_rays - outside.sum(axis=0) == 2
-    return kept
+    outside = np.zeros((words.shape[1], unions.shape[1]), dtype=bool)
+    for word, union in zip(words, unions, strict=True):
+        outside |= (word[:, None] & ~union) != 0
+    two: Array = words.shape[1] - outside.sum(axis=0) == 2
+    return two
 
 
 def _packed(support: Array) -> Array:

@@ -37,6 +37,14 @@ def test_ccs_of_the_and_gate_in_closed_form() -> None:
     assert decompose(gate("and").pmf, estimator="dit_measure").redundant == pytest.approx(np.log2(4 / 3) / 4, abs=1e-6)
 
 
+def test_pointwise_measures_are_told_which_variable_is_the_target() -> None:
+    # Shared exclusions: the mean of log P(y | t or s) / P(y), which is 4/3 where T = S and 8/9 elsewhere.
+    result = decompose(gate("and").pmf, estimator="dit_measure", measure="sx")
+    shared = (2 * np.log2(4 / 3) + 2 * np.log2(8 / 9)) / 4
+    assert result.redundant == pytest.approx(shared, abs=1e-9)
+    assert not [text for text in result.warnings if "identities" in text]
+
+
 def test_a_doubt_is_said() -> None:
     with pytest.warns(ConvergenceWarning, match="dit's ccs, which reports no error"):
         decompose(gate("and").pmf, estimator="dit_measure")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pidkd import Pmf, decompose
 from pidkd.errors import InputError
+from pidkd.info import entropy
 from pidkd.synthetic import gate, list_gates, random_pmf
 
 # Synergy is I(Y;T,S) less what the other atoms hold, and this redundancy leaves them much.
@@ -50,12 +51,9 @@ def test_gates(name: str, value: float) -> None:
 
 
 def test_and_in_closed_form() -> None:
-    # Q tells (0, 0) apart from the rest with P(q | 0, 0) = 2/3: what T = 0 and S = 0 leave in common.
-    g = np.array([[0.5, 0.0], [0.25, 0.25]])
-    ratio = np.log2(np.divide(g, g.sum(axis=1, keepdims=True) * [0.75, 0.25], out=np.ones_like(g), where=g > 0))
-    upper = float((g * ratio).sum())
-    assert red(gate("and").pmf) <= upper
-    assert red(gate("and").pmf) == pytest.approx(0.122556, abs=1e-6)
+    # T = 1 occurs with both values of Y, so P(q|1,0) = P(q|1,1), and so for S: Q can only tell T = S = 0 from the rest.
+    value = entropy(np.array([1 / 4, 3 / 4])) - 3 / 4 * entropy(np.array([1 / 3, 2 / 3]))
+    assert red(gate("and").pmf) == pytest.approx(value / np.log(2), abs=DIGITS)
 
 
 def test_markov_chain_gives_the_information_of_the_further_source() -> None:
