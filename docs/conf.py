@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinxcontrib.bibtex",
     "estimator_pages",
+    "method_pages",
     "public_names",
 ]
 exclude_patterns = ["_build"]

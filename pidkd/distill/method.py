@@ -52,6 +52,8 @@ class Method(abc.ABC):
     """The module's name."""
     reference: ClassVar[str]
     """Key in docs/references.bib."""
+    matches: ClassVar[str]
+    """What of the teacher the student is asked to match, in words."""
     needs_taps: ClassVar[bool]
     """Whether it matches features, and so needs layer pairs."""
 

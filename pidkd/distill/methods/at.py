@@ -39,6 +39,7 @@ class AT(SinglePhaseMethod):
 
     name = "at"
     reference = "zagoruyko2017"
+    matches = "where a layer is active"
     needs_taps = True
 
     task_weight: float = 1.0

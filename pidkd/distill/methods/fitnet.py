@@ -46,6 +46,7 @@ class FitNet(Method):
 
     name = "fitnet"
     reference = "romero2015"
+    matches = "the features, through a linear map of the student's"
     needs_taps = True
 
     hint: float = 0.25

@@ -32,6 +32,7 @@ class KD(SinglePhaseMethod):
 
     name = "kd"
     reference = "hinton2015"
+    matches = "the softened classes"
     needs_taps = False
 
     temperature: float = 4.0

@@ -24,6 +24,7 @@ class Undistilled(SinglePhaseMethod):
 
     name = "none"
     reference = "dissanayake2025"
+    matches = "nothing"
     needs_taps = False
 
     def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:

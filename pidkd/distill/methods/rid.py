@@ -89,6 +89,10 @@ class RID(Method):
 
     name = "rid"
     reference = "dissanayake2025"
+    matches = (
+        "filtered features, weighed per channel; "
+        "the teacher's filter is fitted to the task and to the student, in turns"
+    )
     needs_taps = True
 
     task_weight: float = 1.0

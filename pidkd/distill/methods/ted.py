@@ -49,6 +49,7 @@ class TED(Method):
 
     name = "ted"
     reference = "liang2023b"
+    matches = "filtered features; both filters are first fitted to the task, once"
     needs_taps = True
 
     filters: float = 1 / 8

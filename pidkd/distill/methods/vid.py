@@ -47,6 +47,7 @@ class VID(SinglePhaseMethod):
 
     name = "vid"
     reference = "ahn2019"
+    matches = "the features, predicted with a variance per channel"
     needs_taps = True
     parts = ("mu", "variance")
 
