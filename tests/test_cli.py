@@ -48,11 +48,11 @@ def run(capsys):
 def test_without_a_command_it_explains_itself(run):
     status, out, err = run()
     assert (status, err) == (0, "")
-    for command in ("decompose", "audit", "list", "bench", "demo"):
+    for command in ("decompose", "audit", "mi", "list", "bench", "demo"):
         assert command in out
 
 
-@pytest.mark.parametrize("command", ["decompose", "audit", "list", "bench", "demo"])
+@pytest.mark.parametrize("command", ["decompose", "audit", "mi", "list", "bench", "demo"])
 def test_every_command_explains_itself(run, command):
     status, out, _ = run(command, "--help")
     assert status == 0
@@ -136,6 +136,43 @@ def test_audit_says_what_python_says(folder, run):
     assert len(found.pairs) == 4
     for pair, result in here.results.items():
         assert found.results[pair].atoms == result.atoms
+
+
+def test_audit_with_checkpoints_and_a_baseline_says_what_python_says(folder, run):
+    options = ["--checkpoint", "early=student.npz", "--baseline", "student.npz", "--pair", "h1:h1", "--fit-on", "0.5"]
+    more = ["--max-memory", "1GB", "--pool", "mean", "--shuffles", "2", "--quantize", "pca=5,kmeans=6"]
+    status, out, _ = run(*AUDIT, *options, *more, "--json")
+    assert status == 0
+    found = pidkd.AuditReport.from_dict(json.loads(out)).pairs[0]
+    here = pidkd.audit(
+        "teacher",
+        "student.npz",
+        "y.npy",
+        [("h1", "h1")],
+        checkpoints={"early": "student.npz"},
+        baseline="student.npz",
+        quantize=pidkd.Quantizer(5, 6),
+        fit_on=0.5,
+        pool="mean",
+        shuffles=2,
+    ).pairs[0]
+    assert [stage.checkpoint for stage in found.stages] == ["baseline", "early", None]
+    assert [a.result.atoms for a in found.stages] == [b.result.atoms for b in here.stages]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--checkpoint", "early"], "--checkpoint: expected NAME=FILE, each name once, got 'early'"),
+        (["--checkpoint", "a=b", "--checkpoint", "a=c"], "--checkpoint: expected NAME=FILE, each name once, got 'a=c'"),
+        (["--max-memory", "much"], "--max-memory: expected a number of bytes such as 500MB or 2GiB, got 'much'"),
+        (["--fit-on", "2"], "--fit-on: expected 'all', a fraction between 0 and 1, or row numbers, got 2.0"),
+        (["--fit-on", "rows.npy"], "rows.npy: expected an existing file or folder, got nothing by that name"),
+        (["--baseline", "none.npz"], "none.npz: expected an existing file or folder, got nothing by that name"),
+    ],
+)
+def test_options_of_the_audit_that_cannot_be_used(folder, run, options, message):
+    assert run(*AUDIT, *options) == (2, "", f"pidkd audit: {message}\n")
 
 
 def test_audit_of_named_pairs(folder, run):
