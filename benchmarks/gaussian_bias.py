@@ -1,7 +1,8 @@
-"""What samples do to Gaussian atoms, and what each rule of correction leaves: ``python -m pidkd.benchmarks.gaussian_bias``.
+"""What samples do to Gaussian atoms, and what each rule of correction leaves.
 
-Each configuration is a random channel from d_y target variables to sources of d variables each, whose atoms are known;
-sample covariances are drawn from it. The figure is the sum over the atoms of the absolute error, in bits, on average.
+Run it by ``python -m pidkd.benchmarks.gaussian_bias``. Each configuration is a random channel from d_y target
+variables to sources of d variables each, whose atoms are known; sample covariances are drawn from it. The figure is the
+sum over the atoms of the absolute error, in bits, on average.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ RULES = ("none", "venkatesh", "bootstrap", "matching")
 
 @dataclass(frozen=True)
 class Configuration:
-    """``kind`` says how the channels of T and S relate: mixed, redundant (equal), unique (S is noise), null (both are)."""
+    """``kind``: mixed (two channels), redundant (equal gains), unique (S is noise), or null (both are)."""
 
     kind: str
     d_y: int
