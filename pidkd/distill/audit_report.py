@@ -177,6 +177,7 @@ class AuditReport:
             f"{self.n_samples:,} samples of {self.n_classes} classes: H(Y) = {self.entropy:.3f} {self.units}, the full "
             f"width of a bar. A source tells at most the log of its cells, here {ceiling:.3f}.",
             "'certified' bounds the solver's error on the table of counts, not the error of counting samples.",
+            *(["'chance' is Uni T under shuffled labels."] if any(pair.result.null for pair in self.pairs) else []),
         ]
         if self.n_samples >= self.n_classes * cells:
             bias = (self.n_classes - 1) * (cells - 1) / (2 * self.n_samples) * one
@@ -345,10 +346,14 @@ class AuditReport:
         return cls.from_dict(read_json(path), os.fspath(path))
 
     def table(self, title: str | None = None) -> RenderableType:
-        """A rich table: atoms, certificate and bar of each pair."""
+        """A rich table: atoms, certificate and bar of each pair, at each checkpoint."""
         from pidkd.report import atoms_table
 
-        rows = ((pair.teacher, pair.student, pair.result) for pair in self.pairs)
+        rows = (
+            (stage.teacher, stage.student + (f" @ {stage.checkpoint}" if stage.checkpoint else ""), stage.result)
+            for pair in self.pairs
+            for stage in pair.stages
+        )
         return atoms_table(rows, scale=self.entropy, title=title)
 
     def __rich__(self) -> RenderableType:
