@@ -110,6 +110,14 @@ class Positive(nn.Module):
 
     @torch.no_grad()
     def set(self, values: Tensor) -> None:
-        """Make ``values``, shape (n_channels,), all above the floor, the current ones."""
+        """Make ``values``, shape (n_channels,), the current ones.
+
+        Raises
+        ------
+        InputError
+            When one is not above the floor.
+        """
         above = values - self.floor
+        if not bool((above > 0).all()):
+            raise InputError("Positive.set(values)", f"values above {self.floor}", str(values.min().item()))
         self.a.copy_(above + torch.log(-torch.expm1(-above)))

@@ -33,7 +33,8 @@ class FeatureTap(nn.Module):
     ------
     InputError
         At construction, when a path names no layer (the nearest are listed), or the model is compiled or wrapped.
-        At a batch, when a layer did not run or ran several times, or its output is no feature.
+        At a batch, when a layer did not run or ran several times, or its output is no feature or is overwritten by an
+        in-place layer after it. What is compiled is not asked for the last: show an uncompiled tap one batch first.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class FeatureTap(nn.Module):
         self.frozen = False
         # Empty but during forward, so that the model can be used beside the tap. A partial and no closure: a deep copy
         # of the tap then has its own.
-        self._caught: dict[str, list[Any]] = {}
+        self._caught: dict[str, list[tuple[Any, int]]] = {}
         self._hooks = [layers[path].register_forward_hook(partial(_catch, self._caught, path)) for path in self.paths]
         if frozen:
             self.freeze()
@@ -107,9 +108,16 @@ def guided_parameters(model: nn.Module, features: Mapping[str, Tensor]) -> list[
     return [name for name, gradient in zip(named, gradients, strict=True) if gradient is not None]
 
 
-def _catch(caught: dict[str, list[Any]], path: str, layer: nn.Module, inputs: Any, output: Any) -> None:
+def _catch(caught: dict[str, list[tuple[Any, int]]], path: str, layer: nn.Module, inputs: Any, output: Any) -> None:
     if path in caught:
-        caught[path].append(output)
+        feature = output[0] if isinstance(output, tuple) and output else output
+        caught[path].append((feature, _version(feature)))
+
+
+def _version(feature: Any) -> int:
+    """How often a tensor has been written to in place; 0 where nobody counts."""
+    counted = isinstance(feature, Tensor) and not torch.compiler.is_compiling() and not feature.is_inference()
+    return feature._version if counted else 0
 
 
 def _check_untouched(model: nn.Module) -> None:
@@ -128,14 +136,16 @@ def _logits(output: Any) -> Tensor:
     return logits
 
 
-def _feature(path: str, outputs: list[Any]) -> Tensor:
+def _feature(path: str, outputs: list[tuple[Any, int]]) -> Tensor:
     where = f"FeatureTap(paths)[{path!r}]"
     if len(outputs) != 1:
         hint = "tap a layer that each forward pass runs once"
         raise InputError(where, "a layer that runs once", f"{len(outputs)} runs in this batch", hint)
-    [output] = outputs
-    feature = output[0] if isinstance(output, tuple) and output else output
+    [(feature, version)] = outputs
     if not isinstance(feature, Tensor) or feature.dim() not in (2, 3, 4):
-        got = f"shape {tuple(feature.shape)}" if isinstance(feature, Tensor) else type(output).__name__
+        got = f"shape {tuple(feature.shape)}" if isinstance(feature, Tensor) else type(feature).__name__
         raise InputError(where, "an output of shape (B, C, H, W), (B, L, D) or (B, D)", got)
+    if _version(feature) != version:
+        hint = "tap the layer after it, or make that one inplace=False"
+        raise InputError(where, "an output that stays as it is", "one that a later layer overwrites", hint)
     return feature

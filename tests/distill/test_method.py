@@ -168,6 +168,43 @@ def test_the_loss_is_the_weighted_sum_of_its_terms_in_float32_under_autocast(nam
 
 
 @pytest.mark.parametrize("name", list_methods())
+def test_everything_is_made_on_the_device_of_the_features(name):
+    logits, feature = torch.zeros(4, CLASSES, device="meta"), torch.zeros(4, 5, 6, 6, device="meta")
+    loss = get_method(name)().loss((logits, [feature]), (logits, [feature[:, :2]]))
+    assert {value.device.type for value in loss.state_dict().values()} <= {"meta"}
+
+
+class Step(nn.Module):
+    """What an engine compiles, or wraps for several processes."""
+
+    def __init__(self, student: nn.Module, loss: nn.Module) -> None:
+        super().__init__()
+        self.student, self.loss = student, loss
+
+    def forward(self, x, teacher, y):
+        return self.loss(teacher, self.student(x), y)[0]
+
+
+def test_a_step_compiles_whole_once_for_each_phase():
+    torch._dynamo.reset()
+    setting = Setting(get_method("rid")(), "vector")
+    step = Step(setting.student, setting.loss).eval()
+    graphs = []
+
+    def count(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = torch.compile(step, backend=count, fullgraph=True)
+    teacher = setting.teacher(setting.x)
+    for phase in [*setting.method.phases] * 2:
+        setting.start(phase)
+        step.eval()
+        torch.testing.assert_close(compiled(setting.x, teacher, setting.y), step(setting.x, teacher, setting.y))
+    assert len(graphs) == 3
+
+
+@pytest.mark.parametrize("name", list_methods())
 def test_a_saved_loss_continues_as_it_was(name):
     setting = Setting(get_method(name)())
     for phase in setting.method.phases:
@@ -284,3 +321,5 @@ def test_positive_numbers_are_what_they_are_set_to():
     values = torch.tensor([2e-3, 0.1, 5.0, 200.0])
     positive.set(values)
     torch.testing.assert_close(positive().detach(), values, rtol=1e-5, atol=0)
+    with pytest.raises(InputError, match=r"values above 0.001, got 0.0"):
+        positive.set(torch.zeros(4))

@@ -87,6 +87,19 @@ def test_an_output_that_is_no_feature_is_refused(shape):
         FeatureTap(model, ["0"])(x)
 
 
+def test_an_output_that_the_next_layer_overwrites_is_refused():
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 2))
+    with pytest.raises(InputError, match="got one that a later layer overwrites; tap the layer after it"):
+        FeatureTap(model, ["0"])(torch.ones(2, 3))
+    assert FeatureTap(model, ["1"])(torch.ones(2, 3))[1]["1"].min() >= 0
+
+
+def test_inference_mode(net):
+    tap = FeatureTap(net.eval(), ["stage1"])
+    with torch.inference_mode():
+        assert torch.equal(tap(x)[0], net(x))
+
+
 def test_tokens_of_a_layer_that_returns_a_tuple():
     class Attending(nn.Module):
         def __init__(self):
