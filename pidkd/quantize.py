@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pidkd.arrays import FloatArray, IntArray, as_numbers, is_array, iter_chunks
+from pidkd.codebooks import Bins, CovariancePCA, batches
 from pidkd.errors import InputError, UnknownNameError
 
 METHODS = ("kmeans", "uniform", "quantile")
@@ -53,8 +54,9 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Starts of k-means, of which the best is kept.
     seed : int, default 0
     max_memory : int, default 2 GiB
-        Bytes. Samples that take more, as float64, are read in chunks: the components come from incremental PCA, and
-        the cells from mini-batch k-means where what PCA leaves is still too large. The record says so.
+        Bytes. Samples that take more, as float64, are read in pieces: the components come from the covariance, or from
+        incremental PCA where that is too large, and the cells from mini-batch k-means where what PCA leaves is still
+        too large. The record says so.
 
     Attributes
     ----------
@@ -182,31 +184,36 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit_pieces(self, where: str, given: Any, width: int, reduces: bool) -> None:
         """The same for what does not fit into memory: components first, then cells."""
+        n_samples, n_features = int(given.shape[0]), self.n_features_in_
         self.pca_ = None
         if reduces:
-            self.pca_ = IncrementalPCA(self.n_components)
-            held: list[FloatArray] = []
-            for piece in _pieces(where, given, self._piece_bytes()):
-                held.append(self._scaled(piece))
-                if sum(map(len, held)) >= width:  # so many rows a batch must have
-                    self.pca_.partial_fit(np.concatenate(held))
-                    held = []
-        n_samples = int(given.shape[0])
-        if 8 * n_samples * width <= self.max_memory // 4:
-            self.cells_ = self._cells().fit(np.concatenate(list(self._reduced(where, given))))
-        elif self.method != "kmeans":
+            pieces = map(self._scaled, _pieces(where, given, self._piece_bytes()))
+            if 8 * n_features**2 <= self.max_memory // 4:
+                self.pca_ = CovariancePCA(width).fit(pieces)
+            else:
+                self.pca_ = IncrementalPCA(width)
+                for batch in batches(pieces, at_least=5 * width):
+                    self.pca_.partial_fit(batch)
+        step = math.ceil(8 * n_samples * width / (self.max_memory // 4 + 1))
+        if step > 1 and self.method != "kmeans":
             hint = "raise max_memory, or keep fewer components"
             raise InputError(where, f"components of {self.max_memory // 4} bytes", f"{8 * n_samples * width}", hint)
-        else:
-            self.cells_ = MiniBatchKMeans(self.n_clusters, random_state=self.seed)
+        some = np.concatenate([piece[::step] for piece in self._reduced(where, given)])
+        if (distinct := _distinct_rows(some, enough=self.n_clusters)) < self.n_clusters:
+            raise InputError(where, f"at least n_clusters = {self.n_clusters} distinct samples", f"{distinct}")
+        self.cells_ = self._cells().fit(some)
+        if step > 1:
+            # From the best of several starts on some samples, on to all of them.
+            start = self.cells_.cluster_centers_
+            self.cells_ = MiniBatchKMeans(self.n_clusters, init=start, n_init=1, random_state=self.seed)
             for _ in range(PASSES):
-                for piece in self._reduced(where, given):
-                    self.cells_.partial_fit(piece)
+                for batch in batches(self._reduced(where, given), at_least=10 * self.n_clusters):
+                    self.cells_.partial_fit(batch)
 
     def _cells(self) -> Any:
         if self.method == "kmeans":
             return KMeans(self.n_clusters, n_init=self.n_init, random_state=self.seed)
-        return _Bins(self.n_clusters, self.method)
+        return Bins(self.n_clusters, self.method)
 
     def _reduced(self, where: str, given: Any) -> Iterator[FloatArray]:
         for piece in _pieces(where, given, self._piece_bytes()):
@@ -261,7 +268,8 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """What was done otherwise because the samples did not fit into memory."""
         if not self.out_of_core_:
             return None
-        steps = ["incremental PCA"] if self.pca_ is not None else []
+        names = {CovariancePCA: "PCA from the covariance", IncrementalPCA: "incremental PCA"}
+        steps = [] if self.pca_ is None else [names[type(self.pca_)]]
         steps += ["mini-batch k-means"] if isinstance(self.cells_, MiniBatchKMeans) else []
         return ", ".join(steps) or "read in pieces"
 
@@ -287,29 +295,6 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError("Quantizer(normalise)", "True or False", repr(self.normalise))
         if self.method not in METHODS:
             raise UnknownNameError("Quantizer(method)", "a method", self.method, METHODS)
-
-
-class _Bins:
-    """Bins of each component, of equal width or equal counts, counted through as one code."""
-
-    def __init__(self, n_bins: int, method: str) -> None:
-        self.n_bins = n_bins
-        self.method = method
-
-    def fit(self, points: FloatArray) -> Self:
-        if self.method == "uniform":
-            edges = np.linspace(points.min(axis=0), points.max(axis=0), self.n_bins + 1)
-        else:
-            edges = np.quantile(points, np.linspace(0, 1, self.n_bins + 1), axis=0)
-        self.edges_ = edges[1:-1]
-        self.labels_ = self.predict(points)
-        return self
-
-    def predict(self, points: FloatArray) -> IntArray:
-        codes = np.zeros(len(points), dtype=np.int64)
-        for column, edges in zip(points.T, self.edges_.T, strict=True):
-            codes = codes * self.n_bins + np.searchsorted(edges, column, side="right")
-        return codes
 
 
 def _pieces(where: str, values: Any, n_bytes: int | None = None) -> Iterator[FloatArray]:

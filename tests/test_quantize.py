@@ -258,13 +258,28 @@ def apart(n=4000, d=24, clusters=5):
 
 @pytest.mark.parametrize(
     ("max_memory", "switch"),
-    [(2**31, None), (500_000, "incremental PCA"), (20_000, "incremental PCA, mini-batch k-means")],
+    [
+        (2**31, None),
+        (500_000, "PCA from the covariance"),
+        (40_000, "PCA from the covariance, mini-batch k-means"),
+        (12_000, "incremental PCA, mini-batch k-means"),
+    ],
 )
 def test_clusters_are_found_however_little_memory_there_is(max_memory, switch):
     x, truth = apart()
     quantizer = Quantizer(3, 5, max_memory=max_memory).fit(x)
     assert quantizer.record["out_of_core"] == switch
     assert len(set(zip(quantizer.transform(x), truth, strict=True))) == 5
+
+
+def test_components_in_pieces_are_those_in_memory():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(3000, 24)) * np.linspace(1, 3, 24) + 100
+    whole, pieces = Quantizer(3, 5).fit(x), Quantizer(3, 5, max_memory=500_000).fit(x)
+    assert pieces.record["variance_kept"] == pytest.approx(whole.record["variance_kept"], rel=1e-9)
+    np.testing.assert_array_equal(
+        pieces.transform(x)[:, None] == pieces.transform(x), whole.transform(x)[:, None] == whole.transform(x)
+    )
 
 
 def test_the_same_codebook_gives_the_same_codes_in_pieces():
