@@ -38,6 +38,9 @@ Shrinkage = Literal["none", "oas", "ledoit_wolf"]
 
 Concerns: TypeAlias = Sequence[tuple[type[PidkdWarning], str]]
 
+SQUARED = 1e-10
+"""The least share of a variance that a covariance still holds to a few digits."""
+
 TOLERANCE = 1e-9
 """Gap in bits up to which the closed form counts as confirmed by its own bounds."""
 
@@ -188,7 +191,11 @@ class GaussianBROJA(PIDEstimator):
         if self.debias == "none":
             return self._regular(known, concerns)
         columns = np.concatenate(found[:3], axis=1)
-        return self._corrected(known, columns.T @ columns, (d_y, d_t, d_s), n_samples, ctx, concerns)
+        cov, dims = columns.T @ columns, (d_y, d_t, d_s)
+        if not _is_regular(cov, dims):
+            text = "gaussian: too near to singular to be corrected for bias; these are plug-in atoms"
+            return self._regular(known, [*concerns, (SmallSampleWarning, text)])
+        return self._corrected(known, cov, dims, n_samples, ctx, concerns)
 
     def _shrunk(self, blocks: Sequence[Any]) -> Raw:
         from sklearn.covariance import ledoit_wolf, oas
@@ -258,6 +265,14 @@ def _raw(split: Split, bounds: Sequence[Any] | None, concerns: Concerns = ()) ->
         "synergistic": float(split.synergistic),
     }
     return Raw(unique_t, split.information, certificate, atoms=atoms, concerns=concerns)
+
+
+def _is_regular(cov: FloatArray, dims: tuple[int, int, int]) -> bool:
+    """Whether sample covariances can be drawn from it, which are formed as squares."""
+    try:
+        return bool(conditionals(cov, dims)[1] > SQUARED)
+    except np.linalg.LinAlgError:
+        return False
 
 
 def _named(values: FloatArray) -> dict[str, float]:

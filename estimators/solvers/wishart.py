@@ -18,6 +18,9 @@ from pidkd.inputs import FloatArray
 DRAW_BYTES = 2**27
 """Memory for the sample covariances that are drawn at a time."""
 
+MATCHING_DRAWS = 50
+"""At most so many for each evaluation while a model is matched: a mean needs fewer than a quantile."""
+
 ROOT_STEPS = 12
 """Evaluations of the expected plug-in value while it is matched."""
 
@@ -112,7 +115,8 @@ def corrected(
     model = cov
 
     def expected(share: float) -> float:
-        return float(fluctuating(shrunk(cov, dims, share), dims, n_samples, n_draws, seed)[:, 1:3].sum(axis=1).mean())
+        drawn = fluctuating(shrunk(cov, dims, share), dims, n_samples, min(n_draws, MATCHING_DRAWS), seed)
+        return float(drawn[:, 1:3].sum(axis=1).mean())
 
     if rule == "venkatesh":
         union = float(plain.mi_t + plain.unique_s) * (mi / float(plain.mi) if plain.mi > 0 else 0.0)

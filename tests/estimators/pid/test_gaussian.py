@@ -325,6 +325,14 @@ class TestSamples:
         assert found.mi == found.synergistic == np.inf
         assert np.isfinite([found.redundant, found.unique_t, found.unique_s]).all()
 
+    def test_nearly_determined_is_decomposed_and_not_corrected(self):
+        rng = np.random.default_rng(0)
+        t, s, noise = rng.normal(size=(3, 300))
+        with pytest.warns(SmallSampleWarning, match="too near to singular to be corrected"):
+            found = pidkd.decompose(t + s + 1e-8 * noise, t, s, estimator="gaussian")
+        assert found.mi == pytest.approx(np.log2(1e8) + 0.5, abs=0.2)
+        assert found.residual < 1e-12
+
     def test_fewer_samples_than_columns_are_refused(self):
         y, t, s = samples(9)
         with pytest.raises(InputError, match=r"expected more samples than the 9 columns of y, t and s, got 9; any"):
