@@ -112,6 +112,15 @@ def test_gradients_reach_exactly_the_parameters_of_the_phase(name, phase, of):
     assert reached == setting.trained(phase)
 
 
+@pytest.mark.parametrize(("name", "phase"), phases())
+def test_gradients_stop_at_frozen_networks_whose_taps_are_not_frozen(name, phase):
+    setting = Setting(get_method(name)())
+    setting.loss.start(phase)
+    setting.teacher.freeze(False)
+    setting.total().backward()
+    assert {name for name, p in setting.parameters().items() if p.grad is not None} == setting.trained(phase)
+
+
 @pytest.mark.parametrize("name", list_methods())
 def test_a_phase_changes_what_it_trains_and_nothing_else_bit_for_bit(name):
     setting = Setting(get_method(name)())
