@@ -51,7 +51,7 @@ class Blackwell(PIDEstimator):
     """
 
     solver: Literal["auto", "rays"] = "auto"
-    max_rays: int = 20000
+    max_rays: int = 20_000
     tol: float = 1e-9
     time_limit: float = 60.0
 

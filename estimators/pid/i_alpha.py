@@ -43,7 +43,7 @@ class IAlpha(PIDEstimator):
         the RID paper. "teacher": what RID maximises, :math:`Q = f_t(T)` with
         :math:`I(Y;f_t(T)|f_s(S)) = 0` for any :math:`f_s`, by exact search over functions on at most 8 values of T
         and 10 of S; it is not symmetric in T and S.
-    max_rays : int, default 5000
+    max_rays : int, default 25000
         Extreme rays beyond which posteriors are refined instead.
     tol : float, default 1e-9
         Gap in bits at which refinement ends and the answer counts as optimal.
@@ -67,7 +67,7 @@ class IAlpha(PIDEstimator):
     """
 
     channel: Literal["joint", "sources", "target", "teacher"] = "joint"
-    max_rays: int = 5000
+    max_rays: int = 25_000
     tol: float = 1e-9
     time_limit: float = 60.0
 

@@ -30,10 +30,10 @@ def most_informative(cone: Cone, tol: float, max_rays: int, time_limit: float) -
     max_rays : int
         Rays beyond which they are not enumerated.
     time_limit : float
-        Seconds for both, at most half of it for the rays.
+        Seconds for both, at most a third of it for the rays.
     """
     started = time.perf_counter()
-    rays = extreme_rays(cone.equations, max_rays, time_limit / 2)
+    rays = extreme_rays(cone.equations, max_rays, time_limit / 3)
     found = over_rays(cone, rays) if rays is not None else None
     if found is not None:
         return found

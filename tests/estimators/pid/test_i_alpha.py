@@ -130,8 +130,8 @@ def test_refinement_agrees_with_rays(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_three_by_three_by_three_is_exact(seed: int) -> None:
     pmf = random_pmf((3, 3, 3), rng=seed)
-    refined = decompose(pmf, estimator="i_alpha")
-    by_rays = decompose(pmf, estimator="i_alpha", max_rays=60_000)
+    refined = decompose(pmf, estimator="i_alpha", max_rays=0)
+    by_rays = decompose(pmf, estimator="i_alpha")
     assert refined.certificate.gap <= 1e-9
     assert by_rays.certificate.gap <= 1e-9
     assert refined.redundant == pytest.approx(by_rays.redundant, abs=GAPS)
