@@ -8,7 +8,7 @@ import numpy as np
 
 from pidkd.errors import InputError
 from pidkd.estimator import Context
-from pidkd.estimators.solvers.gaussian_factor import basis, precision, residual, scatter_root, widths
+from pidkd.estimators.solvers.gaussian_factor import basis, rank_tolerance, residual, scatter_root, widths
 from pidkd.estimators.solvers.wishart import information_bias
 from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
 
@@ -49,7 +49,7 @@ class GaussianMI(MIEstimator):
     def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:
         blocks = [data.y, data.x]
         n_samples, (d_y, d_x) = data.n_samples, widths(blocks)
-        tolerance = precision(blocks) * 8 * (d_x + d_y) ** 0.5
+        tolerance = rank_tolerance(blocks)
         root = scatter_root(blocks)
         y, x = (basis(columns, tolerance) for columns in (root[:, :d_y], root[:, d_y:]))
         rank_y, rank_x = y.shape[1], x.shape[1]

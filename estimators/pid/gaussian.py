@@ -15,7 +15,7 @@ from pidkd.estimators.solvers.gaussian_factor import (
     conditionals_of,
     covariance_root,
     normal_scores,
-    precision,
+    rank_tolerance,
     rows,
     scatter_root,
     widths,
@@ -140,7 +140,7 @@ class GaussianBROJA(PIDEstimator):
             # Rounding in a covariance is that of a square; its root is known to the root of the tolerance.
             tolerance = max(data.tolerance, 1e-15) ** 0.5
             found = bases(covariance_root(data.cov), data.dims, tolerance)
-            return self._singular(conditionals_of(found), tolerance)
+            return _singular(conditionals_of(found), tolerance, data.n_samples)
         if data.n_samples is None or self.debias == "none":
             return self._regular(known)
         return self._corrected(known, data.cov, data.dims, data.n_samples, ctx)
@@ -163,13 +163,12 @@ class GaussianBROJA(PIDEstimator):
 
     def _of_samples(self, data: Activations, ctx: Context) -> Raw:
         blocks = [getattr(data, name) for name in "yts"]
-        tolerance = precision(blocks)
+        tolerance = rank_tolerance(blocks)
         if self.marginals == "copula":
             blocks = [normal_scores(np.concatenate(list(rows([block])))) for block in blocks]
         if self.shrinkage != "none":
             return self._shrunk(blocks)
         n_samples, n_columns = len(blocks[0]), sum(widths(blocks))
-        tolerance *= 8 * n_columns**0.5
         found = bases(scatter_root(blocks), widths(blocks), tolerance)
         d_y, d_t, d_s, both = (basis.shape[1] for basis in found)
         if not d_y:
@@ -187,7 +186,7 @@ class GaussianBROJA(PIDEstimator):
             concerns.append((SmallSampleWarning, text))
         known = conditionals_of(found)
         if not min(d_t, d_s) or both < d_t + d_s or np.linalg.svd(known.both, compute_uv=False)[-1] <= tolerance:
-            return self._singular(known, tolerance, concerns)
+            return _singular(known, tolerance, n_samples, concerns)
         if self.debias == "none":
             return self._regular(known, concerns)
         columns = np.concatenate(found[:3], axis=1)
@@ -209,16 +208,6 @@ class GaussianBROJA(PIDEstimator):
 
     def _regular(self, known: Conditionals, concerns: Concerns = ()) -> Raw:
         return _raw(decomposed(known), bracket(known) if self.confirm else None, concerns)
-
-    def _singular(self, known: Conditionals, tolerance: float, concerns: Concerns = ()) -> Raw:
-        split = decomposed_singular(known, tolerance)
-        infinite = [f"I(Y;{name})" for name, value in zip(("T", "S", "T,S"), split[:3], strict=True) if np.isinf(value)]
-        message = "closed form of singular covariances, not corrected for bias"
-        if infinite:
-            message += f"; {', '.join(infinite)} infinite: directions of y are determined to within {tolerance:.1g}"
-        unique_t = float(split.unique_t)
-        certificate = Certificate(unique_t, unique_t, "exact", message)
-        return Raw(unique_t, split.information, certificate, atoms=_named(split.atoms), concerns=concerns)
 
     def _corrected(
         self,
@@ -265,6 +254,17 @@ def _raw(split: Split, bounds: Sequence[Any] | None, concerns: Concerns = ()) ->
         "synergistic": float(split.synergistic),
     }
     return Raw(unique_t, split.information, certificate, atoms=atoms, concerns=concerns)
+
+
+def _singular(known: Conditionals, tolerance: float, n_samples: int | None, concerns: Concerns = ()) -> Raw:
+    split = decomposed_singular(known, tolerance)
+    infinite = [f"I(Y;{name})" for name, value in zip(("T", "S", "T,S"), split[:3], strict=True) if np.isinf(value)]
+    message = "closed form of singular covariances" + (", not corrected for bias" if n_samples else "")
+    if infinite:
+        message += f"; {', '.join(infinite)} infinite: directions of y are determined to within {tolerance:.1g}"
+    unique_t = float(split.unique_t)
+    certificate = Certificate(unique_t, unique_t, "exact", message)
+    return Raw(unique_t, split.information, certificate, atoms=_named(split.atoms), concerns=concerns)
 
 
 def _is_regular(cov: FloatArray, dims: tuple[int, int, int]) -> bool:

@@ -40,11 +40,11 @@ def rows(blocks: Sequence[Any]) -> Iterator[FloatArray]:
         yield np.concatenate([piece.reshape(len(piece), -1).astype(np.float64) for piece in pieces], axis=1)
 
 
-def precision(blocks: Sequence[Any]) -> float:
-    """The relative rounding of the least precise type among the blocks."""
+def rank_tolerance(blocks: Sequence[Any]) -> float:
+    """Relative singular values that rounding alone can cause: of the data's types, and of the decomposition."""
     types = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
-    found = [eps for block in blocks for name, eps in types.items() if str(block.dtype).endswith(name)]
-    return max(found, default=2.0**-52)
+    rounding = [2 * eps for block in blocks for name, eps in types.items() if str(block.dtype).endswith(name)]
+    return max([*rounding, 2.0**-49 * sum(widths(blocks)) ** 0.5])
 
 
 def normal_scores(columns: FloatArray) -> FloatArray:

@@ -308,6 +308,14 @@ class TestSamples:
         y_more = np.concatenate([y, y.sum(axis=1, keepdims=True)], axis=1)
         assert_atoms(run(y_more, t, s).atoms, *clean.atoms.values(), within=1e-9 if debias == "none" else 0.3)
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float16])
+    def test_columns_that_are_collinear_up_to_their_precision(self, dtype):
+        y, t, s = (part.astype(dtype) for part in samples(2000))
+        run = functools.partial(pidkd.decompose, estimator="gaussian", debias="none")
+        twice = np.concatenate([t, t * dtype(3)], axis=1)
+        # What rounding leaves of the copies is independent noise, were it not dropped.
+        assert_atoms(run(y, twice, s).atoms, *run(y, t, s).atoms.values(), within=0.01)
+
     def test_means_and_units_change_nothing(self):
         y, t, s = samples(300)
         run = functools.partial(pidkd.decompose, estimator="gaussian", debias="none")
