@@ -260,7 +260,11 @@ class PIDResult:
 
     def _footer(self) -> str:
         gap = f"{self.certificate.gap:.1e} {self.units}" if math.isfinite(self.certificate.gap) else "unknown"
-        return f"{self.method}: {self.certificate.status}, gap {gap}"
+        footer = f"{self.method}: {self.certificate.status}, gap {gap}"
+        within = (self.interval or {}).items()
+        if any(not low - 1e-9 <= getattr(self, name) <= high + 1e-9 for name, (low, high) in within if name in ATOMS):
+            footer += "; an interval that leaves out its atom is less the bias of the estimate"
+        return footer
 
     def __str__(self) -> str:
         rows = [f"{label:<12} {value}" for label, value in self._rows()]

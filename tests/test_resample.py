@@ -191,6 +191,16 @@ def test_a_corrected_interval_is_centred_on_the_corrected_value(bias: Any) -> No
         assert getattr(result, name) - result.bias[name] == pytest.approx(result.corrected[name], abs=1e-12)
 
 
+def test_a_table_says_why_an_interval_leaves_out_its_atom() -> None:
+    told = "an interval that leaves out its atom is less the bias of the estimate"
+    with pytest.warns(SmallSampleWarning):
+        biased = decompose(histogram(random_pmf((6, 6, 6)), 300), uncertainty=Bootstrap(n=50))
+    assert biased.synergistic > biased.interval["synergistic"][1]
+    assert told in str(biased)
+    assert told not in str(decompose(SAMPLE, uncertainty=Bootstrap(n=50)))
+    assert told not in str(decompose(SAMPLE))
+
+
 def test_the_procedure_of_the_paper_under_independence() -> None:
     """Ten classes, ten clusters each, 10,000 samples of nothing: Miller and Madow expect 9 * 99 / 2N nats."""
     expected = 9 * 99 / 20_000
