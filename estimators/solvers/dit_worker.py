@@ -6,6 +6,7 @@ because importing dit takes longer than most of its measures.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -28,6 +29,7 @@ class Worker:
         self._process: subprocess.Popen[str] | None = None
         self._owner = 0
         self._lock = threading.Lock()
+        atexit.register(self.close)
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """What dit answers: ``atoms``, or an ``error`` in words. Starting does not count towards the time."""
@@ -56,7 +58,7 @@ class Worker:
     def close(self) -> None:
         """End the process, if there is one."""
         process, self._process = self._process, None
-        if process is not None:
+        if process is not None and self._owner == os.getpid():
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
