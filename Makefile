@@ -10,7 +10,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
-EXTRAS := train,cvx,dit,bench,docs,test,dev
+EXTRAS := train,cvx,dit,io,cluster,bench,docs,test,dev
 INSTALL_INPUTS := setup.cfg pyproject.toml constraints.txt
 
 # One thread: the tables are small, and threads would only fight over the cores.

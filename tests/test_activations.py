@@ -113,9 +113,7 @@ def test_missing_file(tmp_path):
 
 def test_unknown_format_lists_the_known_ones(tmp_path):
     (tmp_path / "a.csv").write_text("1,2")
-    assert "or of shards, got suffix '.csv'" in complaint(
-        open_layers, tmp_path / "a.csv", ""
-    )
+    assert "or of shards, got suffix '.csv'" in complaint(open_layers, tmp_path / "a.csv", "")
 
 
 def test_folder_without_layers(tmp_path):
