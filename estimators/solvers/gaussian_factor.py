@@ -7,6 +7,7 @@ projection, whose small singular values are accurate where one minus a squared c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ def rank_tolerance(blocks: Sequence[Any]) -> float:
     """Relative singular values that rounding alone can cause: of the data's types, and of the decomposition."""
     types = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
     rounding = [2 * eps for block in blocks for name, eps in types.items() if str(block.dtype).endswith(name)]
-    return max([*rounding, 2.0**-49 * sum(widths(blocks)) ** 0.5])
+    return max([*rounding, 2.0**-49 * math.sqrt(sum(widths(blocks)))])
 
 
 def normal_scores(columns: FloatArray) -> FloatArray:
