@@ -247,3 +247,12 @@ def test_a_cluster_gives_the_same_bit_for_bit(files):
     ):
         spread_out = pidkd.audit(*files, "all", quantize=clusters(6))
     assert timeless(alone) == timeless(spread_out)
+
+
+def test_sampling_intervals_reach_the_table_and_the_page():
+    layers = {"h": spread(Y)}, {"h": spread(Y % 3, seed=1)}
+    report = pidkd.audit(*layers, Y, quantize=clusters(6), uncertainty=pidkd.Bootstrap(n=20), shuffles=2)
+    low, high = report.pairs[0].result.interval["unique_t"]
+    row = next(report.rows())
+    assert (row["unique_t_low"], row["unique_t_high"]) == (low, high)
+    assert "sampling interval" in report.to_html()
