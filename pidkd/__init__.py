@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from pidkd import errors
 from pidkd.decomposition import decompose, decompose_batch
 from pidkd.dependence import mi_score, mutual_information
-from pidkd.estimator import get_estimator, list_estimators
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf, Posteriors
 from pidkd.mi import MIResult
 from pidkd.moments import Moments
+from pidkd.registry import get_estimator, list_estimators
 from pidkd.resample import Bootstrap, Jackknife, Permutation
 from pidkd.result import Certificate, PIDBatch, PIDResult
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from pidkd.arrays import as_array
 from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
-from pidkd.estimator import KEEPABLE, Context, PIDEstimator, choices, get_estimator
+from pidkd.estimator import KEEPABLE, Context, PIDEstimator
 from pidkd.inputs import Activations, Gaussian, Input, Pmf, as_input
+from pidkd.registry import choices, get_estimator
 from pidkd.resample import Method, quantify
 from pidkd.result import PIDBatch, PIDResult, Units
 

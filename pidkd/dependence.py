@@ -8,8 +8,9 @@ import numpy as np
 
 from pidkd.arrays import FloatArray, as_array
 from pidkd.errors import InputError
-from pidkd.estimator import Context, get_estimator
+from pidkd.estimator import Context
 from pidkd.mi import MIEstimator, MIResult, Pairs, as_pairs
+from pidkd.registry import get_estimator
 from pidkd.result import Units
 
 AUTO = {"DiscretePairs": "plugin", "MixedPairs": "classifier", "ContinuousPairs": "ksg"}

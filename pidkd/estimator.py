@@ -1,4 +1,4 @@
-"""The contract of an estimator, and the registry that finds estimators.
+"""The contract of an estimator.
 
 An estimator is a frozen dataclass of parameters in a module of its own name. To add one, write
 ``estimators/pid/<name>.py`` with one subclass of ``PIDEstimator`` in it (or name such a class in the entry-point group
@@ -8,19 +8,14 @@ An estimator is a frozen dataclass of parameters in a module of its own name. To
 from __future__ import annotations
 
 import abc
-import contextlib
 import dataclasses
-import importlib
-import inspect
 import math
-import pkgutil
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -30,7 +25,6 @@ from pidkd.errors import (
     IncompatibleInputError,
     InputError,
     NegativeAtomWarning,
-    PidkdError,
     PidkdWarning,
     SolverError,
     UnknownNameError,
@@ -38,6 +32,7 @@ from pidkd.errors import (
 )
 from pidkd.info import information
 from pidkd.inputs import Activations, Codes, FloatArray, Input, Pmf
+from pidkd.registry import choices
 from pidkd.result import Certificate, Information, PIDBatch, PIDResult, Units, check_units
 
 LAWS = {
@@ -52,9 +47,6 @@ LAWS = {
 
 KEEPABLE = ("plan", "potentials", "local")
 """What a result carries only when it is asked for by ``keep=``."""
-
-KINDS = ("pid", "mi")
-"""What can be estimated: the folders of ``estimators/``, and the entry-point groups ``pidkd.estimators.<kind>``."""
 
 RESERVED = ("y", "t", "s", "dims", "estimator", "units", "seed", "device", "keep", "progress", "uncertainty")
 """Keywords of ``decompose``, which no estimator may use as the name of a parameter."""
@@ -131,6 +123,21 @@ class Estimator(abc.ABC):
         """The parameters by name (scikit-learn's protocol)."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
+    @classmethod
+    def accepted_kinds(cls) -> set[str]:
+        """Names of the inputs that can be given to it, conversions included."""
+        names = {kind.__name__ for kind in cls.accepts}
+        return names | {Codes.__name__} if Pmf in cls.accepts else names
+
+    @classmethod
+    def takes(cls, data: Input) -> bool:
+        """Whether it can be given this input: its kind, and of activations the kind of target."""
+        if type(data).__name__ not in cls.accepted_kinds():
+            return False
+        if not isinstance(data, Activations) or cls.target == "any":
+            return True
+        return data.discrete_target == (cls.target == "discrete")
+
     def with_params(self, **params: Any) -> Self:
         """A copy with some parameters changed.
 
@@ -164,16 +171,13 @@ class Estimator(abc.ABC):
 
     def _accept(self, data: Input) -> Input:
         """Convert where a conversion loses nothing, refuse the rest."""
-        if isinstance(data, self.accepts) and takes_target(type(self), data):
-            return data
-        if isinstance(data, Codes) and Pmf in self.accepts:
-            return data.pmf()
-        expected = " or ".join(sorted(accepted_kinds(type(self))))
-        where = f"decompose(..., estimator={self.name!r})"
-        got = type(data).__name__
-        if isinstance(data, Activations) and not takes_target(type(self), data):
+        if self.takes(data):
+            return data.pmf() if isinstance(data, Codes) and Codes not in self.accepts else data
+        expected, got = " or ".join(sorted(self.accepted_kinds())), type(data).__name__
+        if isinstance(data, Activations) and Activations in self.accepts:
             expected = f"Activations with a {self.target} target"
             got = f"labels of dtype {data.y.dtype}" if data.discrete_target else "a continuous one"
+        where = f"decompose(..., estimator={self.name!r})"
         raise IncompatibleInputError(where, expected, got, choices(data, self.kind))
 
 
@@ -313,108 +317,3 @@ def table_raw(p: FloatArray, redundant: float) -> Raw:
     known = information(p)
     unique_t = known.t - redundant
     return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "closed form"))
-
-
-def list_estimators(kind: str = "pid") -> list[str]:
-    """Names of the estimators of one kind, built in and from other packages, in alphabetic order.
-
-    Examples
-    --------
-    >>> "broja" in list_estimators()
-    True
-    """
-    return sorted({*_modules(kind), *_entry_points(kind)})
-
-
-def get_estimator(name: str, kind: str = "pid") -> type[Any]:
-    """The class of an estimator, by name.
-
-    Raises
-    ------
-    UnknownNameError
-        When there is none; the message lists those there are.
-    PidkdError
-        When that of another package cannot be loaded, or is none.
-
-    Examples
-    --------
-    >>> get_estimator("broja")().name
-    'broja'
-    """
-    if name in _modules(kind):
-        module = importlib.import_module(f"pidkd.estimators.{kind}.{name}")
-        for _, cls in inspect.getmembers(module, inspect.isclass):
-            if issubclass(cls, Estimator) and cls.__module__ == module.__name__ and getattr(cls, "name", None) == name:
-                return cls
-        raise TypeError(f"pidkd.estimators.{kind}.{name}: expected an Estimator with name = {name!r} in this module")
-    points = _entry_points(kind)
-    if name in points:
-        return _load(points[name])
-    raise UnknownNameError("estimator=", "an estimator", name, list_estimators(kind))
-
-
-def accepted_kinds(cls: type[Estimator]) -> set[str]:
-    """Names of the inputs that can be given to an estimator, conversions included."""
-    names = {kind.__name__ for kind in cls.accepts}
-    return names | {Codes.__name__} if Pmf in cls.accepts else names
-
-
-def takes_target(cls: type[Estimator], data: Any) -> bool:
-    """Whether the target of ``data``, if these are activations, is of the kind that the estimator takes."""
-    if not isinstance(data, Activations) or cls.target == "any":
-        return True
-    return data.discrete_target == (cls.target == "discrete")
-
-
-def choices(data: Input, kind: str = "pid") -> str:
-    """What somebody can do whose data no estimator, or not the chosen one, accepts."""
-    fits = []
-    for name in list_estimators(kind):
-        # A plug-in that cannot be loaded is no choice; asked for by name, it says why.
-        with contextlib.suppress(PidkdError):
-            cls = get_estimator(name, kind)
-            if type(data).__name__ in accepted_kinds(cls) and takes_target(cls, data):
-                fits.append(name)
-    kind_of_data = type(data).__name__
-    hints = [f"estimators that accept {kind_of_data}: {', '.join(fits)}"] if fits else []
-    if isinstance(data, Activations) and kind == "pid":
-        hints.append("quantise the activations with pidkd.Quantizer, as pidkd.audit does")
-    return "; ".join(hints) or f"no estimator accepts {kind_of_data} yet"
-
-
-def _modules(kind: str) -> Collection[str]:
-    """Modules of the package of this kind, found without importing any of them."""
-    if kind not in KINDS:
-        raise UnknownNameError("kind=", "a kind of estimator", kind, KINDS)
-    package = importlib.import_module(f"pidkd.estimators.{kind}")
-    return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
-
-
-def _entry_points(kind: str) -> dict[str, metadata.EntryPoint]:
-    """Estimators of other packages. A name that is taken already is left out, with a warning."""
-    points: dict[str, metadata.EntryPoint] = {}
-    built_in = _modules(kind)
-    for point in metadata.entry_points(group=f"pidkd.estimators.{kind}"):
-        if point.name in points or point.name in built_in:
-            owner = "pidkd" if point.name in built_in else _package(points[point.name])
-            text = f"package {_package(point)}: expected a new name, got the estimator {point.name!r} of {owner}"
-            warnings.warn(f"{text}, which is used instead", PidkdWarning, stacklevel=3)
-        else:
-            points[point.name] = point
-    return points
-
-
-def _load(point: metadata.EntryPoint) -> type[Estimator]:
-    where = f"estimator {point.name!r} of package {_package(point)}"
-    expected = f"a subclass of Estimator with name = {point.name!r}"
-    try:
-        cls: Any = point.load()
-    except Exception as error:  # whatever the import of somebody else's module may raise
-        raise PidkdError(f"{where}: expected {expected}, got {type(error).__name__}: {error}") from error
-    if not (inspect.isclass(cls) and issubclass(cls, Estimator) and getattr(cls, "name", None) == point.name):
-        raise PidkdError(f"{where}: expected {expected}, got {cls!r} at {point.value}")
-    return cls
-
-
-def _package(point: metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "unknown"

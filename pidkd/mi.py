@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from pidkd.arrays import as_activations, as_array, as_labels, describe, is_array, is_float, is_whole
 from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning
-from pidkd.estimator import Context, Estimator, accepted_kinds, get_estimator, list_estimators
+from pidkd.estimator import Context, Estimator
+from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import NATS_PER, Units, check_units, plain
 
 Bound: TypeAlias = Literal["exact", "lower", "upper", "none"]
@@ -179,7 +180,7 @@ class MIEstimator(Estimator):
         check_units("mutual_information(..., units)", units)
         self._prepare(ctx)
         if not isinstance(data, self.accepts):
-            expected = " or ".join(sorted(accepted_kinds(type(self))))
+            expected = " or ".join(sorted(self.accepted_kinds()))
             where = f"mutual_information(..., estimator={self.name!r})"
             raise IncompatibleInputError(where, expected, type(data).__name__, fitting(data))
         started = time.perf_counter()
@@ -203,5 +204,5 @@ class MIEstimator(Estimator):
 def fitting(data: Pairs) -> str:
     """The estimators that accept such pairs, for a message."""
     kind = type(data).__name__
-    names = [name for name in list_estimators("mi") if kind in accepted_kinds(get_estimator(name, "mi"))]
+    names = [name for name in list_estimators("mi") if kind in get_estimator(name, "mi").accepted_kinds()]
     return f"estimators that accept {kind}: {', '.join(names)}"

@@ -12,9 +12,10 @@ from typing import Any, get_args
 import numpy as np
 
 from pidkd.errors import InputError
-from pidkd.estimator import RESERVED, Context, get_estimator, list_estimators
+from pidkd.estimator import RESERVED, Context
 from pidkd.info import entropy
 from pidkd.mi import Bound, ContinuousPairs, DiscretePairs, MIEstimator, MIResult, MixedPairs, Pairs
+from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import Units
 from pidkd.testing import Check
 

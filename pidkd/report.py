@@ -20,7 +20,7 @@ from rich.text import Text
 
 from pidkd.activations import PathLike, writing
 from pidkd.errors import InputError
-from pidkd.estimator import accepted_kinds, get_estimator, list_estimators
+from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import ATOMS, PIDResult
 
 
@@ -130,7 +130,7 @@ def estimator_rows(kind: str) -> list[dict[str, Any]]:
                 "name": name,
                 "kind": kind,
                 "measure": getattr(cls, "measure", None),
-                "accepts": sorted(accepted_kinds(cls)),
+                "accepts": sorted(cls.accepted_kinds()),
                 "certifies": getattr(cls, "certifies", None),
                 "exactness": cls.exactness,
                 "requires": dict(cls.requires),

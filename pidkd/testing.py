@@ -27,13 +27,10 @@ from pidkd.estimator import (
     Context,
     Estimator,
     PIDEstimator,
-    accepted_kinds,
-    get_estimator,
-    list_estimators,
-    takes_target,
 )
 from pidkd.info import information
 from pidkd.inputs import Activations, Codes, FloatArray, Gaussian, Input, Pmf, Posteriors
+from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import ATOMS, NATS_PER, PIDResult, Status, Units
 from pidkd.synthetic import gate, histogram, list_gates, random_pmf
 
@@ -251,12 +248,12 @@ def record_round_trips(estimator: PIDEstimator) -> None:
 def other_kinds_are_refused(estimator: PIDEstimator) -> None:
     """Data of a kind that it does not accept is one error, which lists the estimators that do."""
     for kind, example in EXAMPLES.items():
-        if kind.__name__ in accepted_kinds(type(estimator)):
+        if kind.__name__ in estimator.accepted_kinds():
             continue
         data = example()[0]
         error = _assert_raises(IncompatibleInputError, functools.partial(estimator.decompose, data))
         known = {name: get_estimator(name) for name in list_estimators()}
-        fits = {name for name, cls in known.items() if kind.__name__ in accepted_kinds(cls) and takes_target(cls, data)}
+        fits = {name for name, cls in known.items() if cls.takes(data)}
         unlisted = [name for name in fits if name not in error.what]
         assert not unlisted, f"given {kind.__name__}, the message leaves out {unlisted}: {error}"
 

@@ -23,8 +23,9 @@ from pidkd.errors import (
     SolverError,
     UnknownNameError,
 )
-from pidkd.estimator import KINDS, Context, PIDEstimator, Raw, accepted_kinds
+from pidkd.estimator import Context, PIDEstimator, Raw
 from pidkd.inputs import Codes, Gaussian, Pmf
+from pidkd.registry import KINDS
 from pidkd.result import Certificate, Information
 from pidkd.testing import check_estimator
 
@@ -184,10 +185,10 @@ class TestRegistry:
 import sys
 for name in ("torch", "cvxpy", "dit", "clarabel", "ecos", "infomeasure", "h5py", "zarr", "dask", "pandas"):
     sys.modules[name] = None  # an import of it fails
-from pidkd.estimator import accepted_kinds, get_estimator, list_estimators
+from pidkd.registry import get_estimator, list_estimators
 for name in list_estimators():
     cls = get_estimator(name)
-    print(cls.name, cls.measure, cls().get_params(), accepted_kinds(cls), cls.requires)
+    print(cls.name, cls.measure, cls().get_params(), cls.accepted_kinds(), cls.requires)
 """
         subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -201,7 +202,7 @@ for name in list_estimators():
             Needy().decompose(FAIR)
 
     def test_a_table_estimator_also_accepts_labels(self) -> None:
-        assert accepted_kinds(get_estimator("mmi")) == {"Pmf", "Codes"}
+        assert get_estimator("mmi").accepted_kinds() == {"Pmf", "Codes"}
 
 
 MEASURE = """

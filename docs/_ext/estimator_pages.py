@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import pidkd
-from pidkd.estimator import LAWS, accepted_kinds
+from pidkd.estimator import LAWS
 
 YES_NO = {True: "yes", False: "no"}
 
@@ -32,7 +32,7 @@ def comparison(kind: str) -> list[str]:
             [
                 f"{{py:class}}`{name} <{cls.__module__}.{cls.__qualname__}>`",
                 getattr(cls, "measure", ""),
-                ", ".join(sorted(accepted_kinds(cls))),
+                ", ".join(sorted(cls.accepted_kinds())),
                 *([cls.bound] if kind == "mi" else [YES_NO[cls.certifies], declared]),
                 cls.exactness,
                 ", ".join(sorted(set(cls.requires.values()))),

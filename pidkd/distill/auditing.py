@@ -28,10 +28,11 @@ from pidkd.errors import (
     UnknownNameError,
     import_extra,
 )
-from pidkd.estimator import PIDEstimator, accepted_kinds, get_estimator
+from pidkd.estimator import PIDEstimator
 from pidkd.info import entropy
 from pidkd.inputs import Codes
 from pidkd.layers import Layer, Pool
+from pidkd.registry import get_estimator
 from pidkd.result import NATS_PER, Units, check_units
 
 if TYPE_CHECKING:
@@ -352,8 +353,8 @@ def _estimator(estimator: str | PIDEstimator) -> PIDEstimator:
         chosen = estimator
     if not isinstance(chosen, PIDEstimator):
         raise InputError(where, "a name or a PIDEstimator", type(chosen).__name__)
-    if Codes.__name__ not in accepted_kinds(type(chosen)):
-        kinds = " or ".join(sorted(accepted_kinds(type(chosen))))
+    if Codes.__name__ not in chosen.accepted_kinds():
+        kinds = " or ".join(sorted(chosen.accepted_kinds()))
         raise IncompatibleInputError(where, "an estimator of codes", f"{chosen.name!r}, which decomposes {kinds}")
     for module, extra in chosen.requires.items():
         import_extra(module, extra, needed_by=f"estimator {chosen.name!r}")
