@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pidkd.decomposition import decompose
-from pidkd.estimators.solvers.wishart import sample_covariances
+from pidkd.estimators.solvers.gaussian.wishart import sample_covariances
 from pidkd.inputs import FloatArray, Gaussian
 
 RULES = ("none", "venkatesh", "bootstrap", "matching")

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TypeAlias
 
 from pidkd.errors import MissingDependencyError, PidkdError, UnknownNameError
-from pidkd.estimators.solvers.certificate import Potentials, bounds
+from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.inputs import FloatArray, Pmf
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import NATS_PER, PIDResult

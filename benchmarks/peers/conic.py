@@ -15,7 +15,7 @@ from scipy import sparse
 
 from pidkd.benchmarks.peers import Answer, Solver, one_by_one
 from pidkd.errors import import_extra
-from pidkd.estimators.solvers.marginals import MarginalEquations
+from pidkd.estimators.solvers.union.marginals import MarginalEquations
 from pidkd.inputs import FloatArray, Pmf
 
 PREFIX = "conic-"

@@ -9,7 +9,7 @@ import numpy as np
 
 from pidkd.benchmarks.peers import Answer, Solver, one_by_one
 from pidkd.errors import import_extra
-from pidkd.estimators.solvers.certificate import Potentials
+from pidkd.estimators.solvers.union.certificate import Potentials
 from pidkd.inputs import Array, Pmf
 
 PREFIX = "dit-"

@@ -8,8 +8,8 @@ import numpy as np
 
 from pidkd.errors import InputError
 from pidkd.estimator import Context
-from pidkd.estimators.solvers.gaussian_factor import basis, rank_tolerance, residual, scatter_root, widths
-from pidkd.estimators.solvers.wishart import information_bias
+from pidkd.estimators.solvers.gaussian.factor import basis, rank_tolerance, residual, scatter_root, widths
+from pidkd.estimators.solvers.gaussian.wishart import information_bias
 from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw
-from pidkd.estimators.solvers.ray_program import most_informative
-from pidkd.estimators.solvers.redundancy_cone import blackwell_cone
-from pidkd.estimators.solvers.roc import intersection_information
+from pidkd.estimators.solvers.redundancy.cone import blackwell_cone
+from pidkd.estimators.solvers.redundancy.ray_program import most_informative
+from pidkd.estimators.solvers.redundancy.roc import intersection_information
 from pidkd.info import information
 from pidkd.inputs import Pmf
 from pidkd.result import Certificate

@@ -13,8 +13,8 @@ import numpy as np
 
 from pidkd.errors import InputError, UnknownNameError, import_extra
 from pidkd.estimator import Context, PIDEstimator, Raw
-from pidkd.estimators.solvers.certificate import Potentials, bounds
-from pidkd.estimators.solvers.marginals import MarginalEquations
+from pidkd.estimators.solvers.union.certificate import Potentials, bounds
+from pidkd.estimators.solvers.union.marginals import MarginalEquations
 from pidkd.info import information
 from pidkd.inputs import FloatArray, Pmf
 from pidkd.result import NATS_PER, Certificate

@@ -10,7 +10,15 @@ import numpy as np
 
 from pidkd.errors import InputError, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context, PIDEstimator, Raw
-from pidkd.estimators.solvers.gaussian_factor import (
+from pidkd.estimators.solvers.gaussian.closed_form import (
+    Conditionals,
+    Split,
+    bracket,
+    conditionals,
+    decomposed,
+    decomposed_singular,
+)
+from pidkd.estimators.solvers.gaussian.factor import (
     bases,
     conditionals_of,
     covariance_root,
@@ -20,15 +28,7 @@ from pidkd.estimators.solvers.gaussian_factor import (
     scatter_root,
     widths,
 )
-from pidkd.estimators.solvers.gaussian_union import (
-    Conditionals,
-    Split,
-    bracket,
-    conditionals,
-    decomposed,
-    decomposed_singular,
-)
-from pidkd.estimators.solvers.wishart import corrected
+from pidkd.estimators.solvers.gaussian.wishart import corrected
 from pidkd.inputs import Activations, FloatArray, Gaussian
 from pidkd.result import ATOMS, NATS_PER, Certificate, Status
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pidkd.estimator import Context, PIDEstimator, Raw, table_raw
-from pidkd.estimators.solvers.common_part import common_information
+from pidkd.estimators.solvers.redundancy.common_part import common_information
 from pidkd.inputs import Pmf
 
 

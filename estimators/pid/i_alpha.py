@@ -10,10 +10,10 @@ import numpy as np
 
 from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw
-from pidkd.estimators.solvers.common_part import common_information
-from pidkd.estimators.solvers.partitions import MAX_S, MAX_T, best_function
-from pidkd.estimators.solvers.ray_program import most_informative
-from pidkd.estimators.solvers.redundancy_cone import blackwell_cone, griffith_ho_cone
+from pidkd.estimators.solvers.redundancy.common_part import common_information
+from pidkd.estimators.solvers.redundancy.cone import blackwell_cone, griffith_ho_cone
+from pidkd.estimators.solvers.redundancy.partitions import MAX_S, MAX_T, best_function
+from pidkd.estimators.solvers.redundancy.ray_program import most_informative
 from pidkd.info import information
 from pidkd.inputs import FloatArray, Pmf
 from pidkd.result import Certificate

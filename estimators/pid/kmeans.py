@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw
-from pidkd.estimators.solvers.certificate import bounds
-from pidkd.estimators.solvers.chain import solve_chain
-from pidkd.estimators.solvers.reduction import Reduction
+from pidkd.estimators.solvers.union.certificate import bounds
+from pidkd.estimators.solvers.union.chain import solve_chain
+from pidkd.estimators.solvers.union.reduction import Reduction
 from pidkd.info import information
 from pidkd.inputs import Activations, Codes
 from pidkd.result import Certificate

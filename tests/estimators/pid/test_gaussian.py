@@ -253,8 +253,8 @@ class TestSingular:
         assert_atoms(result.atoms, result.mi_t, 0, 0, 0, within=1e-7)
 
     def test_agrees_with_the_regular_route(self):
-        from pidkd.estimators.solvers.gaussian_factor import bases, conditionals_of, covariance_root
-        from pidkd.estimators.solvers.gaussian_union import decomposed_singular
+        from pidkd.estimators.solvers.gaussian.closed_form import decomposed_singular
+        from pidkd.estimators.solvers.gaussian.factor import bases, conditionals_of, covariance_root
 
         for seed in range(5):
             cov, dims = random_channel(seed)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pidkd.estimators.solvers.gaussian_union import Split, conditionals, decomposed
+from pidkd.estimators.solvers.gaussian.closed_form import Split, conditionals, decomposed
 from pidkd.inputs import FloatArray
 
 DRAW_BYTES = 2**27

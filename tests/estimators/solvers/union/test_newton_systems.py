@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pidkd.estimators.solvers.iterate import Iterate, Marginals, Workspace, apply
-from pidkd.estimators.solvers.newton_cells import CellSystem
-from pidkd.estimators.solvers.newton_classes import ClassSystem
-from pidkd.estimators.solvers.newton_extended import ExtendedSystem
+from pidkd.estimators.solvers.union.iterate import Iterate, Marginals, Workspace, apply
+from pidkd.estimators.solvers.union.newton_cells import CellSystem
+from pidkd.estimators.solvers.union.newton_classes import ClassSystem
+from pidkd.estimators.solvers.union.newton_extended import ExtendedSystem
 
 SHAPES = [(2, 3, 3), (3, 7, 4), (12, 4, 3), (1, 2, 2), (5, 6, 1)]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pidkd import decompose, decompose_batch
-from pidkd.estimators.solvers.roc import intersection_information, union_information
+from pidkd.estimators.solvers.redundancy.roc import intersection_information, union_information
 from pidkd.synthetic import gate, random_pmf
 
 BIT = np.log(2)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from pidkd.estimators.solvers.certificate import Potentials
+from pidkd.estimators.solvers.union.certificate import Potentials
 from pidkd.inputs import Array, FloatArray
 
 

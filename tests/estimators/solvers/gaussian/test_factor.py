@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pidkd import arrays
-from pidkd.estimators.solvers import gaussian_factor
+from pidkd.estimators.solvers.gaussian import factor as gaussian_factor
 
 
 def test_the_root_is_that_of_the_correlations_however_it_is_chunked(monkeypatch):

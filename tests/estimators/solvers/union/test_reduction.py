@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pidkd.estimators.solvers.certificate import bounds, feasible_plan
-from pidkd.estimators.solvers.reduction import NEGLIGIBLE, Reduction
+from pidkd.estimators.solvers.union.certificate import bounds, feasible_plan
+from pidkd.estimators.solvers.union.reduction import NEGLIGIBLE, Reduction
 from pidkd.synthetic import random_pmf
 
 

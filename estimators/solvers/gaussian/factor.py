@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pidkd.arrays import CHUNK_BYTES, as_array
-from pidkd.estimators.solvers.gaussian_union import Conditionals
+from pidkd.estimators.solvers.gaussian.closed_form import Conditionals
 from pidkd.inputs import FloatArray
 
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from pidkd.estimators.solvers.linear_program import maximise
-from pidkd.estimators.solvers.redundancy_cone import Bracket, Cone, information_of
+from pidkd.estimators.solvers.redundancy.cone import Bracket, Cone, information_of
+from pidkd.estimators.solvers.redundancy.linear_program import maximise
 from pidkd.inputs import FloatArray
 
 MAX_ROUNDS = 60

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pidkd.estimators.solvers.certificate import bounds
-from pidkd.estimators.solvers.marginals import MarginalEquations
+from pidkd.estimators.solvers.union.certificate import bounds
+from pidkd.estimators.solvers.union.marginals import MarginalEquations
 from pidkd.synthetic import random_pmf
 
 TABLES = [

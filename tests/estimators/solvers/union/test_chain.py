@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from pidkd.estimators.solvers import chain
-from pidkd.estimators.solvers.certificate import bounds
-from pidkd.estimators.solvers.chain import solve_chain
-from pidkd.estimators.solvers.interior_point import Attempt
-from pidkd.estimators.solvers.newton_cells import CellSystem
-from pidkd.estimators.solvers.newton_classes import ClassSystem
-from pidkd.estimators.solvers.newton_extended import ExtendedSystem
-from pidkd.estimators.solvers.reduction import Reduction
+from pidkd.estimators.solvers.union import chain
+from pidkd.estimators.solvers.union.certificate import bounds
+from pidkd.estimators.solvers.union.chain import solve_chain
+from pidkd.estimators.solvers.union.interior_point import Attempt
+from pidkd.estimators.solvers.union.newton_cells import CellSystem
+from pidkd.estimators.solvers.union.newton_classes import ClassSystem
+from pidkd.estimators.solvers.union.newton_extended import ExtendedSystem
+from pidkd.estimators.solvers.union.reduction import Reduction
 from pidkd.synthetic import random_pmf
 
 TOL = 1e-10

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from pidkd.estimators.solvers.iterate import Iterate, Workspace
+from pidkd.estimators.solvers.union.iterate import Iterate, Workspace
 from pidkd.inputs import FloatArray
 
 PINNED = 1e64

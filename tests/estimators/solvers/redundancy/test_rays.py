@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pidkd.estimators.solvers.rays import extreme_rays
+from pidkd.estimators.solvers.redundancy.rays import extreme_rays
 
 
 def by_supports(equations: np.ndarray) -> set[tuple[float, ...]]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pidkd.estimators.solvers.gaussian_union import conditionals, decomposed
-from pidkd.estimators.solvers.wishart import (
+from pidkd.estimators.solvers.gaussian.closed_form import conditionals, decomposed
+from pidkd.estimators.solvers.gaussian.wishart import (
     corrected,
     fluctuating,
     information_bias,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pidkd.estimators.solvers.redundancy_cone import information_of
+from pidkd.estimators.solvers.redundancy.cone import information_of
 from pidkd.inputs import FloatArray
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pidkd.estimators.solvers.iterate import Iterate, Workspace
+from pidkd.estimators.solvers.union.iterate import Iterate, Workspace
 from pidkd.inputs import FloatArray
 
 VANISHING = 1e-30

@@ -12,10 +12,10 @@ import time
 
 import numpy as np
 
-from pidkd.estimators.solvers.linear_program import maximise
-from pidkd.estimators.solvers.rays import extreme_rays
-from pidkd.estimators.solvers.redundancy_cone import Bracket, Cone, information_of
-from pidkd.estimators.solvers.refinement import refined
+from pidkd.estimators.solvers.redundancy.cone import Bracket, Cone, information_of
+from pidkd.estimators.solvers.redundancy.linear_program import maximise
+from pidkd.estimators.solvers.redundancy.rays import extreme_rays
+from pidkd.estimators.solvers.redundancy.refinement import refined
 from pidkd.inputs import FloatArray
 
 

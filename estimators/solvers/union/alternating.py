@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pidkd.estimators.solvers.certificate import (
+from pidkd.estimators.solvers.union.certificate import (
     Potentials,
     dual_value,
     feasible_potentials,

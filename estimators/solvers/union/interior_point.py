@@ -23,8 +23,8 @@ from typing import Literal
 
 import numpy as np
 
-from pidkd.estimators.solvers.certificate import feasible_plan, primal_value
-from pidkd.estimators.solvers.iterate import Iterate, Marginals, NewtonSystem, Workspace, apply, sums
+from pidkd.estimators.solvers.union.certificate import feasible_plan, primal_value
+from pidkd.estimators.solvers.union.iterate import Iterate, Marginals, NewtonSystem, Workspace, apply, sums
 from pidkd.inputs import Array, FloatArray
 
 MARGIN = 0.995

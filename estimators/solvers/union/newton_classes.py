@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from pidkd.estimators.solvers.iterate import Iterate, Workspace, apply
+from pidkd.estimators.solvers.union.iterate import Iterate, Workspace, apply
 from pidkd.inputs import Array, FloatArray
 
 LARGEST_SLACK = 0.1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pidkd.estimators.solvers.certificate import Potentials, log_sum_exp
+from pidkd.estimators.solvers.union.certificate import Potentials, log_sum_exp
 from pidkd.inputs import Array, FloatArray
 
 NEGLIGIBLE = 1e-13

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pidkd.estimators.solvers.certificate import (
+from pidkd.estimators.solvers.union.certificate import (
     BLOCK_ENTRIES,
     Potentials,
     bounds,

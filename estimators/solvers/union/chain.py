@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.estimators.solvers.alternating import alternate
-from pidkd.estimators.solvers.interior_point import Attempt, Best, solve
-from pidkd.estimators.solvers.iterate import Marginals
-from pidkd.estimators.solvers.newton_cells import CellSystem
-from pidkd.estimators.solvers.newton_classes import ClassSystem
-from pidkd.estimators.solvers.newton_extended import ExtendedSystem
-from pidkd.estimators.solvers.reduction import Reduction
+from pidkd.estimators.solvers.union.alternating import alternate
+from pidkd.estimators.solvers.union.interior_point import Attempt, Best, solve
+from pidkd.estimators.solvers.union.iterate import Marginals
+from pidkd.estimators.solvers.union.newton_cells import CellSystem
+from pidkd.estimators.solvers.union.newton_classes import ClassSystem
+from pidkd.estimators.solvers.union.newton_extended import ExtendedSystem
+from pidkd.estimators.solvers.union.reduction import Reduction
 from pidkd.inputs import FloatArray
 
 CHUNK_BYTES = 2**21

@@ -1,0 +1,1 @@
+"""The union information of jointly Gaussian variables."""

@@ -1,0 +1,1 @@
+"""The union information of a table: BROJA's optimisation, solved and certified."""
