@@ -25,6 +25,9 @@ from pidkd.synthetic import random_pmf
 CERTIFIED = 1e-9
 """Gap in bits up to which a table counts as certified."""
 
+STEADY_SECONDS, STEADY_RUNS = 0.5, 50
+"""A solver is run so long, or so often, before its median is believed."""
+
 
 def save_tables(path: Path, tables: Sequence[Pmf]) -> None:
     """Write tables of any shapes to one ``.npz``."""
@@ -43,7 +46,8 @@ def load_tables(path: Path) -> list[Pmf]:
 def measure(solver_name: str, tables: Sequence[Pmf], repeats: int, seconds: float) -> dict[str, Any]:
     """Medians over up to ``repeats`` runs, of which none starts after ``seconds``.
 
-    A small table is solved before the first run, so that no run pays for imports.
+    A small table is solved before the first run, so that no run pays for imports. What takes milliseconds is run
+    more often than that, because the first runs find caches cold.
     """
     solve = get_solver(solver_name)
     solve([random_pmf((2, 2, 2))])
@@ -52,7 +56,7 @@ def measure(solver_name: str, tables: Sequence[Pmf], repeats: int, seconds: floa
     wall: list[float] = []
     inside: list[float] = []
     answers: list[Answer] = []
-    while not cpu or (len(cpu) < repeats and sum(wall) < seconds):
+    while not cpu or (sum(wall) < seconds and len(cpu) < (STEADY_RUNS if sum(wall) < STEADY_SECONDS else repeats)):
         cpu_started, wall_started = time.process_time(), time.perf_counter()
         answers = solve(tables)
         cpu.append(time.process_time() - cpu_started)

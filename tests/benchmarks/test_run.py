@@ -69,7 +69,8 @@ def test_the_smallest_size_with_every_kind_of_solver(monkeypatch: pytest.MonkeyP
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     for row in rows:
-        assert (row.status, row.n_tables, row.failed, row.repeats) == ("solved", 1, 0, 2), row
+        assert (row.status, row.n_tables, row.failed) == ("solved", 1, 0), row
+        assert row.repeats >= 2, row
         assert row.gap is not None
         assert row.gap < 1e-6
         assert row.cpu_seconds is not None

@@ -75,6 +75,11 @@ class Iterate:
         )
 
 
+# Once a block of this size has been freed, glibc keeps up to twice as much for the next arrays. Until then it gives the
+# arrays of every iteration back to the system and gets them again page by page: a third of the time of small tables.
+np.empty(2**21)
+
+
 class NewtonSystem(Protocol):
     """M of the present iterate, factorised."""
 
