@@ -103,9 +103,9 @@ def atoms_table(rows: Iterable[tuple[str, str, PIDResult]], scale: float, title:
     table.add_column("certified", justify="right", no_wrap=True)
     table.add_column("")
     for teacher, student, result in rows:
-        numbers = [Text(f"{result.atoms[name]:.3f}") for name in ATOMS]
+        numbers = [Text(f"{result.atoms[name]:z.3f}") for name in ATOMS]
         if with_chance:
-            numbers.append(Text(f"{result.null['unique_t']:.3f}" if result.null else "", "dim"))
+            numbers.append(Text(f"{result.null['unique_t']:z.3f}" if result.null else "", "dim"))
         table.add_row(Text(teacher), Text(student), *numbers, certified(result), AtomsBar(result.atoms, scale))
     return table
 
@@ -115,7 +115,7 @@ def certified(result: PIDResult) -> Text:
     certificate = result.certificate
     if certificate.status == "exact":
         return Text("exact", "green")
-    gap = f"to {certificate.gap:.0e}" if math.isfinite(certificate.gap) else "unknown"
+    gap = f"to {abs(certificate.gap):.0e}" if math.isfinite(certificate.gap) else "unknown"
     good = certificate.status == "optimal"
     return Text(gap if good else f"{certificate.status} {gap}", "green" if good else "bold red")
 

@@ -259,7 +259,7 @@ class PIDResult:
         return rows
 
     def _footer(self) -> str:
-        gap = f"{self.certificate.gap:.1e} {self.units}" if math.isfinite(self.certificate.gap) else "unknown"
+        gap = f"{abs(self.certificate.gap):.1e} {self.units}" if math.isfinite(self.certificate.gap) else "unknown"
         footer = f"{self.method}: {self.certificate.status}, gap {gap}"
         within = (self.interval or {}).items()
         if any(not low - 1e-9 <= getattr(self, name) <= high + 1e-9 for name, (low, high) in within if name in ATOMS):

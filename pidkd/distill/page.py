@@ -125,7 +125,7 @@ def _bar(pair: AuditedPair, scale: float) -> dict[str, Any]:
         "segments": stack(result.atoms, scale, result.interval),
         "ceilings": ceilings,
         "baseline": stack(pair.baseline.result.atoms, scale) if pair.baseline else [],
-        "words": ", ".join(f"{WORDS[name]} {value:.3f}" for name, value in result.atoms.items()),
+        "words": ", ".join(f"{WORDS[name]} {value:z.3f}" for name, value in result.atoms.items()),
     }
 
 
@@ -182,7 +182,7 @@ def _row(stage: AuditedPair) -> dict[str, Any]:
     numbers += [stage.probe_t, stage.probe_s, stage.cka]
     cells = [("" if value is None else f"{value:z.3f}", value) for value in numbers]
     certificate = result.certificate
-    cells.append(("exact" if certificate.status == "exact" else f"{certificate.gap:.0e}", certificate.gap))
+    cells.append(("exact" if certificate.status == "exact" else f"{abs(certificate.gap):.0e}", certificate.gap))
     return {"pair": stage, "cells": cells, "loose": certificate.status not in ("exact", "optimal")}
 
 
