@@ -163,7 +163,7 @@ def check_output(path: PathLike, force: bool) -> None:
     if target.is_dir():
         raise InputError(str(path), "the name of a file", "a folder")
     if target.exists() and not force:
-        raise InputError(str(path), "a new file", "one that exists", "overwrite it with force")
+        raise InputError(str(path), "a new file", "one that exists", "overwrite it with --force (force=True)")
     parent = next(folder for folder in target.absolute().parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise InputError(str(path), "a place that can be written to", f"{parent}, which cannot")

@@ -319,7 +319,7 @@ def test_an_existing_file_is_kept_without_force(tmp_path):
     path = tmp_path / "a.npy"
     path.write_text("old")
     assert complaint(save_layers, tmp_path, {"a": DENSE}) == (
-        f"{path}: expected a new file, got one that exists; overwrite it with force"
+        f"{path}: expected a new file, got one that exists; overwrite it with --force (force=True)"
     )
     assert path.read_text() == "old"
     save_layers(tmp_path, {"a": DENSE}, force=True)

@@ -386,7 +386,7 @@ BAD = {
     "output exists": (
         lambda: save_layers("out", {"a": Y}) or Path("out/audit.json").write_text("mine"),
         AUDIT,
-        "pidkd audit: out/audit.json: expected a new file, got one that exists; overwrite it with force",
+        "pidkd audit: out/audit.json: expected a new file, got one that exists; overwrite it with --force (force=True)",
     ),
     "output cannot be written": (
         lambda: Path("out").write_text("a file"),
