@@ -312,6 +312,15 @@ class PIDEstimator(Estimator):
         return concerns
 
 
+def between_raw(known: Information, low: float, high: float, tol: float, how: str) -> Raw:
+    """The raw result of a measure whose redundancy is proven to lie from ``low``, which is reported, to ``high``."""
+    lower, upper = known.t - max(low, high), known.t - low
+    if upper - lower <= tol:
+        return Raw(upper, known, Certificate(lower, upper, "optimal", how))
+    advice = f"{how}; the interval is proven, for a narrower one raise time_limit or max_rays"
+    return Raw(upper, known, Certificate(lower, upper, "bound", advice))
+
+
 def table_raw(p: FloatArray, redundant: float) -> Raw:
     """The raw result of a measure that has its redundancy in closed form, on a table of shape (n_y, n_t, n_s)."""
     known = information(p)

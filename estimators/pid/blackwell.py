@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pidkd.errors import InputError
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context, PIDEstimator, Raw, between_raw
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone
 from pidkd.estimators.solvers.redundancy.ray_program import most_informative
 from pidkd.estimators.solvers.redundancy.roc import intersection_information
@@ -89,9 +89,4 @@ class Blackwell(PIDEstimator):
             return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "the minimum of two ROC curves"))
         tol = self.tol * math.log(2)
         found = most_informative(blackwell_cone(p_yt, p_ys), tol, self.max_rays, self.time_limit)
-        red_high = min(found.upper, known.t, known.s)
-        lower, upper = known.t - max(found.lower, red_high), known.t - found.lower
-        if upper - lower <= tol:
-            return Raw(upper, known, Certificate(lower, upper, "optimal", found.route))
-        advice = f"{found.route}; the interval is proven, for a narrower one raise time_limit or max_rays"
-        return Raw(upper, known, Certificate(lower, upper, "bound", advice))
+        return between_raw(known, found.lower, min(found.upper, known.t, known.s), tol, found.route)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from pidkd.errors import InputError
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context, PIDEstimator, Raw, between_raw
 from pidkd.estimators.solvers.redundancy.common_part import common_information
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone, griffith_ho_cone
 from pidkd.estimators.solvers.redundancy.partitions import MAX_S, MAX_T, best_function
@@ -115,11 +115,7 @@ class IAlpha(PIDEstimator):
             # Every such Q is a garbling of both sources too, and of those the best is found sooner.
             garblings = blackwell_cone(p.sum(axis=2), p.sum(axis=1))
             red_high = min(red_high, most_informative(garblings, tol, BLACKWELL_RAYS, 0.2 * self.time_limit).upper)
-        lower, upper = known.t - max(red_low, red_high), known.t - red_low
-        if upper - lower <= tol:
-            return Raw(upper, known, Certificate(lower, upper, "optimal", found.route))
-        advice = f"{found.route}; the interval is proven, for a narrower one raise time_limit or max_rays"
-        return Raw(upper, known, Certificate(lower, upper, "bound", advice))
+        return between_raw(known, red_low, red_high, tol, found.route)
 
 
 def _supported(p: FloatArray) -> FloatArray:
