@@ -474,3 +474,27 @@ def test_a_reader_that_goes_away_is_no_fault(folder):
         f'{sys.executable} -c "{code}" | true', shell=True, capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
+def test_a_full_disc_leaves_nothing_half_written(tmp_path):
+    import resource
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=300)
+    for name in ("t", "s"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "h.npy", rng.normal(size=(300, 4)) + y[:, None])
+    np.save(tmp_path / "y.npy", y)
+    command = ["audit", "--labels", "y.npy", "--teacher", "t", "--student", "s", "--quantize", "kmeans=4", "-o", "out"]
+    ended = subprocess.run(
+        [sys.executable, "-c", "import sys; from pidkd.cli import main; sys.exit(main(sys.argv[1:]))", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)),
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert "expected a place that can be written to, got File too large" in ended.stderr
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

@@ -1,5 +1,6 @@
 import csv
 import importlib
+import json
 import pickle
 
 import numpy as np
@@ -162,6 +163,11 @@ def test_a_zarr_without_its_metadata_is_refused(tmp_path):
     assert str(tmp_path / "a.zarr") in complaint(open_layers, tmp_path / "a.zarr", "")
 
 
+def read_all(path, pool):
+    for layer in open_layers(path, pool).values():
+        layer.read()
+
+
 def test_a_pickle_that_runs_code_does_not_run(tmp_path):
     pytest.importorskip("torch")
 
@@ -173,6 +179,23 @@ def test_a_pickle_that_runs_code_does_not_run(tmp_path):
         path = tmp_path / f"a.{suffix}"
         path.write_bytes(pickle.dumps(Evil()))
         complaint(open_layers, path, "")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_zarr_whose_chunks_are_pickles_is_refused_and_not_run(tmp_path):
+    pytest.importorskip("zarr")
+
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path.joinpath("ran").touch, ())
+
+    group = tmp_path / "a.zarr"
+    (group / "h").mkdir(parents=True)
+    (group / ".zgroup").write_text(json.dumps({"zarr_format": 2}))
+    array = {"zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "|O", "order": "C", "fill_value": 0}
+    (group / "h" / ".zarray").write_text(json.dumps(array | {"compressor": None, "filters": [{"id": "pickle"}]}))
+    (group / "h" / "0").write_bytes(pickle.dumps(Evil()))
+    assert str(group) in complaint(read_all, group, "")
     assert not (tmp_path / "ran").exists()
 
 
