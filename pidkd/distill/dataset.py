@@ -1,0 +1,162 @@
+"""Labelled images in memory, as every reader gives them and training takes them. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pidkd.arrays import Array, IntArray, as_array, as_labels, describe, read_only
+from pidkd.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    r""":math:`(x_i, y_i)`, i = 1..n: images as bytes, with their labels.
+
+    Parameters
+    ----------
+    images : array of uint8, shape (n, height, width, channels)
+    labels : array of int, shape (n,)
+        Classes, from 0 to ``n_classes`` - 1.
+    n_classes : int
+    mean, std : tuple of float, length channels, optional
+        What a pixel is normalised by after division by 255. Those of ``images`` unless given; what is made from a data
+        set, a subset say, keeps those of the whole.
+    ids : array of int or str, shape (n,), optional
+        What a sample is called wherever it appears; its row unless given.
+    name : str
+        What messages and records call it.
+
+    Raises
+    ------
+    InputError
+        When shapes, types or classes do not agree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = ImageData(np.zeros((6, 8, 8, 1), np.uint8), [0, 1, 2, 0, 1, 2], 3, mean=(0.5,), std=(1.0,))
+    >>> len(data), data.per_class(1).ids.tolist()
+    (6, [0, 4, 5])
+    """
+
+    images: Array
+    labels: IntArray
+    n_classes: int
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    ids: Array = None  # type: ignore[assignment]
+    name: str = "images"
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, as_labels(f"{self.name}: labels", self.labels)
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+            got = describe(images)
+            raise InputError(f"{self.name}: images", "bytes (uint8) of shape (n, height, width, channels)", got)
+        if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+            got = f"{labels.dtype} of shape {labels.shape}"
+            raise InputError(f"{self.name}: labels", f"{len(images)} integers, one for each image", got)
+        odd = np.flatnonzero((labels < 0) | (labels >= self.n_classes))
+        if len(odd):
+            got = f"{labels[odd[0]]} in row {odd[0]}"
+            raise InputError(f"{self.name}: labels", f"classes from 0 to {self.n_classes - 1}", got)
+        ids = np.arange(len(images)) if self.ids is None else as_array(f"{self.name}: ids", self.ids)
+        if ids.shape != labels.shape:
+            raise InputError(f"{self.name}: ids", f"{len(images)} of them, one for each image", f"shape {ids.shape}")
+        mean, std = (self.mean, self.std) if self.mean and self.std else _moments(images)
+        if len(mean) != images.shape[3] or len(std) != images.shape[3] or not all(s > 0 for s in std):
+            expected = f"{images.shape[3]} of each, one for each channel, std above 0"
+            raise InputError(f"{self.name}: mean, std", expected, f"{mean}, {std}")
+        held = {"labels": read_only(labels.astype(np.int64)), "ids": ids, "mean": mean, "std": std}
+        for field, value in held.items():
+            object.__setattr__(self, field, value)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        _, height, width, channels = self.images.shape
+        return height, width, channels
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of images, labels and classes, in hexadecimal: equal for equal content."""
+        digest = hashlib.sha256(repr((self.images.shape, self.n_classes)).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
+        return digest.hexdigest()
+
+    def take(self, rows: Any) -> ImageData:
+        """The samples of these rows."""
+        rows = np.asarray(rows)
+        return dataclasses.replace(self, images=self.images[rows], labels=self.labels[rows], ids=self.ids[rows])
+
+    def per_class(self, n: int, seed: int = 0) -> ImageData:
+        """``n`` samples of each class, drawn without replacement, in their order.
+
+        Raises
+        ------
+        InputError
+            When a class has fewer.
+        """
+        counts = np.bincount(self.labels, minlength=self.n_classes)
+        least = int(counts.argmin())
+        if not 1 <= n <= counts[least]:
+            expected = f"a number from 1 to {counts[least]}, as many as class {least} of {self.name} has"
+            raise InputError("samples_per_class", expected, str(n))
+        rng = np.random.default_rng([seed, 1])
+        chosen = [rng.permutation(np.flatnonzero(self.labels == c))[:n] for c in range(self.n_classes)]
+        return self.take(np.sort(np.concatenate(chosen)))
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[ImageData, ImageData]:
+        """The samples without, and those in, a held-out ``fraction`` of each class, both in their order.
+
+        Raises
+        ------
+        InputError
+            When one of the two would be empty.
+        """
+        rng = np.random.default_rng([seed, 2])
+        held_out = np.zeros(len(self), dtype=bool)
+        for c in range(self.n_classes):
+            rows = rng.permutation(np.flatnonzero(self.labels == c))
+            held_out[rows[: round(fraction * len(rows))]] = True
+        if not held_out.any() or held_out.all():
+            raise InputError("held_out", f"a fraction that leaves samples of {self.name} on both sides", repr(fraction))
+        return self.take(np.flatnonzero(~held_out)), self.take(np.flatnonzero(held_out))
+
+    def with_label_noise(self, fraction: float, seed: int = 0) -> ImageData:
+        """The same with a ``fraction`` of the labels, rounded, replaced by another class each, all others alike likely.
+
+        Raises
+        ------
+        InputError
+            When ``fraction`` is not between 0 and 1.
+        """
+        if not 0 <= fraction <= 1:
+            raise InputError("label_noise", "a fraction from 0 to 1", repr(fraction))
+        rng = np.random.default_rng([seed, 3])
+        rows = rng.permutation(len(self))[: round(fraction * len(self))]
+        labels = self.labels.copy()
+        labels[rows] = (labels[rows] + rng.integers(1, self.n_classes, len(rows))) % self.n_classes
+        return dataclasses.replace(self, labels=labels)
+
+
+def _moments(images: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel on the scale from 0 to 1, from the counts of its 256 values."""
+    values = np.arange(256) / 255
+    moments = []
+    for c in range(images.shape[3]):
+        p = np.bincount(images[..., c].ravel(), minlength=256) / images[..., c].size
+        mean = float(p @ values)
+        # An empty channel is normalised by 1: it has nothing to scale.
+        moments.append((mean, float(np.sqrt(p @ (values - mean) ** 2)) or 1.0))
+    means, stds = zip(*moments, strict=True)
+    return means, stds
