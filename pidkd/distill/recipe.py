@@ -1,0 +1,140 @@
+"""How long and how fast to train: all that is not the networks, the method or the data. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pidkd.errors import InputError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    r"""Epoch e has learning rate :math:`\lambda_e = \lambda f(e)`, for every method and every phase alike.
+
+    With E epochs f(e) is 1 for ``"constant"``, :math:`\gamma` to the number of milestones :math:`\le e` for
+    ``"multistep"``, and :math:`(1 + \cos(\pi e / E)) / 2` for ``"cosine"``; epochs are counted from 0 over the whole
+    run, whatever their phases.
+
+    Parameters
+    ----------
+    epochs : int
+    batch_size : int
+        Samples of a step, over all processes together. An epoch is ``n_samples // batch_size`` steps. A ``DataLoader``
+        keeps batches of its own.
+    optimizer : {"sgd", "adam"}
+    lr, weight_decay : float
+    momentum, nesterov : float, bool
+        Of SGD.
+    schedule : {"constant", "multistep", "cosine"}
+    milestones : tuple of int
+        Epochs from which on the rate is multiplied by ``gamma`` once more.
+    gamma : float
+    clip : float, optional
+        Largest norm of the gradient of all parameters that a step trains.
+    part_lr, part_weight_decay : mapping from str to float
+        Those of parts of the method's loss (filters, heads, variances), by name, where they differ from the student's.
+    flip : bool
+        Mirror each image left to right with probability 1/2.
+    crop : int
+        Pad each image with as many black pixels on each side, and cut its size out of that at random.
+    held_out : float
+        The part of the training set, in [0, 1), that is not trained on and says which epoch was best.
+    precision : {"auto", "float32", "bfloat16"}
+        That of the networks; losses are always in float32. "auto" is bfloat16 on CUDA unless strict, else float32.
+    compile : bool
+        Compile teacher and student with ``torch.compile``; not when strict.
+    sync_batchnorm : bool
+        Batch statistics over all processes; CUDA only.
+    keep_every : int, optional
+        Keep a checkpoint every so many epochs, beside the last two.
+
+    Raises
+    ------
+    InputError
+        When a value cannot be used.
+
+    Examples
+    --------
+    >>> recipe = Recipe(epochs=300, lr=0.05, schedule="multistep", milestones=(150, 200))
+    >>> [round(recipe.lr * recipe.factor(epoch), 6) for epoch in (0, 149, 150, 200)]
+    [0.05, 0.05, 0.01, 0.002]
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: float = 0.05
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    schedule: Literal["constant", "multistep", "cosine"] = "constant"
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.2
+    clip: float | None = None
+    part_lr: Mapping[str, float] = field(default_factory=dict)
+    part_weight_decay: Mapping[str, float] = field(default_factory=dict)
+    flip: bool = False
+    crop: int = 0
+    held_out: float = 0.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
+    sync_batchnorm: bool = False
+    keep_every: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            self._check(name, "a whole number >= 1", _whole(getattr(self, name), 1))
+        self._check("crop", "a whole number >= 0", _whole(self.crop, 0))
+        self._check("keep_every", "a whole number >= 1, or None", self.keep_every is None or _whole(self.keep_every, 1))
+        for name in ("lr", "gamma"):
+            self._check(name, "a number above 0", _number(getattr(self, name)) and getattr(self, name) > 0)
+        self._check("clip", "a number above 0, or None", self.clip is None or (_number(self.clip) and self.clip > 0))
+        self._check("weight_decay", "a number >= 0", _number(self.weight_decay) and self.weight_decay >= 0)
+        for name in ("momentum", "held_out"):
+            self._check(name, "a number in [0, 1)", _number(getattr(self, name)) and 0 <= getattr(self, name) < 1)
+        for name in ("nesterov", "flip", "compile", "sync_batchnorm"):
+            self._check(name, "true or false", isinstance(getattr(self, name), bool))
+        for name, choices in _CHOICES.items():
+            self._check(name, " or ".join(map(repr, choices)), getattr(self, name) in choices)
+        for name in ("part_lr", "part_weight_decay"):
+            values = getattr(self, name)
+            fine = isinstance(values, Mapping) and all(_number(value) and value >= 0 for value in values.values())
+            self._check(name, "a mapping from a part of the loss to a number >= 0", fine)
+        fine = isinstance(self.milestones, tuple | list) and all(_whole(epoch, 1) for epoch in self.milestones)
+        self._check("milestones", "rising epochs", fine and sorted(set(self.milestones)) == list(self.milestones))
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        fine = bool(self.milestones) == (self.schedule == "multistep")
+        self._check("milestones", "some with schedule 'multistep', and none without", fine)
+
+    def factor(self, epoch: int) -> float:
+        """What the learning rates are multiplied by in an epoch: f(e)."""
+        if self.schedule == "cosine":
+            return (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+        return self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, by name."""
+        return dataclasses.asdict(self) | {"milestones": list(self.milestones)}
+
+    def _check(self, name: str, expected: str, fine: bool) -> None:
+        if not fine:
+            raise InputError(f"Recipe({name})", expected, repr(getattr(self, name)))
+
+
+_CHOICES = {
+    "optimizer": ("sgd", "adam"),
+    "schedule": ("constant", "multistep", "cosine"),
+    "precision": ("auto", "float32", "bfloat16"),
+}
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
