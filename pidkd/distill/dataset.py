@@ -1,17 +1,29 @@
-"""Labelled images in memory, as every reader gives them and training takes them. Nothing here needs torch."""
+"""Labelled images in memory, as training takes them, and the registry of their readers. Nothing here needs torch.
+
+A reader is a module ``pidkd/distill/data/<name>.py`` with a function ``read(path, **options)`` that gives the training
+and the test set. No list is edited anywhere to add one.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pidkd.activations import PathLike
 from pidkd.arrays import Array, IntArray, as_array, as_labels, describe, read_only
-from pidkd.errors import InputError
+from pidkd.errors import InputError, UnknownNameError
+
+READERS = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +159,52 @@ class ImageData:
         labels = self.labels.copy()
         labels[rows] = (labels[rows] + rng.integers(1, self.n_classes, len(rows))) % self.n_classes
         return dataclasses.replace(self, labels=labels)
+
+
+def list_data() -> list[str]:
+    """Names of the data sets and layouts that can be read, in alphabetic order.
+
+    Examples
+    --------
+    >>> list_data()
+    ['cifar10', 'cifar100', 'cub', 'digits', 'folder', 'idx', 'npz']
+    """
+    return sorted(m.name for m in pkgutil.iter_modules([str(READERS)]) if not m.name.startswith("_"))
+
+
+def load_data(name: str, path: PathLike | None = None, **options: Any) -> tuple[ImageData, ImageData]:
+    """The training and the test set of a data set, normalised alike, by the moments of the training set.
+
+    Parameters
+    ----------
+    name : str
+        One of ``list_data()``.
+    path : path, optional
+        Where it lies. pidkd downloads nothing; "digits" needs no path.
+    **options
+        Those of ``read`` in ``pidkd.distill.data.<name>``.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such data set or option.
+    InputError
+        When files are missing or damaged; the message says what is expected where.
+
+    Examples
+    --------
+    >>> train, test = load_data("digits")
+    >>> len(train), len(test), train.shape, train.n_classes
+    (1078, 719, (8, 8, 1), 10)
+    """
+    if name not in list_data():
+        raise UnknownNameError("data", "a data set", name, list_data())
+    read: Callable[..., tuple[ImageData, ImageData]] = importlib.import_module(f"pidkd.distill.data.{name}").read
+    known = list(inspect.signature(read).parameters)[1:]
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"data {name!r}", "an option", option, known)
+    return read(None if path is None else Path(path), **options)
 
 
 def _moments(images: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
