@@ -1,0 +1,100 @@
+"""The registry of architecture families, and networks by name. Nothing here needs torch until a network is made.
+
+A family is a module ``pidkd/distill/models/<name>.py`` with a function ``build(shape, n_classes, **options)``. No list
+is edited anywhere to add one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pidkd.errors import InputError, PidkdError, UnknownNameError, import_extra
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FAMILIES = Path(__file__).parent / "models"
+
+
+def list_models() -> list[str]:
+    """Names of the architecture families, in alphabetic order.
+
+    Examples
+    --------
+    >>> list_models()
+    ['cnn', 'mlp', 'resnet', 'resnet_cifar', 'wrn']
+    """
+    return sorted(m.name for m in pkgutil.iter_modules([str(FAMILIES)]) if not m.name.startswith("_"))
+
+
+def build_model(name: str, shape: tuple[int, int, int], n_classes: int, *, seed: int = 0, **options: Any) -> nn.Module:
+    """A network with fresh weights, for images of a shape and a number of classes.
+
+    Parameters
+    ----------
+    name : str
+        One of ``list_models()``; or ``"package.module:callable"``, of which the code is run: it is called with the
+        options alone and returns a module from images (B, C, H, W) to logits (B, n_classes).
+    shape : (height, width, channels)
+    n_classes : int
+    seed : int
+        That of the weights. The generators of torch are left as they were.
+    **options
+        Those of ``build`` in ``pidkd.distill.models.<name>``.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such family or option.
+    InputError
+        When an option cannot be used, or the callable cannot be found or gives no module.
+    MissingDependencyError
+        When torch is not installed.
+
+    Examples
+    --------
+    >>> model = build_model("wrn", (32, 32, 3), 10, depth=16, width=1)
+    >>> sum(p.numel() for p in model.parameters())
+    175066
+    """
+    import_extra("torch", "train", needed_by=f"model {name!r}")
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if ":" in name:
+            return _foreign(name, options)
+        if name not in list_models():
+            raise UnknownNameError("model", "a model, or package.module:callable", name, list_models())
+        build = importlib.import_module(f"pidkd.distill.models.{name}").build
+        known = list(inspect.signature(build).parameters)[2:]
+        for option in options:
+            if option not in known:
+                raise UnknownNameError(f"model {name!r}", "an option", option, known)
+        model: nn.Module = build(shape, n_classes, **options)
+        return model
+
+
+def _foreign(name: str, options: dict[str, Any]) -> nn.Module:
+    from torch import nn
+
+    place, _, attribute = name.partition(":")
+    where = f"model {name!r}"
+    try:
+        make = getattr(importlib.import_module(place), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(where, "package.module:callable that can be imported", str(error)) from error
+    try:
+        model = make(**options)
+    except PidkdError:
+        raise
+    except Exception as error:  # whatever somebody else's code may raise
+        got = f"{type(error).__name__}: {error}"
+        raise InputError(where, f"a callable that takes {options or 'no arguments'}", got) from error
+    if not isinstance(model, nn.Module):
+        raise InputError(where, "a callable that gives a torch.nn.Module", type(model).__name__)
+    return model

@@ -1,0 +1,75 @@
+"""Residual networks for small images."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pidkd.distill.models._init import initialise
+from pidkd.errors import InputError
+
+
+def build(shape: tuple[int, int, int], n_classes: int, depth: int = 20) -> nn.Module:
+    r"""ResNet-n for CIFAR: three stages of :math:`(n - 2) / 6` blocks, of 16, 32 and 64 channels.
+
+    Parameters
+    ----------
+    depth : int
+        n: 8, 14, 20, 32, 44, 56, 110 and so on.
+
+    Notes
+    -----
+    Shortcuts have no parameters: where the shape changes, every second pixel is taken, and new channels are zero. Tap
+    ``stage1``, ``stage2`` and ``stage3``.
+
+    References
+    ----------
+    he2016
+    """
+    if depth < 8 or (depth - 2) % 6:
+        raise InputError("model 'resnet_cifar': depth", "8, 14, 20, 26, 32 and so on", str(depth))
+    model = ResNet(shape[2], n_classes, (depth - 2) // 6)
+    initialise(model)
+    return model
+
+
+class ResNet(nn.Module):
+    """See ``build``."""
+
+    def __init__(self, n_in: int, n_classes: int, blocks: int) -> None:
+        super().__init__()
+
+        def stage(before: int, after: int, stride: int) -> nn.Sequential:
+            return nn.Sequential(Block(before, after, stride), *(Block(after, after, 1) for _ in range(blocks - 1)))
+
+        self.stem = nn.Sequential(nn.Conv2d(n_in, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
+        self.stage1 = stage(16, 16, 1)
+        self.stage2 = stage(16, 32, 2)
+        self.stage3 = stage(32, 64, 2)
+        self.classifier = nn.Linear(64, n_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, shape (B, n_classes), of images (B, C, H, W)."""
+        x = self.stage3(self.stage2(self.stage1(self.stem(x))))
+        logits: Tensor = self.classifier(x.mean(dim=(2, 3)))
+        return logits
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(after)
+        self.stride, self.new_channels = stride, after - before
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The block's output, at least 0."""
+        inner = self.norm2(self.conv2(functional.relu(self.norm1(self.conv1(x)))))
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        if self.new_channels:
+            shortcut = functional.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
+        return functional.relu(inner + shortcut)
