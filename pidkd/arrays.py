@@ -6,6 +6,7 @@ and slicing is read piece by piece and held by reference, the rest is converted 
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -19,8 +20,8 @@ Array: TypeAlias = npt.NDArray[Any]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
-CHUNK_BYTES = 64 * 2**20
-"""How much of a large array is looked at in one piece."""
+CHUNK_BYTES = 2**24
+"""How much of a large array, as float64, is looked at in one piece."""
 
 UNREADABLE = (ValueError, TypeError, RuntimeError, OverflowError, AttributeError)
 """What array libraries raise when one of their own cannot be sliced or converted."""
@@ -138,10 +139,10 @@ def check_activations(where: str, values: Any) -> None:
             raise InputError(where, "finite values", f"NaN or infinity in row {row}")
 
 
-def iter_chunks(values: Any, where: str = "activations") -> Iterator[tuple[int, Array]]:
-    """Pieces of at most ``CHUNK_BYTES`` along the first axis, each with the row it starts at."""
-    row_bytes = 8 * max(1, int(np.prod(values.shape[1:])))
-    step = max(1, CHUNK_BYTES // row_bytes)
+def iter_chunks(values: Any, where: str = "activations", n_bytes: int | None = None) -> Iterator[tuple[int, Array]]:
+    """Pieces of at most ``n_bytes`` as float64 along the first axis, each with the row it starts at."""
+    row_bytes = 8 * max(1, math.prod(map(int, values.shape[1:])))
+    step = max(1, (n_bytes or CHUNK_BYTES) // row_bytes)
     for start in range(0, int(values.shape[0]), step):
         try:
             piece = values[start : start + step]

@@ -16,14 +16,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pidkd.arrays import FloatArray, IntArray, as_numbers, is_array, iter_chunks
+from pidkd.arrays import CHUNK_BYTES, FloatArray, IntArray, as_numbers, is_array, iter_chunks
 from pidkd.codebooks import Bins, CovariancePCA, batches
 from pidkd.errors import InputError, UnknownNameError
 
 METHODS = ("kmeans", "uniform", "quantile")
 
-PIECE_BYTES = 2**26
-"""Bytes, as float64, of what is transformed at once."""
 
 PASSES = 3
 """Times that mini-batch k-means sees all samples."""
@@ -164,7 +162,8 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(where, f"at most {MAX_BINS} cells", got, "keep fewer components, or use kmeans")
         self.n_features_in_ = n_features
         # A common factor changes no ratio of distances, and a power of two changes no digit; squares stay finite.
-        self.exponent_ = int(np.frexp(max(float(np.abs(piece).max()) for piece in _pieces(where, given)))[1])
+        largest = max(max(piece.max(), -piece.min()) for piece in _pieces(where, given, self._piece_bytes()))
+        self.exponent_ = int(np.frexp(float(largest))[1])
         # The order in which threads add decides the last digit, and the last digit can decide a cell.
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # cells that stay empty are in the record
@@ -222,7 +221,7 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _piece_bytes(self) -> int:
         """A piece is copied a few times on its way."""
-        return max(1, min(PIECE_BYTES, self.max_memory // 16))
+        return max(1, min(CHUNK_BYTES, self.max_memory // 16))
 
     def transform(self, X: npt.ArrayLike) -> IntArray:
         """The cell of each sample.
@@ -297,15 +296,13 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise UnknownNameError("Quantizer(method)", "a method", self.method, METHODS)
 
 
-def _pieces(where: str, values: Any, n_bytes: int | None = None) -> Iterator[FloatArray]:
+def _pieces(where: str, values: Any, n_bytes: int) -> Iterator[FloatArray]:
     """Checked copies of the rows, shape (n, d) each."""
-    for start, chunk in iter_chunks(values, where):
-        rows = max(1, (n_bytes or PIECE_BYTES) // (8 * max(1, math.prod(chunk.shape[1:]))))
-        for first in range(0, len(chunk), rows):
-            try:
-                yield _flat(where, chunk[first : first + rows])
-            except InputError as error:
-                raise error.at(f"{where}, rows from {start + first}") from error
+    for start, chunk in iter_chunks(values, where, n_bytes):
+        try:
+            yield _flat(where, chunk)
+        except InputError as error:
+            raise error.at(f"{where}, rows from {start}") from error
 
 
 def _flat(where: str, X: npt.ArrayLike) -> FloatArray:

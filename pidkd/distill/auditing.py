@@ -158,7 +158,7 @@ def audit(
 
     advance = _advance(progress, len(used) + len(names) * len(stages))
     widest = max(math.prod(layer.shape[1:]) for layer in used.values())
-    rows = probe_rows(len(labels), widest, seed)
+    rows = probe_rows(len(labels), widest, seed, *([] if quantizer is None else [quantizer.max_memory]))
     task = Task(quantizer, pool, fitted, counted, rows, seed, None if resume is None else os.fspath(resume))
     measured = dict(
         zip(used, _run(measure_layer, [(layer, labels, task) for layer in used.values()], n_jobs, advance), strict=True)

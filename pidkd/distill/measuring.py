@@ -78,7 +78,7 @@ def measure_layer(layer: Layer, y: Array, task: Task) -> Measured:
     if task.folder is not None:
         some = [rows for rows in (task.fitted, task.counted) if rows is not None]
         options = [task.quantizer.get_params(), task.seed, len(some)]
-        key = content_key(options, np.asarray(y).astype(str), task.rows, *some, values)
+        key = content_key(options, y, task.rows, *some, values)
     record, arrays = resumed(task.folder, key, work)
     gram = arrays["gram"] if len(arrays["gram"]) else None
     return Measured(arrays["codes"], {**origin, "quantizer": record["quantizer"]}, record["probe"], gram)
@@ -140,7 +140,7 @@ def measure_pair(
         record, _ = work()
     else:
         options = [estimator.name, estimator.get_params(), seed, units, shuffles, repr(uncertainty)]
-        record, _ = resumed(folder, content_key(options, *(np.asarray(x).astype(str) for x in (y, t, s))), work)
+        record, _ = resumed(folder, content_key(options, y, t, s), work)
     result = PIDResult.from_dict(record["result"])
     if record["null"] is not None and result.null is None:
         result = dataclasses.replace(result, null=record["null"])

@@ -14,16 +14,16 @@ MAX_ROWS = 4000
 MAX_GRAM = 1000
 """Samples that the likeness of layers is computed from."""
 
-MAX_NUMBERS = 2**25
-"""Numbers of a layer that are looked at: fewer samples where they are wide."""
+COPIES = 8
+"""Times that the samples of a probe are in memory at once, at the most, as float64."""
 
 RIDGE = 1e-2
 """Weight of the penalty, as a share of the mean eigenvalue."""
 
 
-def probe_rows(n_samples: int, widest: int, seed: int) -> Array:
+def probe_rows(n_samples: int, widest: int, seed: int, max_memory: int = 2**31) -> Array:
     """The samples that are looked at, in rising order: the same ones for every layer, fewer where one is wide."""
-    most = max(4, min(MAX_ROWS, MAX_NUMBERS // max(1, widest)))
+    most = max(4, min(MAX_ROWS, max_memory // (8 * COPIES * max(1, widest))))
     return np.sort(np.random.default_rng([seed, 1]).permutation(n_samples)[:most])
 
 
@@ -31,7 +31,9 @@ def read_rows(values: Any, rows: Array) -> FloatArray:
     """Some rows of a layer as float64, on a scale on which squares are finite."""
     x = np.asarray(values[rows], dtype=np.float64)
     largest = float(np.abs(x).max(initial=0.0))
-    return x / largest if largest > 0 else x
+    if largest > 0:
+        x /= largest
+    return x
 
 
 def linear_probe(x: FloatArray, y: Array, seed: int) -> float | None:
@@ -45,16 +47,16 @@ def linear_probe(x: FloatArray, y: Array, seed: int) -> float | None:
     classes, codes = np.unique(y, return_inverse=True)
     if len(fit) < 2 * len(classes) or len(held_out) == 0:
         return None
-    x = x - x[fit].mean(axis=0)
+    centre = x[fit].mean(axis=0)
     targets = np.eye(len(classes))[codes[fit]]
     mean = targets.mean(axis=0)
-    a = x[fit]
+    a = x[fit] - centre
     if a.shape[1] <= len(a):
         gram = a.T @ a
         weights = np.linalg.solve(_ridged(gram), a.T @ (targets - mean))
     else:
         weights = a.T @ np.linalg.solve(_ridged(a @ a.T), targets - mean)
-    guessed = (x[held_out] @ weights + mean).argmax(axis=1)
+    guessed = ((x[held_out] - centre) @ weights + mean).argmax(axis=1)
     return float((guessed == codes[held_out]).mean())
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import tracemalloc
 
 import joblib
 import numpy as np
@@ -256,3 +257,24 @@ def test_sampling_intervals_reach_the_table_and_the_page():
     row = next(report.rows())
     assert (row["unique_t_low"], row["unique_t_high"]) == (low, high)
     assert "sampling interval" in report.to_html()
+
+
+@pytest.mark.slow
+def test_shards_of_ten_times_the_memory_are_audited_within_it(tmp_path):
+    rng = np.random.default_rng(0)
+    y, limit = rng.integers(10, size=300_000), 2**26
+    centres = rng.normal(size=(10, 300)).astype(np.float32)
+    for role, noise in (("teacher", 3), ("student", 5)):
+        for number in range(10):
+            some = y[number * 30_000 : (number + 1) * 30_000]
+            shard = centres[some] + noise * rng.standard_normal((len(some), 300), dtype=np.float32)
+            save_layers(tmp_path / role / "out", {f"{number:02d}": shard})
+    quantizer = pidkd.Quantizer(max_memory=limit)
+    pidkd.audit(spread(Y), spread(Y), Y)  # so that all modules are there already
+    tracemalloc.start()
+    report = pidkd.audit(tmp_path / "teacher", tmp_path / "student", y, quantize=quantizer, resume=tmp_path / "done")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(file.stat().st_size for file in tmp_path.glob("*/out/*.npy")) > 10 * limit
+    assert peak <= limit
+    assert "mini-batch" in report.results["out", "out"].provenance["teacher"]["quantizer"]["out_of_core"]
