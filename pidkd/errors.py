@@ -76,6 +76,10 @@ class SolverError(PidkdError, RuntimeError):
         self.result = result
 
 
+class DivergenceError(PidkdError, ArithmeticError):
+    """A loss is no longer a finite number: training has stopped."""
+
+
 class PidkdWarning(UserWarning):
     """Base of every warning that pidkd gives."""
 
@@ -90,6 +94,10 @@ class SmallSampleWarning(PidkdWarning):
 
 class AlignmentWarning(PidkdWarning):
     """No layer tells more of the labels than of shuffled ones: the rows may belong to other samples."""
+
+
+class CheckpointWarning(PidkdWarning):
+    """A checkpoint is damaged, and the one before it is used."""
 
 
 class NegativeAtomWarning(PidkdWarning):

@@ -7,15 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 from pidkd.distill.auditing import AuditedPair, AuditReport, audit
 from pidkd.distill.method import get_method, list_methods
+from pidkd.distill.recipe import Recipe
 from pidkd.errors import import_extra
 
 if TYPE_CHECKING:
+    from pidkd.distill.engine import TrainResult, train
+    from pidkd.distill.evaluation import evaluate
     from pidkd.distill.taps import FeatureTap
 
-_WITH_TORCH = {"FeatureTap": "pidkd.distill.taps"}
+_WITH_TORCH = {
+    "FeatureTap": "pidkd.distill.taps",
+    "TrainResult": "pidkd.distill.engine",
+    "evaluate": "pidkd.distill.evaluation",
+    "train": "pidkd.distill.engine",
+}
 """Public names whose modules import torch, each with its module."""
 
-__all__ = ["AuditReport", "AuditedPair", "FeatureTap", "audit", "get_method", "list_methods"]
+__all__ = [
+    "AuditReport",
+    "AuditedPair",
+    "FeatureTap",
+    "Recipe",
+    "TrainResult",
+    "audit",
+    "evaluate",
+    "get_method",
+    "list_methods",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

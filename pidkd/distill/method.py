@@ -56,6 +56,8 @@ class Method(abc.ABC):
     """What of the teacher the student is asked to match, in words."""
     needs_taps: ClassVar[bool]
     """Whether it matches features, and so needs layer pairs."""
+    needs_teacher: ClassVar[bool] = True
+    """Whether it asks anything of the teacher, which otherwise need not be run."""
 
     @property
     @abc.abstractmethod

@@ -60,7 +60,7 @@ class Recipe:
     Examples
     --------
     >>> recipe = Recipe(epochs=300, lr=0.05, schedule="multistep", milestones=(150, 200))
-    >>> [round(recipe.lr * recipe.factor(epoch), 6) for epoch in (0, 149, 150, 200)]
+    >>> [round(recipe.rate("student", epoch), 6) for epoch in (0, 149, 150, 200)]
     [0.05, 0.05, 0.01, 0.002]
     """
 
@@ -115,6 +115,10 @@ class Recipe:
         if self.schedule == "cosine":
             return (1 + math.cos(math.pi * epoch / self.epochs)) / 2
         return self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+
+    def rate(self, group: str, epoch: int) -> float:
+        """The learning rate of "student", or of a part of the loss, in an epoch."""
+        return self.part_lr.get(group, self.lr) * self.factor(epoch)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, by name."""

@@ -26,6 +26,7 @@ class Undistilled(SinglePhaseMethod):
     reference = "dissanayake2025"
     matches = "nothing"
     needs_taps = False
+    needs_teacher = False
 
     def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:
         """The loss, for networks that put out what one batch shows."""

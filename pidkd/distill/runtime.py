@@ -1,0 +1,181 @@
+"""Where a run takes place: device, precision, determinism, one process or several, and the signals that end it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import warnings
+from contextlib import AbstractContextManager, ExitStack
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from pidkd.errors import InputError
+
+
+class Runtime(AbstractContextManager["Runtime"]):
+    """One process of a run, entered for as long as the run takes.
+
+    Several processes are started by ``torchrun``, and find each other here. They do the same, each on its share of
+    every batch; the main one, of rank 0, writes the files.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "auto"}
+        "auto" is CUDA where there is one.
+    processes : int, optional
+        How many there are meant to be; the run is refused when they are not.
+    strict : bool
+        Only deterministic operations, in float32.
+    precision : {"auto", "float32", "bfloat16"}
+        As for ``Recipe``.
+
+    Attributes
+    ----------
+    rank, world_size : int
+    device : torch.device
+    stopping : int or None
+        The signal that asks this process to stop, once there was one. A second one is not waited for.
+
+    Raises
+    ------
+    InputError
+        When there is no CUDA device, or another number of processes than was asked for.
+    """
+
+    def __init__(
+        self, device: str = "cpu", *, processes: int | None = None, strict: bool = False, precision: str = "auto"
+    ) -> None:
+        self.rank, self.world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        if processes not in (None, self.world_size):
+            hint = f"start it with: torchrun --nproc-per-node {processes} ..."
+            raise InputError("train(processes)", f"{processes} processes, as asked for", str(self.world_size), hint)
+        self.device = _device(device)
+        self.strict = strict
+        low = precision == "bfloat16" or (precision == "auto" and self.device.type == "cuda" and not strict)
+        if strict and precision == "bfloat16":
+            raise InputError("train(strict)", "a recipe with precision 'float32' or 'auto'", "'bfloat16'")
+        self.precision = torch.bfloat16 if low else torch.float32
+        self.stopping: int | None = None
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Runtime:
+        """Join the other processes, set what is global in torch, and listen to SIGTERM and Ctrl-C."""
+        self._undo.callback(set_random_state, random_state(self.device))
+        if self.strict:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses to be deterministic
+            self._undo.callback(torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled())
+            torch.use_deterministic_algorithms(True)
+        elif self.device.type == "cuda":
+            self._undo.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
+            torch.backends.cudnn.benchmark = True
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
+        if self.world_size > 1 and not dist.is_initialized():
+            # CPU tensors always by gloo: what is agreed upon between steps does not wait for the device.
+            dist.init_process_group("cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo")
+            self._undo.callback(dist.destroy_process_group)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._undo.callback(signal.signal, number, signal.signal(number, self._stop))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave everything as it was."""
+        self._undo.close()
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.stopping is not None:
+            raise KeyboardInterrupt
+        self.stopping = number
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files."""
+        return self.rank == 0
+
+    @property
+    def place(self) -> tuple[torch.device, int, int]:
+        """Device, rank and number of processes, as ``Batches`` take them."""
+        return self.device, self.rank, self.world_size
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of the networks."""
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """A module whose gradients are means over all processes: those of its parameters that need one now."""
+        if self.world_size == 1:
+            return module
+        return DistributedDataParallel(module, device_ids=[self.device] if self.device.type == "cuda" else None)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.world_size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def any(self, flag: bool) -> bool:
+        """Whether it holds in any process."""
+        return bool(self.sum(torch.tensor(int(flag))) > 0) if self.world_size > 1 else flag
+
+    def gather(self, value: Any) -> list[Any]:
+        """What each process has, by rank."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value)
+        return values
+
+    def seed(self, seed: int) -> None:
+        """Seed what layers and data sets draw from: torch, numpy and random."""
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 data sets of others draw from it
+        random.seed(seed)
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Where the global generators of torch, numpy and random are, as plain values and tensors."""
+    legacy: Any = np.random.get_state()  # noqa: NPY002
+    _, keys, *rest = legacy
+    state = {"torch": torch.get_rng_state(), "numpy": [keys.tolist(), *rest], "random": random.getstate()}
+    return state | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put them back there."""
+    torch.set_rng_state(state["torch"])
+    keys, *rest = state["numpy"]
+    np.random.set_state(("MT19937", np.array(keys, np.uint32), *rest))  # noqa: NPY002
+    version, numbers, rest = state["random"]
+    random.setstate((version, tuple(numbers), rest))
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("cpu", "cuda", "auto"):
+        raise InputError("train(device)", "'cpu', 'cuda' or 'auto'", repr(name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a driver that is missing or old warns
+        n_devices = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if name == "cuda" and not n_devices:
+        hint = "use device='cpu', or 'auto' for what there is"
+        raise InputError(
+            "train(device)", "a CUDA device, as asked for", f"none that torch {torch.__version__} sees", hint
+        )
+    if not n_devices:
+        return torch.device("cpu")
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    if local >= n_devices:
+        raise InputError(
+            "torchrun --nproc-per-node", f"at most {n_devices}, one process for each device", f"{local + 1}"
+        )
+    return torch.device("cuda", local)

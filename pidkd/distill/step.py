@@ -1,0 +1,122 @@
+"""A step: what is computed on one batch, and which parameters that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from pidkd.distill.features import Outputs
+from pidkd.distill.loss import DistillationLoss
+from pidkd.distill.method import Method, Phase
+from pidkd.distill.taps import FeatureTap, guided_parameters
+from pidkd.errors import InputError
+
+
+class Step(nn.Module):
+    """Student and loss in one module, so that they are compiled whole, and wrapped whole for several processes.
+
+    Parameters
+    ----------
+    method : Method
+    teacher : FeatureTap or None
+        None where the method needs none. It is no part of the module: nothing of it is trained, or saved.
+    student : FeatureTap
+    taps : sequence of (teacher layer, student layer)
+    x : Tensor
+        A few inputs, from which the loss infers its shapes.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        teacher: FeatureTap | None,
+        student: FeatureTap,
+        taps: Sequence[tuple[str, str]],
+        x: Tensor,
+    ) -> None:
+        super().__init__()
+        self.taps = tuple(taps)
+        self.student = student.eval()  # one batch without batch statistics
+        seen = student(x)
+        shown = self.paired(seen, 1)
+        self.loss: DistillationLoss = method.loss(shown if teacher is None else self.paired(teacher(x), 0), shown)
+        named = [name for name, p in student.model.named_parameters() if p.requires_grad]
+        guided = any(rule.student == "guided" for rule in method.phases.values())
+        self.reach = {
+            "frozen": [],
+            "guided": guided_parameters(student.model, seen[1]) if guided else [],
+            "whole": named,
+        }
+        self.train()
+
+    def paired(self, outputs: tuple[Tensor, dict[str, Tensor]], side: int) -> Outputs:
+        """Logits, and the features in the order of the layer pairs."""
+        logits, features = outputs
+        return logits, [features[pair[side]] for pair in self.taps]
+
+    def forward(self, x: Tensor, teacher: Outputs | None, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch and its terms."""
+        student = self.paired(self.student(x), 1)
+        result: tuple[Tensor, dict[str, Tensor]] = self.loss(student if teacher is None else teacher, student, y)
+        return result
+
+    def start(self, phase: str) -> None:
+        """Enter a phase: what it trains needs gradients and is in train mode, all else neither."""
+        rule = self.loss.method.phases[phase]
+        self.loss.start(phase)
+        self.student.freeze(rule.student == "frozen")
+        for name, p in self.student.model.named_parameters():
+            p.requires_grad_(name in self.reach[rule.student])
+        for p in self.student.model.parameters():
+            if not p.requires_grad:
+                p.grad = None
+        self.train()
+
+    def finish(self) -> None:
+        """Give the student back as it was: every parameter that needed a gradient needs one, no hook is left."""
+        self.student.freeze(False)
+        for name, p in self.student.model.named_parameters():
+            p.requires_grad_(name in self.reach["whole"])
+        self.student.close()
+
+    def trained(self, rule: Phase) -> dict[str, dict[str, nn.Parameter]]:
+        """The parameters that a phase trains, by name, in groups: "student", and the parts of the loss."""
+        own = dict(self.student.model.named_parameters())
+        groups = {"student": {name: own[name] for name in self.reach[rule.student]}}
+        for part in rule.parts:
+            groups[part] = dict(getattr(self.loss, part).named_parameters(prefix=part))
+        return {name: group for name, group in groups.items() if group}
+
+
+def tap(model: nn.Module, paths: Sequence[str], where: str, *, frozen: bool) -> FeatureTap:
+    """A tap of a model whose messages speak of ``train``'s arguments."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"train({where})", "a torch.nn.Module", type(model).__name__)
+    try:
+        return FeatureTap(model, paths, frozen=frozen)
+    except InputError as error:
+        raise error.at(f"train({where}, taps)" if "paths" in error.where else f"train({where})") from error
+
+
+@torch.no_grad()
+def first_nonfinite(module: nn.Module, *inputs: object) -> str | None:
+    """The first layer, in the order in which they run, that puts out a number that is not finite; None if none does."""
+    found: list[str] = []
+    hooks = []
+
+    def catch(name: str, layer: nn.Module, given: object, output: object) -> None:
+        if isinstance(output, Tensor) and not bool(output.isfinite().all()):
+            found.append(name)
+
+    for name, layer in module.named_modules():
+        if not any(True for _ in layer.children()):
+            hooks.append(layer.register_forward_hook(partial(catch, name)))
+    try:
+        module(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[0] if found else None
