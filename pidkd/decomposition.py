@@ -47,7 +47,8 @@ def decompose(
         A name of ``list_estimators()``, or an estimator with its parameters. "auto" is ``broja`` for tables and codes.
     units : {"bits", "nats"}
     seed : int, default 0
-    device : str, default "cpu"
+    device : {"cpu", "cuda", "auto"}
+        "cuda" is for batches and ``uncertainty``, with estimators that know it; "auto" takes it where it is there.
     keep : sequence of {"plan", "potentials", "local"}
         What the result shall carry besides the atoms, where the estimator has it.
     progress : callable, optional
@@ -198,4 +199,4 @@ def _context(seed: int, device: str, keep: Sequence[str], progress: Callable[[fl
         raise InputError("decompose(..., device)", "'cpu', 'cuda' or 'auto'", repr(device))
     if not (progress is None or callable(progress)):
         raise InputError("decompose(..., progress)", "a function of the fraction done, or None", repr(progress))
-    return Context(seed=int(seed), device="cpu" if device == "auto" else device, keep=names, progress=progress)
+    return Context(seed=int(seed), device=device, keep=names, progress=progress)

@@ -24,6 +24,7 @@ from pidkd.errors import (
     ConvergenceWarning,
     IncompatibleInputError,
     InputError,
+    MissingDependencyError,
     NegativeAtomWarning,
     PidkdWarning,
     SolverError,
@@ -70,6 +71,8 @@ class Raw:
         All four, from an estimator that knows them apart: where information is infinite, the identities give none.
     concerns : sequence of (category, text)
         What a user must be warned of, in the estimator's own words.
+    finished_on_cpu : bool
+        Whether an accelerator was asked for and left this to the CPU.
     """
 
     unique_t: float
@@ -83,6 +86,7 @@ class Raw:
     bias: Mapping[str, float] | None = None
     atoms: Mapping[str, float] | None = None
     concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
+    finished_on_cpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,13 +165,20 @@ class Estimator(abc.ABC):
             When a parameter cannot be used; the message names it.
         """
 
-    def _prepare(self, ctx: Context) -> None:
+    def _prepare(self, ctx: Context) -> Context:
+        """Refuse what cannot be run, and settle where it runs."""
+        if ctx.device == "auto":
+            ctx = dataclasses.replace(ctx, device="cuda" if "cuda" in self.devices and cuda_is_there() else "cpu")
         if ctx.device not in self.devices:
             got = f"{ctx.device!r} with estimator {self.name!r}"
             raise InputError("decompose(..., device)", " or ".join(map(repr, self.devices)), got)
+        if ctx.device == "cuda" and not cuda_is_there():
+            import_extra("torch", "torch", needed_by="decompose(..., device='cuda')")
+            raise InputError("decompose(..., device)", "'cpu', or a machine with CUDA", "'cuda', and torch finds none")
         for module, extra in self.requires.items():
             import_extra(module, extra, needed_by=f"estimator {self.name!r}")
         self.check_params()
+        return ctx
 
     def _accept(self, data: Input) -> Input:
         """Convert where a conversion loses nothing, refuse the rest."""
@@ -223,7 +234,7 @@ class PIDEstimator(Estimator):
         """
         ctx = ctx or Context()
         check_units("decompose(..., units)", units)
-        self._prepare(ctx)
+        ctx = self._prepare(ctx)
         started = time.perf_counter()
         accepted = self._accept(data)
         raw = self._decompose(accepted, ctx)
@@ -244,7 +255,7 @@ class PIDEstimator(Estimator):
         """
         ctx = ctx or Context()
         check_units("decompose_batch(..., units)", units)
-        self._prepare(ctx)
+        ctx = self._prepare(ctx)
         started = time.perf_counter()
         accepted = []
         for index, item in enumerate(data):
@@ -264,7 +275,7 @@ class PIDEstimator(Estimator):
         for category, count in concerned.items():
             text = f"{self.name}: {count} of {len(results)} members carry a {category.__name__}, see result.warnings"
             warnings.warn(text, category, stacklevel=3)
-        return PIDBatch(results, seconds)
+        return PIDBatch(results, seconds, sum(raw.finished_on_cpu for raw in raws))
 
     def _result(self, raw: Raw, data: Input, units: Units, ctx: Context, seconds: float) -> PIDResult:
         redundant = raw.information.t - raw.unique_t
@@ -310,6 +321,15 @@ class PIDEstimator(Estimator):
             listed = ", ".join(f"{name} {value:.3g}" for name, value in negative.items())
             concerns.append((NegativeAtomWarning, f"{self.name}: negative beyond the gap: {listed} {result.units}"))
         return concerns
+
+
+def cuda_is_there() -> bool:
+    """Whether torch is installed and finds an accelerator."""
+    try:
+        torch = import_extra("torch", "torch", needed_by="device='cuda'")
+    except MissingDependencyError:
+        return False
+    return bool(torch.cuda.is_available())
 
 
 def between_raw(known: Information, low: float, high: float, tol: float, how: str) -> Raw:

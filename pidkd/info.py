@@ -36,3 +36,18 @@ def information(p: FloatArray) -> Information:
         s=table_information(p.sum(axis=1)),
         both=table_information(p.reshape(len(p), -1)),
     )
+
+
+def informations(p: FloatArray) -> list[Information]:
+    """The same for many tables, of shape (n, n_y, n_t, n_s)."""
+
+    def entropies(joint: FloatArray) -> FloatArray:
+        entropy: FloatArray = -(joint * np.log(np.where(joint > 0, joint, 1.0))).reshape(len(p), -1).sum(axis=1)
+        return entropy
+
+    y_t, y_s, t_s = p.sum(axis=3), p.sum(axis=2), p.sum(axis=1)
+    h_y = entropies(y_t.sum(axis=2))
+    mi_t = h_y + entropies(y_t.sum(axis=1)) - entropies(y_t)
+    mi_s = h_y + entropies(y_s.sum(axis=1)) - entropies(y_s)
+    mi = h_y + entropies(t_s) - entropies(p)
+    return [Information(*each) for each in zip(mi_t.tolist(), mi_s.tolist(), mi.tolist(), strict=True)]

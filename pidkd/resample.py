@@ -302,7 +302,7 @@ def quantify(
         method.check(sample)
     result = estimator.decompose(data, units, dataclasses.replace(ctx, progress=None))
     point = {name: float(getattr(result, name)) for name in QUANTITIES}
-    solved = _solve(estimator, methods, sample, units, dataclasses.replace(ctx, keep=()))
+    solved, finished_on_cpu = _solve(estimator, methods, sample, units, dataclasses.replace(ctx, keep=()))
     found: dict[str, Any] = {}
     record: list[dict[str, Any]] = []
     concerns: list[tuple[type[PidkdWarning], str]] = []
@@ -322,7 +322,11 @@ def quantify(
     return dataclasses.replace(
         result,
         **found,
-        provenance={**(result.provenance or {}), "uncertainty": record},
+        provenance={
+            **(result.provenance or {}),
+            "uncertainty": record,
+            **({"resamples_finished_on_cpu": finished_on_cpu} if ctx.device != "cpu" else {}),
+        },
         warnings=(*result.warnings, *(text for _, text in concerns)),
     )
 
@@ -347,8 +351,8 @@ def _methods(uncertainty: Any) -> list[Method]:
 
 def _solve(
     estimator: PIDEstimator, methods: Sequence[Method], sample: Sample, units: Units, ctx: Context
-) -> list[Values]:
-    """The quantities on the resamples of every method, in batches of bounded memory."""
+) -> tuple[list[Values], int]:
+    """The quantities on the resamples of every method, in batches of bounded memory; and what no accelerator solved."""
     # A stream apart from that of a user who drew the data with the same seed, and the same in any list of methods.
     streams = [np.random.default_rng((ctx.seed, *method.fills.encode())) for method in methods]
     made = [method.resamples(sample, rng) for method, rng in zip(methods, streams, strict=True)]
@@ -356,17 +360,21 @@ def _solve(
     counts = [method.count(sample) for method in methods]
     together = max(1, BATCH_BYTES // sample.bytes)
     results: list[PIDResult] = []
+    finished_on_cpu = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PidkdWarning)
         while batch := list(itertools.islice(resamples, together)):
             part = dataclasses.replace(ctx, progress=_part(ctx.progress, len(results), len(batch), sum(counts)))
-            results.extend(estimator.decompose_batch(batch, units, part))
+            solved = estimator.decompose_batch(batch, units, part)
+            results.extend(solved)
+            finished_on_cpu += solved.finished_on_cpu
     columns = {name: np.array([getattr(result, name) for result in results]) for name in QUANTITIES}
     ends = np.cumsum(counts)
-    return [
+    values: list[Values] = [
         {name: column[end - count : end] for name, column in columns.items()}
         for end, count in zip(ends, counts, strict=True)
     ]
+    return values, finished_on_cpu
 
 
 def _part(

@@ -285,10 +285,13 @@ class PIDBatch:
         All in the same units.
     seconds : float
         Wall time of the whole batch.
+    finished_on_cpu : int
+        Members that the accelerator left open, where one was asked for.
     """
 
     results: Sequence[PIDResult]
     seconds: float
+    finished_on_cpu: int = 0
 
     def __len__(self) -> int:
         return len(self.results)
@@ -334,10 +337,11 @@ class PIDBatch:
 
     def to(self, units: Units) -> PIDBatch:
         """The same batch in other units."""
-        return PIDBatch([result.to(units) for result in self.results], self.seconds)
+        return PIDBatch([result.to(units) for result in self.results], self.seconds, self.finished_on_cpu)
 
     def __repr__(self) -> str:
-        return f"PIDBatch(n={len(self)}, seconds={self.seconds:.3g})"
+        finished = f", finished_on_cpu={self.finished_on_cpu}" if self.finished_on_cpu else ""
+        return f"PIDBatch(n={len(self)}, seconds={self.seconds:.3g}{finished})"
 
 
 def plain(value: Any) -> Any:

@@ -107,6 +107,14 @@ class TestOptions:
         assert decompose(Y, T, S, estimator=broja, tol=1e-7).params["tol"] == 1e-7
         assert broja.tol == 1e-6
 
+    def test_a_device_that_is_not_there_is_refused_and_auto_does_without(self, monkeypatch: Any) -> None:
+        monkeypatch.setattr("pidkd.estimator.cuda_is_there", lambda: False)
+        with pytest.raises(InputError) as caught:
+            decompose(Y, T, S, device="cuda")
+        expected = "expected 'cpu', or a machine with CUDA, got 'cuda', and torch finds none"
+        assert str(caught.value) == f"decompose(..., device): {expected}"
+        assert decompose(Y, T, S, device="auto").certificate.status == "optimal"
+
     def test_keep(self) -> None:
         kept = decompose(Y, T, S, keep=["plan", "potentials"])
         assert kept.plan is not None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw
 from pidkd.estimators.solvers.union.certificate import bounds
 from pidkd.estimators.solvers.union.chain import Solution, solve_chain
 from pidkd.estimators.solvers.union.reduction import Reduction
-from pidkd.info import information
+from pidkd.info import information, informations
 from pidkd.inputs import Pmf
 from pidkd.result import Certificate
 
@@ -23,7 +27,9 @@ class BROJA(PIDEstimator):
     :math:`\Delta_P = \{Q : Q(y,t) = P(y,t),\ Q(y,s) = P(y,s)\}`. The minimum is found by a structured primal-dual
     interior point, after zero masses are dropped and cells with equal posteriors merged; both bounds of the certificate
     are evaluated on the table as given. A table whose Newton system would not fit into ``max_memory`` goes by
-    alternating minimisation, which certifies less tightly and says so.
+    alternating minimisation, which certifies less tightly and says so. With ``device="cuda"`` thousands of tables of
+    one shape are solved at once; those that this leaves open are finished on the CPU and counted
+    (``PIDBatch.finished_on_cpu``).
 
     Parameters
     ----------
@@ -51,6 +57,7 @@ class BROJA(PIDEstimator):
     measure = "BROJA"
     reference = "bertschinger2014"
     accepts = (Pmf,)
+    devices = ("cpu", "cuda")
     certifies = True
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
 
@@ -65,6 +72,8 @@ class BROJA(PIDEstimator):
         return self._decompose_batch([data], ctx)[0]
 
     def _decompose_batch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
+        if ctx.device == "cuda":
+            return self._in_torch(data, ctx)
         tol = self.tol * math.log(2)
         tables = [Reduction(item.p) for item in data]
 
@@ -75,6 +84,36 @@ class BROJA(PIDEstimator):
 
         solutions = solve_chain(tables, tol / 2, int(self.max_memory), ctx.progress)
         return [certified(*both) for both in zip(data, tables, solutions, strict=True)]
+
+    def _in_torch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
+        """Tables of one shape all at once; what that leaves open is finished on the CPU."""
+        from pidkd.estimators.solvers.union.accelerated import solve_many
+
+        tol = self.tol * math.log(2)
+        by_shape: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+        for index, item in enumerate(data):
+            by_shape[item.shape].append(index)
+        raws: dict[int, Raw] = {}
+        seen = 0
+        for indices in by_shape.values():
+            p = np.stack([data[index].p for index in indices])
+            for found in solve_many(p, tol / 2, ctx.device):
+                known = informations(p[found.members])
+                for i, index in enumerate(indices[found.members]):
+                    lower, upper = float(found.lower[i]), float(found.upper[i])
+                    if upper - lower <= tol:
+                        effort = f"{found.iterations[i]} iterations, cells route in torch on {ctx.device}"
+                        certificate = Certificate(lower, upper, "optimal", effort)
+                        potentials = found.potentials.a[i], found.potentials.b[i]
+                        raws[index] = Raw(upper, known[i], certificate, plan=found.plan[i], potentials=potentials)
+                seen += len(found.lower)
+                if ctx.progress is not None:
+                    ctx.progress(seen / len(data))
+        left = [index for index in range(len(data)) if index not in raws]
+        again = dataclasses.replace(ctx, device="cpu", progress=None)
+        finished = self._decompose_batch([data[index] for index in left], again) if left else []
+        raws |= {i: dataclasses.replace(raw, finished_on_cpu=True) for i, raw in zip(left, finished, strict=True)}
+        return [raws[index] for index in range(len(data))]
 
     def _certificate(self, lower: float, upper: float, tol: float, solution: Solution) -> Certificate:
         effort = f"{solution.iterations} iterations, {solution.route} route"

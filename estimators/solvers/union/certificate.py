@@ -56,19 +56,33 @@ def bounds(p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatA
     Bounds
         In nats, with the feasible plan and potentials that prove them.
     """
-    p_yt, p_ys = p.sum(axis=2), p.sum(axis=1)
+    lower, upper, rounded, shifted = bounds_of_many(p, plan, potentials)
+    return Bounds(float(lower), float(upper), rounded, shifted)
+
+
+def bounds_of_many(
+    p: FloatArray, plan: FloatArray, potentials: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray, FloatArray, Potentials]:
+    """The same for tables of shape (..., n_y, n_t, n_s): lower, upper, plans and potentials."""
+    p_yt, p_ys = p.sum(axis=-1), p.sum(axis=-2)
     rounded = feasible_plan(p_yt, p_ys, plan)
     offset = conditional_entropy(p_ys)
     candidates = list(trivial_potentials(p_yt, p_ys))
-    if all(np.isfinite(v[m > 0]).all() for v, m in zip(potentials, (p_yt, p_ys), strict=True)):
-        candidates.append(feasible_potentials(p_yt, p_ys, Potentials(*potentials)))
-    shifted = max(candidates, key=lambda pair: dual_value(p_yt, p_ys, pair))
-    return Bounds(dual_value(p_yt, p_ys, shifted) + offset, float(primal_value(rounded)) + offset, rounded, shifted)
+    in_t, in_s = (
+        (np.isfinite(v) | (m <= 0)).all(axis=(-2, -1), keepdims=True)
+        for v, m in zip(potentials, (p_yt, p_ys), strict=True)
+    )
+    own = [np.where(in_t & in_s, v, 0.0) for v in potentials]
+    candidates.append(feasible_potentials(p_yt, p_ys, Potentials(*own)))
+    values = np.stack([dual_value(p_yt, p_ys, pair) for pair in candidates])
+    best = values.argmax(axis=0)[None, ..., None, None]
+    shifted = Potentials(*(np.take_along_axis(np.stack(v), best, 0)[0] for v in zip(*candidates, strict=True)))
+    return values.max(axis=0) + offset, primal_value(rounded) + offset, rounded, shifted
 
 
-def conditional_entropy(p_ys: FloatArray) -> float:
+def conditional_entropy(p_ys: FloatArray) -> FloatArray:
     r"""H(Y|S), which turns the value of the optimisation into Uni(Y:T\S)."""
-    return -float(primal_value(p_ys[:, None, :]))
+    return -primal_value(p_ys[..., None, :])
 
 
 def primal_value(q: FloatArray) -> FloatArray:
@@ -81,9 +95,11 @@ def primal_value(q: FloatArray) -> FloatArray:
     return value
 
 
-def dual_value(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> float:
+def dual_value(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> FloatArray:
     """The value <P_yt, a> + <P_ys, b>."""
-    return sum(float((p[p > 0] * v[p > 0]).sum()) for p, v in zip((p_yt, p_ys), potentials, strict=True))
+    a, b = (p * np.where(p > 0, v, 0.0) for p, v in zip((p_yt, p_ys), potentials, strict=True))
+    value: FloatArray = a.sum(axis=(-2, -1)) + b.sum(axis=(-2, -1))
+    return value
 
 
 def feasible_plan(p_yt: FloatArray, p_ys: FloatArray, plan: FloatArray) -> FloatArray:
@@ -103,35 +119,38 @@ def feasible_plan(p_yt: FloatArray, p_ys: FloatArray, plan: FloatArray) -> Float
 
 
 def feasible_potentials(p_yt: FloatArray, p_ys: FloatArray, potentials: Potentials) -> Potentials:
-    """Shift potentials until LSE_y(a + b) <= 0 for every (t, s): rows down to it, then columns up again."""
+    """Shift potentials until LSE_y(a + b) <= 0 for every (t, s): rows down to it, then columns up again.
+
+    Shapes (..., n_y, n_t) and (..., n_y, n_s).
+    """
     a = np.where(p_yt > 0, potentials.a, -np.inf)
     b = np.where(p_ys > 0, potentials.b, -np.inf)
-    u = np.zeros(a.shape[1])
-    v = np.full(b.shape[1], -np.inf)
-    for rows in _row_blocks((len(a), a.shape[1], b.shape[1])):
-        block = log_sum_exp(a[:, rows, None] + b[:, None, :])
-        most = block.max(axis=1)
-        u[rows] = np.where(most == -np.inf, 0.0, most)
-        v = np.maximum(v, (block - u[rows, None]).max(axis=0))
+    u = np.zeros((*a.shape[:-2], a.shape[-1]))
+    v = np.full((*b.shape[:-2], b.shape[-1]), -np.inf)
+    for rows in _row_blocks((*a.shape, b.shape[-1])):
+        block = log_sum_exp(a[..., rows, None] + b[..., None, :])
+        most = block.max(axis=-1)
+        u[..., rows] = np.where(most == -np.inf, 0.0, most)
+        v = np.maximum(v, (block - u[..., rows, None]).max(axis=-2))
     v[v == -np.inf] = 0.0
-    return Potentials(a - u, b - v)
+    return Potentials(a - u[..., None, :], b - v[..., None, :])
 
 
 def trivial_potentials(p_yt: FloatArray, p_ys: FloatArray) -> tuple[Potentials, Potentials]:
     """The feasible potentials that prove I_union >= I(Y;S) and I_union >= I(Y;T): one posterior, and zero."""
     none_t, none_s = np.where(p_yt > 0, 0.0, -np.inf), np.where(p_ys > 0, 0.0, -np.inf)
     with np.errstate(divide="ignore"):
-        log_t = np.log(np.divide(p_yt, p_yt.sum(axis=0), out=np.zeros_like(p_yt), where=p_yt > 0))
-        log_s = np.log(np.divide(p_ys, p_ys.sum(axis=0), out=np.zeros_like(p_ys), where=p_ys > 0))
+        log_t = np.log(np.divide(p_yt, p_yt.sum(axis=-2, keepdims=True), out=np.zeros_like(p_yt), where=p_yt > 0))
+        log_s = np.log(np.divide(p_ys, p_ys.sum(axis=-2, keepdims=True), out=np.zeros_like(p_ys), where=p_ys > 0))
     return Potentials(none_t, log_s), Potentials(log_t, none_s)
 
 
 def log_sum_exp(z: FloatArray) -> FloatArray:
-    """The logarithm of sum_y exp(z), over the first axis; -inf where every entry is."""
-    most = z.max(axis=0)
+    """The logarithm of sum_y exp(z), of shape (..., n_y, n_t, n_s), over y; -inf where every entry is."""
+    most = z.max(axis=-3)
     most = np.where(np.isfinite(most), most, 0.0)
     with np.errstate(divide="ignore"):
-        total: FloatArray = np.log(np.exp(z - most).sum(axis=0)) + most
+        total: FloatArray = np.log(np.exp(z - most[..., None, :, :]).sum(axis=-3)) + most
     return total
 
 
