@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -17,6 +17,7 @@ from pidkd.estimators.solvers.gaussian.closed_form import (
     conditionals,
     decomposed,
     decomposed_singular,
+    on_device,
 )
 from pidkd.estimators.solvers.gaussian.factor import (
     bases,
@@ -41,6 +42,9 @@ Concerns: TypeAlias = Sequence[tuple[type[PidkdWarning], str]]
 SQUARED = 1e-10
 """The least share of a variance that a covariance still holds to a few digits."""
 
+DEVICE_BYTES = 2**30
+"""Covariances that an accelerator is given at a time."""
+
 TOLERANCE = 1e-9
 """Gap in bits up to which the closed form counts as confirmed by its own bounds."""
 
@@ -53,7 +57,8 @@ class GaussianBROJA(PIDEstimator):
     optimum is Gaussian. Of samples it is the decomposition of their second moments, less the bias that a sample
     covariance has: the informations are corrected exactly, their split between the atoms by parametric bootstrap.
     Collinear and constant columns are dropped; what one variable determines of another is infinite information, and
-    reported as ``inf``. A target of labels is refused: as numbers they are not Gaussian.
+    reported as ``inf``. A target of labels is refused: as numbers they are not Gaussian. ``device="cuda"`` is for
+    batches of exact covariances; singular ones and samples are left to the CPU (``PIDBatch.finished_on_cpu``).
 
     Parameters
     ----------
@@ -103,6 +108,7 @@ class GaussianBROJA(PIDEstimator):
     measure = "BROJA of Gaussian variables"
     reference = "venkatesh2023"
     accepts = (Gaussian, Activations)
+    devices = ("cpu", "cuda")
     target = "continuous"
     certifies = True
     laws = frozenset({"symmetric", "nonnegative", "copy", "constant"})
@@ -148,18 +154,25 @@ class GaussianBROJA(PIDEstimator):
     def _decompose_batch(self, data: Sequence[Gaussian | Activations], ctx: Context) -> list[Raw]:
         plain = [item for item in data if isinstance(item, Gaussian) and item.n_samples is None]
         if len(plain) < len(data) or len({item.dims for item in plain}) > 1 or not plain:
-            return super()._decompose_batch(data, ctx)
+            return self._one_by_one(data, ctx)
+        step = len(plain) if ctx.device == "cpu" else max(1, DEVICE_BYTES // plain[0].cov.nbytes)
+        return [raw for i in range(0, len(plain), step) for raw in self._at_once(plain[i : i + step], ctx)]
+
+    def _at_once(self, data: Sequence[Gaussian], ctx: Context) -> list[Raw]:
         try:
-            known, left = conditionals(np.stack([item.cov for item in plain]), plain[0].dims)
+            known, left = conditionals(on_device(np.stack([item.cov for item in data]), ctx.device), data[0].dims)
         except np.linalg.LinAlgError:
-            return super()._decompose_batch(data, ctx)
-        split = decomposed(known)
-        values = np.stack([*split], axis=-1).tolist()
-        bounds = np.stack(bracket(known), axis=-1).tolist() if self.confirm else [None] * len(plain)
-        return [
-            _raw(Split(*value), bound) if share > item.tolerance else self._decompose(item, ctx)
-            for item, share, value, bound in zip(plain, left, values, bounds, strict=True)
-        ]
+            return self._one_by_one(data, ctx)
+        regular = np.array(left.tolist()) > [item.tolerance for item in data]
+        known = Conditionals(*(factor[regular] for factor in known))
+        columns = [*decomposed(known), *(bracket(known) if self.confirm else ())]
+        solved = zip(*(column.tolist() for column in columns), strict=True)
+        rest = iter(self._one_by_one([item for item, found in zip(data, regular, strict=True) if not found], ctx))
+        return [_raw(Split(*(row := next(solved))[:7]), row[7:]) if found else next(rest) for found in regular]
+
+    def _one_by_one(self, data: Sequence[Gaussian | Activations], ctx: Context) -> list[Raw]:
+        raws = super()._decompose_batch(data, ctx)
+        return [replace(raw, finished_on_cpu=True) for raw in raws] if ctx.device != "cpu" else raws
 
     def _of_samples(self, data: Activations, ctx: Context) -> Raw:
         blocks = [getattr(data, name) for name in "yts"]
@@ -207,7 +220,7 @@ class GaussianBROJA(PIDEstimator):
         return self._regular(known)
 
     def _regular(self, known: Conditionals, concerns: Concerns = ()) -> Raw:
-        return _raw(decomposed(known), bracket(known) if self.confirm else None, concerns)
+        return _raw(decomposed(known), bracket(known) if self.confirm else (), concerns)
 
     def _corrected(
         self,
@@ -236,10 +249,10 @@ class GaussianBROJA(PIDEstimator):
         )
 
 
-def _raw(split: Split, bounds: Sequence[Any] | None, concerns: Concerns = ()) -> Raw:
+def _raw(split: Split, bounds: Sequence[Any], concerns: Concerns = ()) -> Raw:
     unique_t = float(split.unique_t)
     certificate = Certificate(unique_t, unique_t, "exact", "closed form")
-    if bounds is not None:
+    if bounds:
         lower, upper = (float(bound) for bound in bounds)
         within = upper - lower <= TOLERANCE * NATS_PER["bits"]
         message = "closed form, confirmed by a feasible point and a dual one"

@@ -4,16 +4,18 @@ With :math:`C_t = \mathrm{Cov}(Y|T)` and :math:`C_s = \mathrm{Cov}(Y|S)`, the un
 ellipsoid below both, :math:`I_\cup = \tfrac12 \log\det\mathrm{Cov}(Y) - \tfrac12 \max\{\log\det C : C \preceq C_t,
 C \preceq C_s\}`. In the basis A that diagonalises both, :math:`C_t = A A^\top` and :math:`C_s = A V^2 A^\top`, the
 maximum is :math:`A \min(1, V)^2 A^\top`. Covariances come and go as factors L, C = L L^T; leading axes are a batch.
+What knows a batch also takes torch tensors, wherever they are, and then gives tensors.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from pidkd.inputs import Array, FloatArray
+from pidkd.inputs import FloatArray
 from pidkd.result import Information
 
 
@@ -65,25 +67,27 @@ def conditionals(cov: FloatArray, dims: tuple[int, int, int]) -> tuple[Condition
     Raises
     ------
     LinAlgError
-        When a member is singular to rounding.
+        When a member is singular to rounding; a tensor's member then leaves over nothing, and its factors are void.
     """
+    xp = _namespace(cov)
     d_y, d_t, d_s = dims
     y, t, s = np.split(np.arange(d_y + d_t + d_s), [d_y, d_y + d_t])
-    variances = np.diagonal(cov, axis1=-2, axis2=-1)
+    variances = cov.diagonal(0, -2, -1)
     factors, left = [], []
     for given in ([], [t], [s], [t, s]):
         order = np.concatenate([*given, y])
         factor = _cholesky(cov[..., order[:, None], order])
         factors.append(factor[..., -d_y:, -d_y:])
-        left.append((np.diagonal(factor, axis1=-2, axis2=-1) ** 2 / variances[..., order]).min(axis=-1))
-    return Conditionals(*factors), np.min(left, axis=0)
+        left.append(xp.amin(factor.diagonal(0, -2, -1) ** 2 / variances[..., order], -1))
+    return Conditionals(*factors), functools.reduce(xp.minimum, left)
 
 
 def decomposed(known: Conditionals) -> Split:
     """The closed form where no conditional covariance is singular."""
     nothing, t, s, both = (_log_determinant(factor) for factor in known)
-    logs = np.log(_relative(known))
-    unique_t, unique_s = np.maximum(logs, 0.0).sum(axis=-1), np.maximum(-logs, 0.0).sum(axis=-1)
+    xp = _namespace(known.t)
+    logs = xp.log(_singular_values(xp.linalg.solve(known.t, known.s)))
+    unique_t, unique_s = (xp.where(part > 0, part, 0.0).sum(axis=-1) for part in (logs, -logs))
     mi_t, mi_s, mi = nothing - t, nothing - s, nothing - both
     return Split(mi_t, mi_s, mi, mi_t - unique_t, unique_t, unique_s, mi - mi_s - unique_t)
 
@@ -122,23 +126,47 @@ def bracket(known: Conditionals) -> tuple[FloatArray, FloatArray]:
     duality, :math:`\log\det C \le \mathrm{tr}(Z_t C_t) + \mathrm{tr}(Z_s C_s) - \log\det(Z_t + Z_s) - d_y` for any
     positive semidefinite pair Z.
     """
+    xp = _namespace(known.t)
     d_y = known.t.shape[-1]
-    left, v, _ = np.linalg.svd(np.linalg.solve(known.t, known.s))
+    left, v, _ = xp.linalg.svd(xp.linalg.solve(known.t, known.s))
     basis = known.t @ left
-    below = basis * np.minimum(1.0, v)[..., None, :]
-    excess = [_singular_values(np.linalg.solve(factor, below))[..., 0] for factor in (known.t, known.s)]
-    scale = np.log(np.maximum(1.0, np.maximum(*excess)))
+    below = basis * xp.where(v < 1, v, 1.0)[..., None, :]
+    excess = [_singular_values(xp.linalg.solve(factor, below))[..., 0] for factor in (known.t, known.s)]
+    most = xp.maximum(*excess)
+    scale = xp.log(xp.where(most > 1, most, 1.0))
     given_s = _log_determinant(known.s)
-    upper = given_s - np.linalg.slogdet(below)[1] + d_y * scale
-    inverse = np.linalg.inv(basis)
-    z_t = np.where(v >= 1, 1.0, 0.0)[..., None] * inverse
-    z_s = np.where(v < 1, 1.0 / v, 0.0)[..., None] * inverse
+    upper = given_s - xp.linalg.slogdet(below)[1] + d_y * scale
+    inverse = xp.linalg.inv(basis)
+    z_t = xp.where(v >= 1, v**0, 0.0)[..., None] * inverse
+    z_s = xp.where(v < 1, 1.0 / v, 0.0)[..., None] * inverse
     trace = sum(((z @ factor) ** 2).sum(axis=(-2, -1)) for z, factor in ((z_t, known.t), (z_s, known.s)))
-    log_z = np.linalg.slogdet(z_t + z_s)[1]
+    log_z = xp.linalg.slogdet(z_t + z_s)[1]
     return given_s - (trace - d_y) / 2 + log_z, upper
 
 
-def _cholesky(matrices: FloatArray) -> FloatArray:
+def on_device(cov: FloatArray, device: str) -> Any:
+    """The covariances as a tensor on an accelerator, or as they are."""
+    if device == "cpu":
+        return cov
+    import torch
+
+    return torch.as_tensor(cov, device=device)
+
+
+def _namespace(values: Any) -> Any:
+    """Numpy or torch, whichever the values are of."""
+    if isinstance(values, np.ndarray | np.generic):
+        return np
+    import torch
+
+    return torch
+
+
+def _cholesky(matrices: Any) -> Any:
+    if not isinstance(matrices, np.ndarray):
+        factors, info = _namespace(matrices).linalg.cholesky_ex(matrices)
+        factors[info > 0] = 0.0
+        return factors
     if matrices.ndim > 2:
         return np.asarray(np.linalg.cholesky(matrices), dtype=np.float64)
     from scipy.linalg import cholesky  # twice as fast on one matrix, and knows no batch
@@ -146,17 +174,14 @@ def _cholesky(matrices: FloatArray) -> FloatArray:
     return np.asarray(cholesky(matrices, lower=True, check_finite=False), dtype=np.float64)
 
 
-def _relative(known: Conditionals) -> FloatArray:
-    """Roots of the eigenvalues of Cov(Y|S) relative to Cov(Y|T)."""
-    return _singular_values(np.linalg.solve(known.t, known.s))
+def _singular_values(matrix: Any) -> Any:
+    if isinstance(matrix, np.ndarray):
+        return np.linalg.svd(matrix, compute_uv=False)
+    return _namespace(matrix).linalg.svdvals(matrix)
 
 
-def _singular_values(matrix: Array) -> FloatArray:
-    return np.asarray(np.linalg.svd(matrix, compute_uv=False), dtype=np.float64)
-
-
-def _log_determinant(factor: FloatArray) -> FloatArray:
-    return np.asarray(np.log(np.abs(np.diagonal(factor, axis1=-2, axis2=-1))).sum(axis=-1), dtype=np.float64)
+def _log_determinant(factor: Any) -> Any:
+    return _namespace(factor).log(abs(factor.diagonal(0, -2, -1))).sum(axis=-1)
 
 
 def _information(factor: FloatArray, tolerance: float) -> float:

@@ -446,3 +446,49 @@ def test_every_pair_of_options_runs():
     y, t, s = samples(60)
     for debias, marginals in itertools.product(["matching", "none"], ["as_given", "copula"]):
         pidkd.decompose(y, t, s, estimator="gaussian", debias=debias, marginals=marginals, n_draws=10)
+
+
+class TestAccelerator:
+    """Batches in torch, on tensors of the CPU except where marked ``gpu``."""
+
+    @pytest.fixture
+    def on_tensors(self, monkeypatch):
+        torch = pytest.importorskip("torch")
+        tensors = lambda cov, device: cov if device == "cpu" else torch.as_tensor(cov)  # noqa: E731
+        monkeypatch.setattr("pidkd.estimators.pid.gaussian.on_device", tensors)
+        monkeypatch.setattr("pidkd.estimator.cuda_is_there", lambda: True)
+
+    def assert_as_on_the_cpu(self, covs, dims, **params):
+        found, known = (pidkd.decompose_batch(covs, dims=dims, device=device, **params) for device in ("cuda", "cpu"))
+        for atom in ATOMS:
+            np.testing.assert_allclose(getattr(found, atom), getattr(known, atom), atol=EXACT)
+        assert list(found.status) == list(known.status)
+        return found
+
+    @pytest.mark.parametrize("dims", [(1, 1, 1), (3, 4, 2), (5, 2, 3)])
+    def test_equals_the_numpy_path(self, on_tensors, dims):
+        covs = np.stack([random_channel(seed, *dims)[0] for seed in range(30)])
+        for confirm in (True, False):
+            assert self.assert_as_on_the_cpu(covs, dims, confirm=confirm).finished_on_cpu == 0
+
+    def test_closed_form(self, on_tensors):
+        cov, dims = DOUBLING
+        [result] = pidkd.decompose_batch(cov[None], dims=dims, device="cuda")
+        assert result.unique_t == pytest.approx(half_log(5) - half_log(2), abs=EXACT)
+
+    def test_what_is_singular_is_left_to_the_cpu_and_counted(self, on_tensors):
+        covs = np.stack([random_channel(seed, 2, 2, 2)[0] for seed in range(4)])
+        covs[2][:, 2:4] = covs[2][:, 4:]  # T is S
+        covs[2][2:4] = covs[2][4:]
+        assert self.assert_as_on_the_cpu(covs, (2, 2, 2)).finished_on_cpu == 1
+        samples = [Gaussian(cov, (2, 2, 2), n_samples=100) for cov in covs[:2]]
+        assert pidkd.decompose_batch(samples, device="cuda", n_draws=2).finished_on_cpu == 2
+
+    def test_in_pieces_that_fit(self, on_tensors, monkeypatch):
+        monkeypatch.setattr("pidkd.estimators.pid.gaussian.DEVICE_BYTES", 1000)
+        self.assert_as_on_the_cpu(np.stack([random_channel(seed, 2, 2, 2)[0] for seed in range(10)]), (2, 2, 2))
+
+    @pytest.mark.gpu
+    def test_on_an_accelerator(self):
+        covs = np.stack([random_channel(seed, 16, 24, 24)[0] for seed in range(50)])
+        assert self.assert_as_on_the_cpu(covs, (16, 24, 24)).finished_on_cpu == 0
