@@ -38,6 +38,7 @@ def test_a_callable_gets_the_options_as_they_are() -> None:
         ("resnet_cifar", {"depth": 18}, "8, 14, 20"),
         ("cnn", {"widths": [8] * 7}, "can be halved"),
         ("cnn", {"widths": []}, "channels"),
+        ("cnn", {"stride": 0}, "at least 1"),
         ("mlp", {"widths": [0]}, "units"),
         ("no.such.module:thing", {}, "can be imported"),
         ("torch.nn:NoSuchThing", {}, "can be imported"),

@@ -19,3 +19,9 @@ def test_cnn_halves_between_stages() -> None:
     # Convolutions without bias, two numbers of a norm for each channel, and the classifier.
     expected = 9 * (1 * 4 + 4 * 6 + 6 * 8) + 2 * (4 + 6 + 8) + (8 + 1) * 10
     assert sum(p.numel() for p in model.parameters()) == expected
+
+
+def test_the_first_convolution_may_skip_pixels() -> None:
+    model = build_model("cnn", (7, 7, 1), 2, widths=[3, 3], stride=2)
+    _, features = FeatureTap(model, ["stage1", "stage2"])(torch.randn(2, 1, 7, 7))
+    assert [tuple(f.shape[2:]) for f in features.values()] == [(4, 4), (2, 2)]
