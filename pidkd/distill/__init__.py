@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pidkd.distill.architectures import build_model, list_models
 from pidkd.distill.auditing import AuditedPair, AuditReport, audit
+from pidkd.distill.config import Config, list_presets, load_config
+from pidkd.distill.dataset import ImageData, list_data, load_data
 from pidkd.distill.method import get_method, list_methods
 from pidkd.distill.recipe import Recipe
 from pidkd.errors import import_extra
 
 if TYPE_CHECKING:
+    from pidkd.distill.capture import capture
     from pidkd.distill.engine import TrainResult, train
     from pidkd.distill.evaluation import evaluate
     from pidkd.distill.taps import FeatureTap
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 _WITH_TORCH = {
     "FeatureTap": "pidkd.distill.taps",
     "TrainResult": "pidkd.distill.engine",
+    "capture": "pidkd.distill.capture",
     "evaluate": "pidkd.distill.evaluation",
     "train": "pidkd.distill.engine",
 }
@@ -26,13 +31,22 @@ _WITH_TORCH = {
 __all__ = [
     "AuditReport",
     "AuditedPair",
+    "Config",
     "FeatureTap",
+    "ImageData",
     "Recipe",
     "TrainResult",
     "audit",
+    "build_model",
+    "capture",
     "evaluate",
     "get_method",
+    "list_data",
     "list_methods",
+    "list_models",
+    "list_presets",
+    "load_config",
+    "load_data",
     "train",
 ]
 
