@@ -296,7 +296,7 @@ def _check_parts(recipe: Recipe, step: Step) -> None:
         for part in getattr(recipe, name):
             if part not in known:
                 raise UnknownNameError(
-                    f"Recipe({name})", f"parts of the loss of {step.loss.method.name!r}", part, known
+                    f"Recipe({name})", f"a part of the loss of {step.loss.method.name!r}", part, known
                 )
 
 
