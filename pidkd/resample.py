@@ -296,7 +296,7 @@ def quantify(
         When the data are no sample, or the methods cannot be used together.
     """
     ctx = ctx or Context()
-    methods = _methods(uncertainty)
+    methods = as_methods(uncertainty)
     sample = as_sample(estimator._accept(data))
     for method in methods:
         method.check(sample)
@@ -334,7 +334,14 @@ def quantify(
 # How it is done
 
 
-def _methods(uncertainty: Any) -> list[Method]:
+def as_methods(uncertainty: Any) -> list[Method]:
+    """The methods that a user named.
+
+    Raises
+    ------
+    InputError
+        When they are none, or cannot be used together.
+    """
     methods = list(uncertainty) if isinstance(uncertainty, list | tuple) else [uncertainty]
     for method in methods:
         if not isinstance(method, Method):

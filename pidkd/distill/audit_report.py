@@ -35,8 +35,8 @@ class AuditedPair:
     teacher, student : str
         Names of the layers.
     result : PIDResult
-        Its ``provenance`` says which files, how they became codes, and by which seeds; its ``null`` is the mean of each
-        atom under shuffled labels.
+        Its ``provenance`` says which files, how they became codes, by which seeds, and what was resampled; its ``null``
+        is what each atom reaches in one of twenty shuffles of the labels.
     cells_t, cells_s, cells_ts : int
         Codes that occur, and pairs of them: I(Y;T) is at most log(cells_t), I(Y;S) at most log(cells_s).
     checkpoint : str, optional
@@ -177,7 +177,12 @@ class AuditReport:
             f"{self.n_samples:,} samples of {self.n_classes} classes: H(Y) = {self.entropy:.3f} {self.units}, the full "
             f"width of a bar. A source tells at most the log of its cells, here {ceiling:.3f}.",
             "'certified' bounds the solver's error on the table of counts, not the error of counting samples.",
-            *(["'chance' is Uni T under shuffled labels."] if any(pair.result.null for pair in self.pairs) else []),
+            *(
+                ["'chance' is what Uni T reaches in one of twenty shuffles of the labels."]
+                if any(pair.result.null for pair in self.pairs)
+                else []
+            ),
+            *self._intervals(),
         ]
         if self.n_samples >= self.n_classes * cells:
             bias = (self.n_classes - 1) * (cells - 1) / (2 * self.n_samples) * one
@@ -186,6 +191,20 @@ class AuditReport:
                 f"up to about I(Y;T,S) = {bias:.3f} (Miller-Madow, {cells} pairs of cells occur)."
             )
         return lines + sorted({text for pair in self.pairs for text in pair.result.warnings})
+
+    def _intervals(self) -> list[str]:
+        """How intervals were made, and of what they do not speak."""
+        made = {
+            (record["method"], record["level"], record.get("bias") is not None and record["method"] == "Bootstrap")
+            for pair in self.pairs
+            for record in (pair.result.provenance or {}).get("uncertainty", ())
+            if record["method"] != "Permutation"
+        }
+        return [
+            f"Intervals ({100 * level:g} %, {method}) are of counting samples, conditional on the codebook: the cells "
+            f"are held fixed.{' They are of atoms less their bias, and may leave out the atom.' if corrected else ''}"
+            for method, level, corrected in sorted(made)
+        ]
 
     def to(self, units: Units) -> AuditReport:
         """The same report in other units."""

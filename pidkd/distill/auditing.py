@@ -33,11 +33,12 @@ from pidkd.info import entropy
 from pidkd.inputs import Codes
 from pidkd.layers import Layer, Pool
 from pidkd.registry import get_estimator
-from pidkd.result import NATS_PER, Units, check_units
+from pidkd.resample import Method, as_methods
+from pidkd.result import NATS_PER, PIDResult, Units, check_units
+from pidkd.samples import too_few_samples
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
-    from pidkd.resample import Method
 
 __all__ = ["AuditReport", "AuditedPair", "audit"]
 
@@ -56,8 +57,8 @@ def audit(
     quantize: Quantizer | None = None,
     fit_on: Any = "all",
     pool: Pool = "flatten",
-    shuffles: int = 5,
-    uncertainty: Method | Sequence[Method] | None = None,
+    shuffles: int = 20,
+    uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto",
     n_jobs: int | None = None,
     seed: int = 0,
     units: Units = "bits",
@@ -92,10 +93,12 @@ def audit(
         and is biased upwards for it; otherwise atoms are counted on the rest.
     pool : {"flatten", "mean"}
         What becomes of further axes: "mean" averages over tokens (n, tokens, features) or places (n, channels, ...).
-    shuffles : int, default 5
-        Audits with shuffled labels, whose mean is the ``null`` of each result; 0 leaves it out.
-    uncertainty : as for ``decompose``, optional
-        Sampling intervals of the atoms, with the cells held fixed.
+    shuffles : int, default 20
+        Audits with shuffled labels for the ``null`` of each result, ``Permutation(n=shuffles)``; 0 leaves it out.
+    uncertainty : "auto", None, or as for ``decompose``
+        Sampling intervals of the atoms, conditional on the codebook: the cells are held fixed. "auto" is
+        ``Bootstrap(n=100, bias="shuffle", repeats=10)`` where the estimator is ``broja`` and a table has no more than
+        10,000 cells; None leaves them out.
     n_jobs : int, optional
         Processes, as joblib understands it: None is 1 unless ``joblib.parallel_config`` says otherwise, -1 all cores.
         The result is the same for every number.
@@ -129,6 +132,11 @@ def audit(
     check_units("audit(..., units)", units)
     chosen = _estimator(estimator)
     _check_numbers(pool, shuffles)
+    if uncertainty is not None and uncertainty != "auto":
+        try:
+            uncertainty = as_methods(uncertainty)
+        except InputError as error:
+            raise error.at("audit(..., uncertainty)") from None
     stages = _stages(student, checkpoints, baseline)
     layers_t = open_layers(teacher, "audit(teacher)")
     layers_s = {name: open_layers(source, where) for name, (source, where) in stages.items()}
@@ -171,22 +179,23 @@ def audit(
     ]
     found: dict[tuple[str | None, str, str], AuditedPair] = {}
     few, told = 0, False
-    for (stage, t, s), (result, top) in zip(wanted, _run(measure_pair, tasks, n_jobs, advance), strict=True):
+    for (stage, t, s), result in zip(wanted, _run(measure_pair, tasks, n_jobs, advance), strict=True):
         left, right = measured["teacher", None, t], measured["student", stage, s]
-        cells_ts = len(set(zip(left.codes, right.codes, strict=True)))
-        told = told or top is None or result.mi_t > top
+        told = told or _tells(result)
         origin = {"teacher": left.record, "student": right.record, "labels": _file(y), "seed": seed}
         concerns = result.warnings
-        if len(y_counted) < (table := len(classes) * cells_ts):
-            few += 1
-            text = (
-                f"{len(y_counted)} samples for {table} combinations of class and cells: plug-in atoms are badly biased"
-            )
-            concerns += (f"{text}; use fewer clusters or more samples",)
+        cells_ts = len(set(zip(left.codes, right.codes, strict=True)))
+        few += len(y_counted) < len(classes) * cells_ts
+        if text := too_few_samples(Codes(y_counted, left.codes, right.codes), result.to("bits").mi):
+            concerns += (text,)
         found[stage, t, s] = AuditedPair(
             teacher=t,
             student=s,
-            result=dataclasses.replace(result, provenance=origin, warnings=tuple(dict.fromkeys(concerns))),
+            result=dataclasses.replace(
+                result,
+                provenance={**(result.provenance or {}), **origin},
+                warnings=tuple(dict.fromkeys(concerns)),
+            ),
             cells_t=len(np.unique(left.codes)),
             cells_s=len(np.unique(right.codes)),
             cells_ts=cells_ts,
@@ -306,6 +315,15 @@ def _check_numbers(pool: object, shuffles: object) -> None:
         raise InputError("audit(..., pool)", "'flatten' or 'mean'", repr(pool))
     if isinstance(shuffles, bool) or not isinstance(shuffles, int) or shuffles < 0:
         raise InputError("audit(..., shuffles)", "a whole number >= 0", repr(shuffles))
+
+
+def _tells(result: PIDResult) -> bool:
+    """Whether I(Y;T) exceeds that of every shuffle of the labels; where none was made, nobody knows better."""
+    for record in (result.provenance or {}).get("uncertainty", ()):
+        if record["method"] == "Permutation" and record["of"] == "y":
+            usable = record["resamples"] - record["unusable"]
+            return bool(record["p_value"]["mi_t"] * (1 + usable) < 1.5)
+    return True
 
 
 def _concerned(pair: AuditedPair, text: str) -> AuditedPair:

@@ -177,7 +177,14 @@ def demonstrate(
             if target == "shuffled":  # where nothing is to be found, that nothing is found is no surprise
                 warnings.simplefilter("ignore", AlignmentWarning)
             reports[name] = audit(
-                out / network, out / "student", out / f"{target}.npy", "all", seed=seed, n_jobs=n_jobs, progress=part
+                out / network,
+                out / "student",
+                out / f"{target}.npy",
+                "all",
+                uncertainty="auto" if name == "trained" else None,  # the others are for comparison with its chance
+                n_jobs=n_jobs,
+                seed=seed,
+                progress=part,
             )
         if name == "trained":
             reports[name].write(out, force)

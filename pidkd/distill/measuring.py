@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pidkd.arrays import Array
-from pidkd.decomposition import decompose, decompose_batch
+from pidkd.decomposition import AUTO, decompose
 from pidkd.distill.resuming import content_key, resumed
 from pidkd.distill.similarity import centred_gram, linear_probe, read_rows
 from pidkd.errors import InputError, PidkdWarning
 from pidkd.inputs import Codes
 from pidkd.layers import Layer, Pool, Sliced
-from pidkd.result import ATOMS, PIDResult, Units
+from pidkd.resample import Bootstrap, Method, Permutation
+from pidkd.result import PIDResult, Units
 
 if TYPE_CHECKING:
     from pidkd.estimator import PIDEstimator
     from pidkd.quantize import Quantizer
-    from pidkd.resample import Method
+
+BOOTSTRAP = Bootstrap(n=100, bias="shuffle", repeats=10)
+"""Intervals of an audit unless something else is asked for: 171 tables, half a second if they are (10, 10, 10)."""
+
+MOST_CELLS = 10_000
+"""Larger tables get no intervals by themselves: hundred classes and ten cells a source take ten seconds."""
 
 
 @dataclass(frozen=True)
@@ -116,32 +123,49 @@ def measure_pair(
     seed: int,
     units: Units,
     shuffles: int,
-    uncertainty: Method | Sequence[Method] | None,
+    uncertainty: Method | Sequence[Method] | Literal["auto"] | None,
     folder: str | None,
-) -> tuple[PIDResult, float | None]:
-    """The atoms of one pair with their level under shuffled labels, and the largest I(Y;T) among the shuffled.
+) -> PIDResult:
+    """The atoms of one pair, with their level under shuffled labels and their sampling intervals.
 
     What it warns of is in the result, for the warnings of a worker would be lost.
     """
+    data = Codes(y, t, s)
 
     def work() -> tuple[dict[str, Any], dict[str, Array]]:
+        methods, left_out = _methods(data, estimator, shuffles, uncertainty)
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", PidkdWarning)
-            options: dict[str, Any] = {} if uncertainty is None else {"uncertainty": uncertainty}
-            result = decompose(Codes(y, t, s), estimator=estimator, seed=seed, units=units, **options)
-            generator = np.random.default_rng([seed, 5])
-            shuffled = [Codes(generator.permutation(y), t, s) for _ in range(shuffles)]
-            batch = list(decompose_batch(shuffled, estimator=estimator, seed=seed, units=units)) if shuffled else []
-        null = {name: float(np.mean([one.atoms[name] for one in batch])) for name in ATOMS} if batch else None
-        record = {"result": result.to_dict(), "null": null, "top": max((one.mi_t for one in batch), default=None)}
-        return record, {}
+            result = decompose(data, estimator=estimator, seed=seed, units=units, uncertainty=methods or None)
+        said = (*result.warnings, *([left_out] if left_out else []))
+        return dataclasses.replace(result, warnings=said).to_dict(), {}
 
     if folder is None:
         record, _ = work()
     else:
         options = [estimator.name, estimator.get_params(), seed, units, shuffles, repr(uncertainty)]
-        record, _ = resumed(folder, content_key(options, y, t, s), work)
-    result = PIDResult.from_dict(record["result"])
-    if record["null"] is not None and result.null is None:
-        result = dataclasses.replace(result, null=record["null"])
-    return result, record["top"]
+        record, _ = resumed(folder, content_key(options, *(np.asarray(x).astype(str) for x in (y, t, s))), work)
+    return PIDResult.from_dict(record)
+
+
+def _methods(
+    data: Codes, estimator: PIDEstimator, shuffles: int, uncertainty: Method | Sequence[Method] | Literal["auto"] | None
+) -> tuple[list[Method], str | None]:
+    """What is resampled, and what a reader must know if there shall be no intervals."""
+    left_out = None
+    if uncertainty == "auto":
+        cells = math.prod(len(np.unique(codes)) for codes in (data.y, data.t, data.s))
+        methods: list[Method] = []
+        if estimator.name == AUTO[Codes.__name__] and data.n_samples >= 8:
+            if cells <= MOST_CELLS:
+                methods = [BOOTSTRAP]
+            else:
+                left_out = (
+                    f"no sampling intervals: {cells} combinations of class and cells make them slow; "
+                    f"uncertainty={BOOTSTRAP} gives them"
+                )
+    else:
+        methods = [uncertainty] if isinstance(uncertainty, Method) else [*(uncertainty or ())]
+    if shuffles and not any(isinstance(method, Permutation) for method in methods):
+        methods.append(Permutation(n=shuffles))
+    return methods, left_out

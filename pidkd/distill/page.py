@@ -82,7 +82,7 @@ def _lede(report: AuditReport, top: AuditedPair) -> list[str]:
     lines, units = [], report.units
     if top.result.null is not None:
         lines.append(
-            f"Shuffled labels would read {top.result.null['unique_t']:.2f} {units} there: that much is chance."
+            f"Shuffled labels would read up to {top.result.null['unique_t']:.2f} {units} there: that much is chance."
         )
     if top.baseline is not None:
         before, now = top.baseline.result, top.result
@@ -204,7 +204,7 @@ def _facts(report: AuditReport) -> list[tuple[str, str]]:
         ("Estimator", str(origin.get("estimator"))),
         (
             "Chance",
-            f"mean of {origin['shuffles']} audits with shuffled labels" if origin.get("shuffles") else "not asked for",
+            f"95 % quantile of {origin['shuffles']} label shuffles" if origin.get("shuffles") else "not asked for",
         ),
         ("Seed", str(origin.get("seed"))),
         ("Units", f"{report.units} (1 bit = {NATS_PER['bits']:.4f} nats)"),

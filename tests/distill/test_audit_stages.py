@@ -76,13 +76,18 @@ def test_checkpoints_that_are_none(checkpoints):
 # --- chance
 
 
-def test_chance_is_the_mean_over_shuffled_labels_and_satisfies_the_identities():
+def test_chance_is_what_counting_alone_reads():
     report = pidkd.audit({"h": spread(Y)}, {"h": spread(Y % 3, seed=1)}, Y, quantize=clusters(6), shuffles=8)
     null = report.pairs[0].result.null
     # Miller and Madow: (classes - 1)(cells - 1) / 2n nats for each source of labels that it knows nothing of.
     expected = 5 * 5 / (2 * 600) / np.log(2)
     assert null["redundant"] + null["unique_t"] == pytest.approx(expected, rel=0.5)
     assert min(null.values()) >= -1e-9
+
+
+def test_chance_is_the_null_of_a_permutation():
+    [pair] = pidkd.audit({"h": Y}, {"h": Y % 3}, Y, shuffles=7).pairs
+    assert pair.result.null == pidkd.decompose(Y, Y, Y % 3, uncertainty=pidkd.Permutation(n=7)).null
 
 
 def test_shuffled_rows_are_suspected():
@@ -248,6 +253,47 @@ def test_a_cluster_gives_the_same_bit_for_bit(files):
     ):
         spread_out = pidkd.audit(*files, "all", quantize=clusters(6))
     assert timeless(alone) == timeless(spread_out)
+
+
+def test_intervals_are_made_by_default_and_say_that_they_are_conditional_on_the_codebook():
+    report = pidkd.audit({"h": spread(Y)}, {"h": spread(Y % 3, seed=1)}, Y, quantize=clusters(6))
+    result = report.pairs[0].result
+    low, high = result.interval["unique_t"]
+    assert low < 1.0 < high  # the bit that the student lacks
+    assert [record["method"] for record in result.provenance["uncertainty"]] == ["Bootstrap", "Permutation"]
+    assert result.provenance["teacher"]["layer"] == "h"
+    assert any("conditional on the codebook" in note for note in report.notes)
+    assert pidkd.AuditReport.from_dict(report.to_dict()).notes == report.notes
+
+
+def test_intervals_can_be_left_out():
+    report = pidkd.audit({"h": Y}, {"h": Y}, Y, uncertainty=None)
+    assert report.pairs[0].result.interval is None
+    assert not any("conditional" in note for note in report.notes)
+
+
+def test_large_tables_and_other_estimators_get_intervals_only_when_asked(monkeypatch):
+    monkeypatch.setattr("pidkd.distill.measuring.MOST_CELLS", 10)
+    layers = {"h": Y}, {"h": Y}
+    report = pidkd.audit(*layers, Y)
+    assert report.pairs[0].result.interval is None
+    assert any("no sampling intervals" in note for note in report.notes)
+    assert pidkd.audit(*layers, Y, estimator="mmi").pairs[0].result.interval is None
+    asked = pidkd.audit(*layers, Y, estimator="mmi", uncertainty=[pidkd.Bootstrap(n=10)])
+    assert asked.pairs[0].result.interval is not None
+
+
+def test_too_few_samples_are_noted_with_the_number_that_would_do():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(5, size=(2, 600))
+    report = pidkd.audit({"h": codes[0]}, {"h": codes[1]}, Y, uncertainty=None, shuffles=0)
+    assert any("samples would do" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("uncertainty", ["bootstrap", pidkd.Bootstrap, [], 3])
+def test_methods_of_uncertainty_that_are_none(uncertainty):
+    with pytest.raises(InputError, match=r"audit\(\.\.\., uncertainty\): expected"):
+        pidkd.audit({"h": Y}, {"h": Y}, Y, uncertainty=uncertainty)
 
 
 def test_sampling_intervals_reach_the_table_and_the_page():
