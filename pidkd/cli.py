@@ -45,6 +45,7 @@ AS_WRITTEN = {
     "audit(..., pairs)": "--pair",
     "decompose(..., estimator)": "--estimator",
     "decompose(..., keep)": "--keep",
+    "decompose(..., uncertainty)": "--uncertainty",
     "estimator=": "--estimator",
     "kind=": "--kind",
     "mutual_information(..., estimator)": "--estimator",
@@ -100,6 +101,14 @@ Estimator = Annotated[str, typer.Option("--estimator", help="One of 'pidkd list'
 Param = Annotated[
     list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the estimator; repeatable.")
 ]
+Uncertainty = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--uncertainty",
+        metavar="METHOD",
+        help="bootstrap[=N], jackknife, permutation[=N], or none: what sampling may have changed; repeatable.",
+    ),
+]
 
 
 def _version(wanted: bool) -> None:
@@ -130,6 +139,7 @@ def decompose(
     units: Units = UnitsOption.BITS,
     seed: Seed = 0,
     keep: Annotated[list[str] | None, typer.Option("--keep", help="Carry plan, potentials or local in JSON.")] = None,
+    uncertainty: Uncertainty = None,
     as_json: Json = False,
 ) -> None:
     """Decompose a table of probabilities or counts, or codes."""
@@ -154,7 +164,12 @@ def decompose(
         except InputError as error:
             raise error.at(", ".join(codes)) from error
     result = pidkd.decompose(
-        data, estimator=_estimator(estimator, param), units=units.value, seed=seed, keep=tuple(keep or ())
+        data,
+        estimator=_estimator(estimator, param),
+        units=units.value,
+        seed=seed,
+        keep=tuple(keep or ()),
+        uncertainty=_uncertainty(uncertainty or []),
     )
     if as_json:
         _print_json(result.to_dict())
@@ -198,7 +213,8 @@ def audit(
     max_memory: Annotated[
         str, typer.Option("--max-memory", help="Activations larger than this, as float64, are read in pieces.")
     ] = "2GiB",
-    shuffles: Annotated[int, typer.Option("--shuffles", min=0, help="Audits with shuffled labels.")] = 5,
+    shuffles: Annotated[int, typer.Option("--shuffles", min=0, help="Audits with shuffled labels.")] = 20,
+    uncertainty: Uncertainty = None,
     units: Units = UnitsOption.BITS,
     jobs: Jobs = None,
     seed: Seed = 0,
@@ -235,6 +251,7 @@ def audit(
             fit_on=_number(fit_on),
             pool=pool.value,
             shuffles=shuffles,
+            uncertainty="auto" if uncertainty is None else _uncertainty(uncertainty),
             n_jobs=jobs,
             seed=seed,
             units=units.value,
@@ -430,6 +447,23 @@ def _estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:
         return cast("PIDEstimator", chosen().with_params(**_values(params)))
     except InputError as error:
         raise error.at("--param") from error
+
+
+def _uncertainty(texts: Sequence[str]) -> list[Any] | None:
+    """Methods by name; a bootstrap corrects for bias by shuffles, for what comes by command is a table or codes."""
+    if list(texts) == ["none"]:
+        return None
+    methods: list[Any] = []
+    for text in texts:
+        found = re.fullmatch(r"(bootstrap|permutation)(?:=(\d+))?|jackknife", text)
+        if found is None:
+            raise InputError("--uncertainty", "bootstrap[=N], jackknife, permutation[=N], or none alone", repr(text))
+        options: dict[str, Any] = {"n": int(found[2])} if found[2] else {}
+        if found[1] == "bootstrap":
+            methods.append(pidkd.Bootstrap(**options, bias="shuffle"))
+        else:
+            methods.append(pidkd.Permutation(**options) if found[1] else pidkd.Jackknife())
+    return methods or None
 
 
 def _values(params: Sequence[str] | None) -> dict[str, Any]:

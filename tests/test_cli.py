@@ -72,6 +72,29 @@ def test_decompose_a_table(folder, run, source):
     assert result.n_samples == (40 if source == ("counts.npy",) else None)
 
 
+def test_decompose_with_uncertainty(folder, run):
+    options = ["--uncertainty", "bootstrap=20", "--uncertainty", "permutation=5"]
+    status, out, _ = run("decompose", "counts.npy", *options, "--json")
+    assert status == 0
+    methods = [pidkd.Bootstrap(n=20, bias="shuffle"), pidkd.Permutation(n=5)]
+    here = pidkd.decompose(pidkd.Pmf.from_counts(np.load("counts.npy")), uncertainty=methods)
+    found = pidkd.PIDResult.from_dict(json.loads(out))
+    assert (found.interval, found.null) == (here.interval, here.null)
+
+
+@pytest.mark.parametrize("text", ["bootstrap=", "bootstrap=x", "jackknife=3", "permutation=0", "median", "none"])
+def test_uncertainty_that_is_none(folder, run, text):
+    status, out, err = run("decompose", "counts.npy", "--uncertainty", "jackknife", "--uncertainty", text)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+
+
+def test_audit_without_intervals(folder, run):
+    status, out, _ = run(*AUDIT, "--pair", "h1:h1", "--uncertainty", "none", "--json")
+    assert status == 0
+    assert pidkd.AuditReport.from_dict(json.loads(out)).pairs[0].result.interval is None
+
+
 def test_decompose_codes_in_nats(folder, run):
     status, out, _ = run("decompose", "--y", "y.npy", "--t", "t.npy", "--s", "s.npy", "--units", "nats", "--json")
     assert status == 0
