@@ -13,8 +13,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -22,11 +21,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 import pidkd
+from pidkd import cli_distill
+from pidkd.console import print_json, progress_bar, say, stdout
 from pidkd.errors import InputError, MissingDependencyError, PidkdError, PidkdWarning
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from pidkd.estimator import PIDEstimator
 
 # By its version, typer takes click's exceptions from click or from a copy of its own; this is the one that it raises.
@@ -43,6 +42,8 @@ AS_WRITTEN = {
     "audit(..., fit_on)": "--fit-on",
     "audit(..., n_jobs)": "--jobs",
     "audit(..., pairs)": "--pair",
+    "capture(taps)": "--tap",
+    "configuration": "CONFIG",
     "decompose(..., estimator)": "--estimator",
     "decompose(..., keep)": "--keep",
     "decompose(..., uncertainty)": "--uncertainty",
@@ -52,6 +53,8 @@ AS_WRITTEN = {
     "mutual_information(x)": "X",
     "mutual_information(x, y)": "X, Y",
     "mutual_information(y)": "Y",
+    "override": "KEY=VALUE",
+    "train(processes)": "--processes",
 }
 """What the functions call the options of the commands."""
 
@@ -172,9 +175,9 @@ def decompose(
         uncertainty=_uncertainty(uncertainty or []),
     )
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
-        _stdout().print(str(result), markup=False)
+        stdout().print(str(result), markup=False)
 
 
 @app.command()
@@ -238,7 +241,7 @@ def audit(
     if out is not None:
         for name in ("audit.json", "audit.csv", "report.html"):
             check_output(out / name, force)
-    with _progress("auditing") as progress:
+    with progress_bar("auditing") as progress:
         report = pidkd.audit(
             teacher,
             student,
@@ -261,11 +264,11 @@ def audit(
     if out is not None:
         report.write(out, force)
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
-        _stdout().print(report)
+        stdout().print(report)
     if out is not None:
-        _say(f"wrote {out / 'report.html'}, audit.json and audit.csv")
+        say(f"wrote {out / 'report.html'}, audit.json and audit.csv")
 
 
 @app.command()
@@ -293,9 +296,9 @@ def mi(
         raise InputError("--param", "a parameter of the estimator", taken[0])
     result = pidkd.mutual_information(*held, estimator=estimator, units=units.value, seed=seed, **params)
     if as_json:
-        _print_json(result.to_dict())
+        print_json(result.to_dict())
     else:
-        _stdout().print(str(result), markup=False)
+        stdout().print(str(result), markup=False)
 
 
 @app.command("list")
@@ -310,9 +313,9 @@ def list_(
 
     rows = estimator_rows(kind.value)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
-        _stdout().print(estimators_table(rows))
+        stdout().print(estimators_table(rows))
 
 
 @app.command()
@@ -330,16 +333,16 @@ def bench(
     from pidkd.benchmarks.run import json_lines, run_benchmark
     from pidkd.benchmarks.tables import benchmark_table, speedup_table
 
-    with _progress("benchmarking") as progress:
+    with progress_bar("benchmarking") as progress:
         rows = run_benchmark(
             family, solvers=solver, sizes=sizes.value, time_limit=time_limit, repeats=repeats, progress=progress
         )
     if as_json:
         sys.stdout.writelines(f"{line}\n" for line in json_lines(rows))
     else:
-        _stdout().print(benchmark_table(rows))
+        stdout().print(benchmark_table(rows))
         if len({row.solver for row in rows}) > 1:
-            _stdout().print(speedup_table(rows))
+            stdout().print(speedup_table(rows))
 
 
 @app.command()
@@ -355,15 +358,19 @@ def demo(
     """Train networks on handwritten digits and audit them."""
     from pidkd.distill.demo import demonstrate
 
-    with _progress("training and auditing") as progress:
+    with progress_bar("training and auditing") as progress:
         # A folder that nobody named is the demonstration's own.
         demonstration = demonstrate(
             out or Path("pidkd-demo"), force=force or out is None, seed=seed, n_jobs=jobs, progress=progress
         )
     if as_json:
-        _print_json(demonstration.to_dict())
+        print_json(demonstration.to_dict())
     else:
-        _stdout().print(demonstration)
+        stdout().print(demonstration)
+
+
+app.command()(cli_distill.train)
+app.command()(cli_distill.capture)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -377,7 +384,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", PidkdWarning)
-            warnings.showwarning = lambda message, *_, **__: _say(f"{name}: warning: {message}")
+            warnings.showwarning = lambda message, *_, **__: say(f"{name}: warning: {message}")
             status = int(app(given, standalone_mode=False, prog_name="pidkd") or 0)
             sys.stdout.flush()
             return status
@@ -400,40 +407,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(name: str, message: str, status: int) -> int:
-    _say(f"{name}: {' '.join(message.splitlines())}")
+    say(f"{name}: {' '.join(message.splitlines())}")
     return status
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-def _print_json(data: Any) -> None:
-    from pidkd.report import to_json
-
-    sys.stdout.write(to_json(data))
-
-
-def _stdout() -> Console:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 100
-    return console
-
-
-@contextmanager
-def _progress(task: str) -> Iterator[Callable[..., None]]:
-    """A bar with the time left on stderr, gone when done; nothing where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[now]}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        running = bar.add_task(task, total=1.0, now="")
-        yield lambda fraction, now="": bar.update(running, completed=fraction, now=now)
 
 
 def _estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:

@@ -101,6 +101,25 @@ class TeacherConfig(StudentConfig):
 
 
 @dataclass(frozen=True)
+class AuditConfig:
+    """What is audited, on the test set.
+
+    Parameters
+    ----------
+    layers : {"last", "all", "none"}
+        Which layer pairs.
+    quantize : str
+        How activations become codes, as ``pidkd.Quantizer.from_text`` reads it.
+    shuffles : int
+        Audits with shuffled labels.
+    """
+
+    layers: Literal["last", "all", "none"] = "last"
+    quantize: str = "pca=10,kmeans=10"
+    shuffles: int = 5
+
+
+@dataclass(frozen=True)
 class Config:
     """An experiment: one data set, a teacher and a student, the layers that are matched, a method and a recipe.
 
@@ -121,6 +140,7 @@ class Config:
         Where a method's recipe differs, by its name.
     starts : mapping
         For a method the one whose student, of the same seed, its own begins as.
+    audit : AuditConfig
     seed : int
         The student's: its first weights, the order of samples, augmentation.
     teacher_seed : int
@@ -153,6 +173,7 @@ class Config:
     recipe: Recipe = field(default_factory=Recipe)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
+    audit: AuditConfig = field(default_factory=AuditConfig)
     seed: int = 0
     teacher_seed: int = 0
     device: str = "cpu"

@@ -1,0 +1,208 @@
+"""An experiment: every method with every teacher and seed, and what came of them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from pidkd.activations import PathLike, writing
+from pidkd.distill.config import Config
+from pidkd.distill.workbench import ATOMS, CONFIG, Before, Case, Workbench
+from pidkd.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What came of an experiment.
+
+    Parameters
+    ----------
+    folder : Path
+    rows : list of dict
+        One for each case: "method", "teacher", "teacher_seed", "seed", "run"; "accuracy" and "loss" on the test set
+        after the last epoch; "teacher_accuracy"; "cpu_seconds" of this process; and of the last audited layer pair, in
+        bits, "redundant", "unique_t", "unique_s", "synergistic", "mi_t" and "mi_s".
+    is_main : bool
+        Of several processes the one that audits and writes; the rows of others have no atoms.
+    """
+
+    folder: Path
+    rows: list[dict[str, Any]]
+    is_main: bool = True
+
+    def summary(self) -> list[dict[str, Any]]:
+        """For each method and teacher: n, and mean and standard deviation (n - 1; None for one run) over the seeds."""
+        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in self.rows:
+            groups.setdefault((row["method"], row["teacher"]), []).append(row)
+        found = []
+        for (method, teacher), rows in groups.items():
+            entry: dict[str, Any] = {"method": method, "teacher": teacher, "n": len(rows)}
+            for key in MEASURED:
+                values = [row[key] for row in rows if row.get(key) is not None]
+                entry[key] = fmean(values) if values else None
+                entry[f"{key}_sd"] = stdev(values) if len(values) > 1 else None
+            found.append(entry)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"summary": self.summary(), "cases": self.rows}
+
+    def write(self) -> None:
+        """Write ``results.json`` and ``results.csv``."""
+        text = io.StringIO()
+        columns = dict.fromkeys(key for row in self.rows for key in row)
+        table = csv.DictWriter(text, list(columns), lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows)
+        for name, written in {
+            "results.json": json.dumps(self.to_dict(), indent=1),
+            "results.csv": text.getvalue(),
+        }.items():
+            with writing(self.folder / name, force=True) as stream:
+                stream.write(written.encode())
+
+    def __rich__(self) -> RenderableType:
+        """A table of the runs, and one of means."""
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        columns = {"teacher": "teacher_accuracy", "student": "accuracy", **ATOMS}
+        runs = Table("case", title="Cases", title_justify="left")
+        means = Table("method", "with", "n", title="Means over seeds", title_justify="left")
+        for table, column in itertools.product((runs, means), columns):
+            table.add_column(column, justify="right", no_wrap=True)
+        for row in self.rows:
+            runs.add_row(_case(row).name, *(_shown(row, key) for key in columns.values()))
+        for entry in self.summary():
+            cells = (_shown(entry, key) for key in columns.values())
+            means.add_row(entry["method"], entry["teacher"], str(entry["n"]), *cells)
+        note = "Accuracy on the test set after the last epoch; atoms in bits, there too; standard deviations (n - 1)."
+        return Group(*([runs, means] if len(self.rows) > 1 else [runs]), Text(note, "dim"))
+
+
+MEASURED = ("accuracy", "loss", "teacher_accuracy", "cpu_seconds", *ATOMS.values(), "mi_t", "mi_s")
+"""What is averaged over seeds."""
+
+
+def run_experiment(
+    config: Config,
+    out: PathLike,
+    *,
+    seeds: Sequence[int] | None = None,
+    methods: Sequence[str] | None = None,
+    teachers: Sequence[str] | None = None,
+    teacher_seeds: Sequence[int] | None = None,
+    resume: bool = False,
+    processes: int | None = None,
+    tensorboard: bool = False,
+    before: Before | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> Experiment:
+    """Train every method with every teacher and every pair of seeds, evaluate on the test set, and audit there.
+
+    Parameters
+    ----------
+    config : Config
+    out : path
+        A new folder. It gets ``config.yaml``; ``teachers/`` and ``runs/`` with a folder for every run; ``results/``
+        with a folder for every case: its row, and the report of its audit; and ``results.json`` and ``results.csv``,
+        which are written anew after each case.
+    seeds, methods, teachers, teacher_seeds : sequence, optional
+        Of the students; of distillation methods; "trained", "untrained" or files of weights; of the teachers. Those of
+        the configuration unless given.
+    resume : bool
+        Go on with the experiment in that folder: finished runs are skipped, and a stopped one goes on where it was.
+    processes, tensorboard
+        As for ``train``.
+    before : callable, optional
+        Called with the method, the name of a run and its preflight before its first step.
+    progress : callable, optional
+        Called with the fraction done and what is being done.
+
+    Raises
+    ------
+    InputError
+        When the configuration cannot be used, or the folder holds an experiment and ``resume`` is not given, or one of
+        another configuration.
+    """
+    folder = Path(out)
+    cases = cases_of(config, seeds, methods, teachers, teacher_seeds)
+    if (folder / CONFIG).exists() and not resume:
+        hint = "go on with it by --resume (resume=True), or take another folder"
+        raise InputError(str(folder), "a new folder", "one with an experiment", hint)
+    bench = Workbench(config, folder, before, resume=resume, processes=processes, tensorboard=tensorboard)
+    bench.record(CONFIG, config.to_yaml())
+    experiment = Experiment(folder, [], bench.is_main)
+    for number, case in enumerate(cases):
+
+        def show(fraction: float, now: str, number: int = number, name: str = case.name) -> None:
+            if progress is not None:
+                progress((number + fraction) / len(cases), f"{name}: {now}")
+
+        experiment.rows.append(bench.row(case, show))
+        if bench.is_main:
+            experiment.write()
+    return experiment
+
+
+def preview(config: Config, before: Before, methods: Sequence[str] | None = None) -> None:
+    """Show the preflight of each method, with networks as they are made; nothing is trained or written.
+
+    Raises
+    ------
+    InputError
+        When the configuration cannot be used.
+    """
+    bench = Workbench(config, None, before, dry_run=True)
+    for case in cases_of(config, methods=methods):
+        bench.trained(case, lambda fraction, now: None)
+
+
+def cases_of(
+    config: Config,
+    seeds: Sequence[int] | None = None,
+    methods: Sequence[str] | None = None,
+    teachers: Sequence[str] | None = None,
+    teacher_seeds: Sequence[int] | None = None,
+) -> list[Case]:
+    """The cases of an experiment in their order; what is None is as the configuration has it.
+
+    Raises
+    ------
+    InputError
+        When a method is unknown, or one of its parameters cannot be used.
+    """
+    for method in methods or ():
+        dataclasses.replace(config, method=method).make_method()
+    axes = (
+        [config.method] if methods is None else methods,
+        [config.teacher.weights] if teachers is None else teachers,
+        [config.teacher_seed] if teacher_seeds is None else teacher_seeds,
+        [config.seed] if seeds is None else seeds,
+    )
+    return list(dict.fromkeys(Case(*values) for values in itertools.product(*axes)))
+
+
+def _case(row: Mapping[str, Any]) -> Case:
+    return Case(row["method"], row["teacher"], row["teacher_seed"], row["seed"])
+
+
+def _shown(row: Mapping[str, Any], key: str) -> str:
+    """A mean with its standard deviation, or a value."""
+    form = "{:.1%}" if key.endswith("accuracy") else "{:.3f}"
+    value, spread = row.get(key), row.get(f"{key}_sd")
+    return "" if value is None else form.format(value) + ("" if spread is None else f" ± {form.format(spread)}")
