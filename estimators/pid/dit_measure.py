@@ -104,6 +104,10 @@ class DitMeasure(PIDEstimator):
         return Raw(known.t - redundant * bit, known, certificate, concerns=concerns)
 
 
+# What the class says of itself; an instance has the parameter of this name, whose default is that of the constructor.
+DitMeasure.measure = "one of dit's, by its parameter"
+
+
 def list_measures() -> dict[str, str]:
     """The measures of the installed dit, each with dit's name of its class.
 

@@ -90,3 +90,11 @@ def test_variables_of_dit_are_merged_and_summed_over() -> None:
         Pmf.from_dit(bits, y=4)
     with pytest.raises(InputError, match="got list"):
         Pmf.from_dit([0.5, 0.5])
+
+
+def test_lists_show_no_parameter_for_the_measure():
+    from pidkd.estimators.pid.dit_measure import DitMeasure
+
+    assert DitMeasure.measure == "one of dit's, by its parameter"
+    assert DitMeasure().measure == "ccs"
+    assert DitMeasure().with_params(time_limit=1.0).get_params() == {"measure": "ccs", "time_limit": 1.0}
