@@ -38,7 +38,8 @@ def mutual_information(
         labels, ``classifier`` for floats with labels, and ``ksg`` for two of floats.
     units : {"bits", "nats"}
     seed : int, default 0
-    device : str, default "cpu"
+    device : {"cpu", "cuda", "auto"}, default "cpu"
+        "cuda" is for the estimators that train a critic; "auto" takes it where it is there.
     **params
         Parameters of the estimator.
 
@@ -64,7 +65,7 @@ def mutual_information(
         raise InputError("mutual_information(..., seed)", "a whole number >= 0", repr(seed))
     if device not in ("cpu", "cuda", "auto"):
         raise InputError("mutual_information(..., device)", "'cpu', 'cuda' or 'auto'", repr(device))
-    return chosen.estimate(data, units, Context(seed=int(seed), device="cpu" if device == "auto" else device))
+    return chosen.estimate(data, units, Context(seed=int(seed), device=device))
 
 
 def mi_score(x: Any, y: Any, *, estimator: str | MIEstimator = "auto", seed: int = 0, **params: Any) -> FloatArray:

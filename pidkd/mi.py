@@ -49,6 +49,8 @@ class MIResult:
         Wall time of the estimation.
     warnings : tuple of str
         What a reader of the number must know.
+    provenance : mapping, optional
+        Of an estimator that is trained: its splits, and the history of each training run.
     """
 
     value: float
@@ -61,6 +63,7 @@ class MIResult:
     n_samples: int
     seconds: float
     warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] | None = None
 
     def to(self, units: Units) -> MIResult:
         """The same result in other units."""
@@ -150,6 +153,7 @@ class RawMI:
     se: float | None = None
     interval: tuple[float, float] | None = None
     concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
+    provenance: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ class MIEstimator(Estimator):
         """
         ctx = ctx or Context()
         check_units("mutual_information(..., units)", units)
-        self._prepare(ctx)
+        ctx = self._prepare(ctx)
         if not isinstance(data, self.accepts):
             expected = " or ".join(sorted(self.accepted_kinds()))
             where = f"mutual_information(..., estimator={self.name!r})"
@@ -198,6 +202,7 @@ class MIEstimator(Estimator):
             n_samples=data.n_samples,
             seconds=time.perf_counter() - started,
             warnings=tuple(text for _, text in raw.concerns),
+            provenance=raw.provenance,
         ).to(units)
 
 

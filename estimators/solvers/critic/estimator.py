@@ -1,0 +1,205 @@
+"""What the estimators with a trained critic share: everything but what they maximise and what they read off."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+from pidkd.arrays import as_array
+from pidkd.errors import InputError, PidkdWarning, SmallSampleWarning, UnknownNameError
+from pidkd.estimator import Context
+from pidkd.inputs import FloatArray
+from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pidkd.estimators.solvers.critic.training import Split
+
+Kind = Literal["separable", "joint", "bilinear"]
+Base = Literal["copula", "none"]
+
+DOMINANT = 0.2
+"""Of a mean of exponentials: where a single pair makes up that much, neither it nor its error is known."""
+
+
+@dataclass(frozen=True)
+class CriticMI(MIEstimator):
+    """An estimate from a critic f(x, y) that is fitted to some rows and scored on others.
+
+    Parameters
+    ----------
+    critic : {"separable", "joint", "bilinear"}
+        A product of two networks; a network of both, which takes time and memory by all pairs; or a quadratic form.
+    base : {"copula", "none"}
+        What the critic starts from and adds to: the log density ratio of the Gaussian copula, or 0.
+    norms : bool
+        Whether the critic also sees the norms of x and of y.
+    n_folds : int
+        Each fold is scored by what was trained on the others; 1 trains once and scores a quarter of the samples.
+    steps, patience : int
+        Most steps, and looks at the validation rows, one an epoch, without a better value before it stops.
+    batch_size, learning_rate, hidden
+        Of training, and the width of the networks.
+    block : int
+        Held-out samples that are paired with each other; a larger number takes more time and memory.
+    level : float
+        Of the interval.
+    """
+
+    critic: Kind = "separable"
+    base: Base = "copula"
+    norms: bool = True
+    n_folds: int = 5
+    steps: int = 2000
+    patience: int = 8
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    hidden: int = 64
+    block: int = 2000
+    level: float = 0.95
+
+    accepts = (ContinuousPairs,)
+    exactness = "sampled"
+    devices = ("cpu", "cuda")
+    requires: ClassVar[dict[str, str]] = {"torch": "torch"}
+
+    saturates: ClassVar[bool] = False
+    """Whether no value is above the logarithm of the samples that are paired with each other."""
+    averages_exponentials: ClassVar[bool] = False
+    """Whether it depends on a mean of exponentials, in which a single pair can outweigh all others."""
+
+    @abc.abstractmethod
+    def _terms(self, scores: Tensor) -> Tensor:
+        """Terms of the rows, whose mean is the value, from the scores of all pairs."""
+
+    def _objective(self, scores: Tensor) -> Tensor:
+        """What training maximises; by default the value itself."""
+        return self._terms(scores).mean()
+
+    def check_params(self) -> None:
+        """Refuse parameters out of range.
+
+        Raises
+        ------
+        InputError
+            The message names the parameter.
+        """
+        for name, kind in {"critic": Kind, "base": Base}.items():
+            if getattr(self, name) not in get_args(kind):
+                raise UnknownNameError(f"{self.name}({name}=...)", f"a {name}", getattr(self, name), get_args(kind))
+        least = {"n_folds": 1, "steps": 0, "patience": 0, "batch_size": 2, "hidden": 2, "block": 2}
+        for name, value in least.items():
+            given = getattr(self, name)
+            if isinstance(given, bool) or not isinstance(given, int) or given < value:
+                raise InputError(f"{self.name}({name}=...)", f"a whole number >= {value}", repr(given))
+        if not self.learning_rate > 0:
+            raise InputError(f"{self.name}(learning_rate=...)", "a number > 0", repr(self.learning_rate))
+        if not 0 < self.level < 1:
+            raise InputError(f"{self.name}(level=...)", "a number between 0 and 1", repr(self.level))
+
+    def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:
+        from scipy.special import ndtri
+
+        from pidkd.estimators.solvers.critic.training import splits
+
+        x, y = _in_own_order(
+            *(
+                as_array(f"mutual_information({name})", values).reshape(data.n_samples, -1).astype(np.float64)
+                for name, values in {"x": data.x, "y": data.y}.items()
+            )
+        )
+        parts = splits(data.n_samples, self.n_folds, ctx.generator, "mutual_information(x, y)")
+        folds = [self._fold(x, y, split, ctx) for split in parts]
+        terms = np.concatenate([fold["terms"] for fold in folds])
+        value, n = float(terms.mean()), len(terms)
+        about = np.concatenate([fold["terms"] - fold["terms"].mean() for fold in folds])
+        se = float(np.sqrt((about**2).sum())) / n
+        half = float(ndtri((1 + self.level) / 2)) * se
+        concerns = list(self._concerns(value, data.n_samples, folds))
+        provenance = {"folds": [{name: item for name, item in fold.items() if name != "terms"} for fold in folds]}
+        return RawMI(value, se, (value - half, value + half), concerns, provenance)
+
+    def _fold(self, x: FloatArray, y: FloatArray, split: Split, ctx: Context) -> dict[str, Any]:
+        """Train on one split and score its held-out rows."""
+        import torch
+
+        from pidkd.estimators.solvers.critic.bounds import largest_share
+        from pidkd.estimators.solvers.critic.networks import Critic
+        from pidkd.estimators.solvers.critic.training import as_tensor, score, train
+        from pidkd.estimators.solvers.critic.views import Views
+
+        views = Views.fit(x[split.train], y[split.train], self.base == "copula", self.norms)
+
+        def seen(rows: np.ndarray) -> tuple[Tensor, Tensor]:
+            return as_tensor(views.x(x[rows]), ctx.device), as_tensor(views.y(y[rows]), ctx.device)
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(ctx.seed)
+            k = len(views.correlations)
+            (x_train, y_train), valid = seen(split.train), seen(split.valid[: self.block])
+            critic = Critic(self.critic, views.correlations, x_train.shape[1] - k, y_train.shape[1] - k, self.hidden)
+        critic.to(ctx.device)
+        record = train(
+            critic,
+            self._objective,
+            x_train,
+            y_train,
+            *valid,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            rng=ctx.generator,
+        )
+        # No pair may be scored above all those that were seen to go together: one that is would outweigh the rest.
+        most = score(critic, *valid).diagonal().max()
+        n_blocks = -(-len(split.test) // self.block)
+        terms, shares = [], []
+        for rows in np.array_split(split.test, n_blocks):
+            scores = score(critic, *seen(rows)).clamp(max=most).double()
+            terms.append(self._terms(scores).cpu().numpy())
+            shares.append(largest_share(scores))
+        return {
+            "n_train": len(split.train),
+            "n_valid": len(split.valid),
+            "n_test": len(split.test),
+            "paired": len(split.test) // n_blocks,
+            "canonical_correlations": views.correlations.tolist(),
+            "best_step": record.best_step,
+            "looked_every": record.wait,
+            "history": record.history,
+            "batch_size": record.batch_size,
+            "largest_share": max(shares),
+            "terms": np.concatenate(terms),
+        }
+
+    def _concerns(self, value: float, n: int, folds: list[dict[str, Any]]) -> Iterator[tuple[type[PidkdWarning], str]]:
+        if value > np.log(n):
+            text = f"{n} samples prove no more than about ln n = {np.log(n):.3g} nats, and the value is {value:.3g}"
+            yield SmallSampleWarning, f"{self.name}: {text}"
+        paired = min(fold["paired"] for fold in folds)
+        if self.saturates and value > np.log(paired) - 1:
+            text = f"no value is above ln {paired} = {np.log(paired):.3g} nats, and {value:.3g} is close to it"
+            yield (
+                SmallSampleWarning,
+                f"{self.name}: {text}; pair more held-out samples: raise block, or take fewer folds",
+            )
+        share = max(fold["largest_share"] for fold in folds)
+        if self.averages_exponentials and share > DOMINANT:
+            text = f"a single pair of samples makes up {share:.0%} of a mean of exponentials"
+            advice = "value and interval can be far off; more samples help, and infonce does without"
+            yield SmallSampleWarning, f"{self.name}: {text}; {advice}"
+        batch = min(fold["batch_size"] for fold in folds)
+        if batch < min(self.batch_size, min(fold["n_train"] for fold in folds)):
+            yield PidkdWarning, f"{self.name}: too little memory for batch_size={self.batch_size}, trained with {batch}"
+
+
+def _in_own_order(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The wider one first, or the one with the higher ranks: I(X;Y) = I(Y;X), and training knows no such law."""
+    keys = [(values.shape[1], np.argsort(values, axis=0, kind="stable").tobytes()) for values in (x, y)]
+    return (x, y) if keys[0] >= keys[1] else (y, x)
