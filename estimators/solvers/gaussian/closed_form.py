@@ -9,7 +9,6 @@ What knows a batch also takes torch tensors, wherever they are, and then gives t
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any, NamedTuple
 
@@ -70,16 +69,18 @@ def conditionals(cov: FloatArray, dims: tuple[int, int, int]) -> tuple[Condition
         When a member is singular to rounding; a tensor's member then leaves over nothing, and its factors are void.
     """
     xp = _namespace(cov)
-    d_y, d_t, d_s = dims
-    y, t, s = np.split(np.arange(d_y + d_t + d_s), [d_y, d_y + d_t])
-    variances = cov.diagonal(0, -2, -1)
-    factors, left = [], []
-    for given in ([], [t], [s], [t, s]):
-        order = np.concatenate([*given, y])
-        factor = _cholesky(cov[..., order[:, None], order])
-        factors.append(factor[..., -d_y:, -d_y:])
-        left.append(xp.amin(factor.diagonal(0, -2, -1) ** 2 / variances[..., order], -1))
-    return Conditionals(*factors), functools.reduce(xp.minimum, left)
+    d_y, d_t, _ = dims
+    rolled = xp.roll(cov, (-d_y, -d_y), (-2, -1))  # t, s, y
+    whole = _cholesky(rolled)
+    of_y = whole[..., -d_y:, d_t:]  # what t leaves over of y: in s, and in itself
+    of_s = _cholesky(rolled[..., d_t:, d_t:])
+    factors = Conditionals(
+        nothing=_cholesky(cov[..., :d_y, :d_y]),
+        t=_cholesky(of_y @ of_y.swapaxes(-1, -2)),
+        s=of_s[..., -d_y:, -d_y:],
+        both=whole[..., -d_y:, -d_y:],
+    )
+    return factors, xp.amin(whole.diagonal(0, -2, -1) ** 2 / rolled.diagonal(0, -2, -1), -1)
 
 
 def decomposed(known: Conditionals) -> Split:
