@@ -6,6 +6,7 @@ Nothing is imported to list them, and no list is edited to add one.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -78,6 +79,11 @@ def _modules(kind: str) -> Collection[str]:
     """Modules of the package of this kind, found without importing any of them."""
     if kind not in KINDS:
         raise UnknownNameError("kind=", "a kind of estimator", kind, KINDS)
+    return _folder(kind)
+
+
+@functools.cache
+def _folder(kind: str) -> Collection[str]:
     package = importlib.import_module(f"pidkd.estimators.{kind}")
     return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
 
