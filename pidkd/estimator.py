@@ -46,6 +46,9 @@ LAWS = {
 }
 """Laws that an estimator may declare; the contract tests run each one that it does."""
 
+SAMPLING_ERRORS = 3
+"""Standard errors by which an estimate may fall below zero before it is worth a warning."""
+
 KEEPABLE = ("plan", "potentials", "local")
 """What a result carries only when it is asked for by ``keep=``."""
 
@@ -316,10 +319,14 @@ class PIDEstimator(Estimator):
             text = f"{self.name}: not certified to its tolerance, gap {gap}; {certificate.message}"
             concerns.append((ConvergenceWarning, text))
         slack = (certificate.gap if math.isfinite(certificate.gap) else 0.0) + 1e-12
+        # An estimate from samples falls below zero by chance where nothing is.
+        slack += SAMPLING_ERRORS * max((result.se or {}).values(), default=0.0)
         negative = {name: value for name, value in result.atoms.items() if value < -slack}
         if negative:
             listed = ", ".join(f"{name} {value:.3g}" for name, value in negative.items())
-            concerns.append((NegativeAtomWarning, f"{self.name}: negative beyond the gap: {listed} {result.units}"))
+            beyond = f"{SAMPLING_ERRORS} standard errors" if result.se else "the gap"
+            text = f"{self.name}: negative beyond {beyond}: {listed} {result.units}"
+            concerns.append((NegativeAtomWarning, text))
         return concerns
 
 

@@ -461,7 +461,8 @@ class Posteriors:
             if off.size:
                 row = int(off[0])
                 got = f"row {row} with sum {sums[row, 0]:.6g} and minimum {p[row].min():.6g}"
-                hint = "these look like logits: take the softmax of each row first" if (p < 0).any() else None
+                logits = (p < 0).any() or p.max() > 1 + SUM_TOLERANCE
+                hint = "these look like logits: Posteriors.from_logits(y, ...) takes those" if logits else None
                 raise InputError(where, "rows of probabilities that sum to 1", got, hint)
             tables[name] = read_only(p / sums)
         sizes = {name: p.shape[1] for name, p in tables.items()}
@@ -478,6 +479,36 @@ class Posteriors:
         object.__setattr__(self, "y", read_only(y.astype(np.int64)))
         for name, p in tables.items():
             object.__setattr__(self, name, p)
+
+    @classmethod
+    def from_logits(
+        cls, y: npt.ArrayLike, z_t: npt.ArrayLike, z_s: npt.ArrayLike, z_ts: npt.ArrayLike | None = None
+    ) -> Posteriors:
+        r"""From logits, :math:`p(y|t) = e^{z_y} / \sum_{y'} e^{z_{y'}}`, such as the outputs of teacher and student.
+
+        Parameters
+        ----------
+        y : array of integers from 0 to n_classes - 1, shape (n_samples,)
+        z_t, z_s : array of floats, shape (n_samples, n_classes)
+        z_ts : array of floats, shape (n_samples, n_classes), optional
+
+        Raises
+        ------
+        InputError
+            When shapes disagree, or values are not finite.
+        """
+        names = ("z_t", "z_s", "z_ts") if z_ts is not None else ("z_t", "z_s")
+        tables = []
+        for name, values in zip(names, (z_t, z_s, z_ts), strict=False):
+            z = as_numbers(where := f"Posteriors.from_logits({name})", values)
+            if z.ndim != 2:
+                raise InputError(where, "shape (n_samples, n_classes)", f"{z.shape}")
+            p = np.exp(z - z.max(axis=1, keepdims=True))
+            tables.append(p / p.sum(axis=1, keepdims=True))
+        try:
+            return cls(as_array("Posteriors.from_logits(y)", y), *tables)
+        except InputError as error:
+            raise error.at(error.where.replace("Posteriors(", "Posteriors.from_logits(").replace("p_", "z_")) from None
 
     @property
     def n_samples(self) -> int:

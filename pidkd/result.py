@@ -100,8 +100,9 @@ class PIDResult:
         What a reader of the numbers must know.
     interval, se, null, bias, corrected : mapping from atom, optional
         Sampling interval (low, high), standard error, level under independence, estimated bias, and the atoms less the
-        bias, as ``uncertainty=`` asks for them; also of "mi_t", "mi_s" and "mi". The atoms themselves stay as the
-        estimator gave them, for they are what the certificate speaks of.
+        bias, as ``uncertainty=`` asks for them; also of "mi_t", "mi_s" and "mi". ``posterior`` gives intervals of its
+        own, of "union" too. The atoms themselves stay as the estimator gave them, for they are what the certificate
+        speaks of.
     provenance : mapping, optional
         How the data came to be: quantiser, splits, seeds.
     plan : array, shape (n_y, n_t, n_s), optional
@@ -153,6 +154,11 @@ class PIDResult:
     def atoms(self) -> dict[str, float]:
         """The four atoms by name."""
         return {name: getattr(self, name) for name in ATOMS}
+
+    @property
+    def union(self) -> float:
+        r"""The union information :math:`\mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S`, what at least one has."""
+        return self.redundant + self.unique_t + self.unique_s
 
     @property
     def residual(self) -> float:

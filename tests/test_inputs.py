@@ -316,7 +316,7 @@ class TestPosteriors:
             (
                 (Y, HALVES * np.array([[4, -2]]), HALVES),
                 "Posteriors(p_t): expected rows of probabilities that sum to 1, got row 0 with sum 1 and minimum -1; "
-                "these look like logits: take the softmax of each row first",
+                "these look like logits: Posteriors.from_logits(y, ...) takes those",
             ),
             (
                 (Y, HALVES * 2 * 1.7e308, HALVES),

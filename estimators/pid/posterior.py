@@ -1,0 +1,222 @@
+"""BROJA from samples of any dimension: posteriors by classifiers, and the dual by held-out rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib.util import find_spec
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from pidkd.arrays import as_array
+from pidkd.errors import InputError
+from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimators.solvers.posterior.folds import check_classes, stratified
+from pidkd.estimators.solvers.posterior.held_out import Local, Logs, confused, local_information
+from pidkd.estimators.solvers.posterior.pool import smoothed
+from pidkd.estimators.solvers.posterior.probes import classifier_logs, features, probe_logs, standard_classifiers
+from pidkd.inputs import Activations, Array, FloatArray, IntArray, Posteriors
+from pidkd.result import Certificate, Information
+
+
+@dataclass(frozen=True)
+class Posterior(PIDEstimator):
+    r""":math:`I_\cup \ge H(Y) + \mathbb{E}[a(Y,T) + b(Y,S)]`, with potentials a, b that are feasible for every t, s.
+
+    BROJA sees a source only through its posterior :math:`p(y|t)`. So classifiers learn the posteriors on some rows,
+    others calibrate them and give the potentials, and the rest is scored; the folds take turns, so that each row is
+    scored once, by what has seen no label of its fold. The means over the rows of
+
+    .. math::
+
+        i_T = \log \tfrac{p(y|t)}{p(y)}, \quad i_S, \quad i_{TS}, \quad u = a(y,t) + b(y,s) - \log p(y)
+
+    bound :math:`I(Y;T), I(Y;S), I(Y;T,S)` and the union information :math:`I_\cup` from below, up to sampling, which
+    ``interval`` is about. **The atoms are differences of such bounds and no bounds themselves**: that would take an
+    upper bound of a mutual information, which no sample gives. What the classifiers miss lowers :math:`i_T + i_S` by
+    about as much as u and nearly cancels in Red. ``local`` holds the atoms of each row.
+
+    Without ``classifier`` a linear probe and a network of one hidden layer are trained for all folds in one model, with
+    torch on the device asked for, or with scikit-learn where torch is not installed, and pooled by their weight on the
+    calibrating rows. Given ``Posteriors``, nothing is trained and all rows but the scored fold calibrate; their rows
+    must not have trained whatever the posteriors come from.
+
+    Parameters
+    ----------
+    classifier : scikit-learn classifier with ``predict_proba``, optional
+        Learns in place of the probes, from the features as they are; each source and each fold gets a clone.
+    n_folds : int, default 5
+        At least 3.
+    n_components : int or None, default 1024
+        Wider layers are projected on so many principal components, without labels; None keeps all.
+    n_cells : int, default 32
+        Posterior cells of each source from which the potentials start. Two classes need none: there the union
+        information is that of the ROC curves' common hull.
+    max_classes : int, default 32
+        More classes are put into so many groups of what the sources confuse. Between groups nothing changes; within a
+        group the better source stands for both, which bounds :math:`I_\cup` as well, if less tightly, and makes Red
+        there the smaller of the two informations.
+    lump : bool, default False
+        Let the groups be the target instead of the classes.
+    level : float, default 0.95
+        Of the intervals.
+
+    References
+    ----------
+    bertschinger2014, barber2003
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pidkd
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.integers(2, size=2000)
+    >>> t, s = (np.outer(y - 0.5 + rng.normal(size=2000) * noise, [0, noise**-2]) for noise in (0.5, 1.0))  # logits
+    >>> result = pidkd.decompose(pidkd.Posteriors.from_logits(y, t, s))
+    >>> low, high = result.interval["union"]
+    >>> bool(low < result.mi_t < high), bool(abs(result.unique_s) < 0.01)
+    (True, True)
+    """
+
+    classifier: Any = None
+    n_folds: int = 5
+    n_components: int | None = 1024
+    n_cells: int = 32
+    max_classes: int = 32
+    lump: bool = False
+    level: float = 0.95
+
+    name = "posterior"
+    measure = "BROJA"
+    reference = "bertschinger2014"
+    accepts = (Activations, Posteriors)
+    target = "discrete"
+    certifies = False
+    exactness = "sampled"
+    laws = frozenset()
+    devices = ("cpu", "cuda")
+
+    def check_params(self) -> None:
+        """Refuse what is no classifier, and parameters out of range."""
+        if self.classifier is not None and not hasattr(self.classifier, "predict_proba"):
+            expected = "a scikit-learn classifier with predict_proba"
+            raise InputError("posterior(classifier=...)", expected, repr(self.classifier))
+        for name, least in (("n_folds", 3), ("n_components", 1), ("n_cells", 2), ("max_classes", 2)):
+            value = getattr(self, name)
+            if name == "n_components" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"posterior({name}=...)", f"a whole number >= {least}", repr(value))
+        if not isinstance(self.lump, bool):
+            raise InputError("posterior(lump=...)", "True or False", repr(self.lump))
+        if isinstance(self.level, bool) or not isinstance(self.level, int | float) or not 0 < self.level < 1:
+            raise InputError("posterior(level=...)", "a number between 0 and 1", repr(self.level))
+
+    def _decompose(self, data: Activations | Posteriors, ctx: Context) -> Raw:
+        _, y = np.unique(data.y, return_inverse=True)
+        if isinstance(data, Posteriors):
+            fold = self.folds("Posteriors(y)", y, ctx.seed)
+            seen = np.unique(data.y)
+            t, s = (_given(p[:, seen], y) for p in (data.p_t, data.p_s))
+            both = None if data.p_ts is None else _given(data.p_ts[:, seen], y)
+            return self.combine(y, fold, t, s, both, ctx, "posteriors as given")
+        fold = self.folds("decompose(y, t, s)", y, ctx.seed)
+        t, s, both = (
+            self.learn(values, y[None], fold[None], ctx)[0] for values in ((data.t,), (data.s,), (data.t, data.s))
+        )
+        return self.combine(y, fold, t, s, both, ctx, self.learner())
+
+    def folds(self, where: str, y: Array, seed: int) -> IntArray:
+        """The fold of each row.
+
+        Raises
+        ------
+        InputError
+            When a class has fewer rows than there are folds.
+        """
+        check_classes(where, y, self.n_folds)
+        return stratified(y, self.n_folds, [seed, 6])
+
+    def learn(self, values: tuple[Any, ...], labels: IntArray, fold: IntArray, ctx: Context) -> list[Logs]:
+        """Cross-fitted classifiers of the sources ``values`` together, for each of several labellings of the rows.
+
+        Parameters
+        ----------
+        values : tuple of array, shape (n,) or (n, d)
+        labels, fold : array of int, shape (n_labellings, n)
+        ctx : Context
+        """
+        own = self.classifier is not None
+        x: Array = np.concatenate(
+            [
+                as_array("decompose(y, t, s)", one).reshape(len(labels[0]), -1)
+                if own
+                else features(one, self.n_components, ctx.seed)
+                for one in values
+            ],
+            axis=1,
+        )
+        if not own and find_spec("torch"):
+            return probe_logs(x, labels, fold, ctx.seed, ctx.device)
+        if ctx.device != "cpu":
+            got = "a scikit-learn classifier" if own else "an environment without torch"
+            raise InputError("decompose(..., device)", f"torch on device {ctx.device!r}", got)
+        classifiers = [self.classifier] if own else standard_classifiers(ctx.seed)
+        return [classifier_logs(classifiers, x, *one) for one in zip(labels, fold, strict=True)]
+
+    def combine(self, y: IntArray, fold: IntArray, t: Logs, s: Logs, both: Logs | None, ctx: Context, how: str) -> Raw:
+        """The atoms, from what the classifiers say of each row; ``how`` names the classifiers."""
+        message = f"{how}, held out; interval['union'] bounds the union information, and the atoms are no bounds"
+        if both is None:
+            message += "; p_ts was not given: mi and Syn are those of the pool of p_t and p_s"
+        n_classes = t.scored.shape[-1]
+        if n_classes > self.max_classes:
+            if self.lump:
+                p_t, p_s = (np.exp(one.calibrating).mean(axis=0) for one in (t, s))
+                group = confused(p_t, p_s, y, self.max_classes)
+                t, s, y = t.lumped(group), s.lumped(group), group[y]
+                both = None if both is None else both.lumped(group)
+            within = "are the target" if self.lump else "are solved; within a group Red is the smaller information"
+            message += f"; {self.max_classes} groups of {n_classes} classes {within}"
+        size = (self.n_cells, self.max_classes)
+        local = atoms_of(local_information(y, fold, t, s, both, *size, ctx.seed, ctx.progress))
+        value = {name: float(values.mean()) for name, values in local.items()}
+        se = {name: float(values.std()) / math.sqrt(len(y)) for name, values in local.items()}
+        z = NormalDist().inv_cdf((1 + self.level) / 2)
+        return Raw(
+            value["unique_t"],
+            Information(value["mi_t"], value["mi_s"], value["mi"]),
+            Certificate(-math.inf, math.inf, "bound", message),
+            interval={name: (value[name] - z * se[name], value[name] + z * se[name]) for name in value},
+            se=se,
+            local=local,
+        )
+
+    def learner(self) -> str:
+        """What learns the posteriors."""
+        if self.classifier is not None:
+            return type(self.classifier).__name__
+        return "probes in torch" if find_spec("torch") else "probes in scikit-learn"
+
+
+def atoms_of(found: Local) -> dict[str, FloatArray]:
+    """Atoms and informations of each row; the identities hold for every one."""
+    return {
+        "redundant": found.t + found.s - found.union,
+        "unique_t": found.union - found.s,
+        "unique_s": found.union - found.t,
+        "synergistic": found.both - found.union,
+        "mi_t": found.t,
+        "mi_s": found.s,
+        "mi": found.both,
+        "union": found.union,
+    }
+
+
+def _given(p: FloatArray, y: IntArray) -> Logs:
+    """Posteriors that nothing here was fitted to: the same for calibrating and for scoring."""
+    prior = np.bincount(y) / len(y)
+    logs = np.log(smoothed(p, prior, len(y)))[None]
+    return Logs(logs, logs)

@@ -1,0 +1,144 @@
+"""Local information of rows by what was fitted to other rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from pidkd.estimators.solvers.posterior.cells import Anchors
+from pidkd.estimators.solvers.posterior.folds import calibrating
+from pidkd.estimators.solvers.posterior.pool import fit_weights, pooled, smoothed
+from pidkd.estimators.solvers.posterior.thresholds import Thresholds
+from pidkd.inputs import Array, FloatArray, IntArray
+
+
+class Local(NamedTuple):
+    """For each row (y, t, s) what it says of y, in nats, shape (n,); the means are lower bounds, up to sampling."""
+
+    t: FloatArray
+    """log p(y|t) / p(y)."""
+    s: FloatArray
+    """log p(y|s) / p(y)."""
+    both: FloatArray
+    """log p(y|t,s) / p(y)."""
+    union: FloatArray
+    """a(y,t) + b(y,s) - log p(y), with feasible potentials a and b."""
+
+
+class Logs(NamedTuple):
+    """Logarithms of class probabilities by several classifiers, shape (n_classifiers, n, n_classes) each."""
+
+    calibrating: Array
+    """Of each row by the classifiers whose calibration it serves."""
+    scored: Array
+    """Of each row by the classifiers that it scores; the same array where nothing was trained."""
+
+    def taken(self, calibrating: Array, scored: Array) -> Logs:
+        """Of these rows only."""
+        return Logs(self.calibrating[:, calibrating], self.scored[:, scored])
+
+    def lumped(self, group: IntArray) -> Logs:
+        """The same about groups of classes."""
+        member = np.eye(int(group.max()) + 1)[group]
+        return Logs(*(np.log(np.exp(logs) @ member) for logs in self))
+
+
+def local_information(
+    y: IntArray,
+    fold: IntArray,
+    t: Logs,
+    s: Logs,
+    both: Logs | None,
+    n_cells: int,
+    max_classes: int,
+    seed: int,
+    progress: Callable[[float], None] | None = None,
+) -> Local:
+    """Calibrate, fit potentials and score, fold by fold.
+
+    Parameters
+    ----------
+    y : array of int, shape (n,)
+        Every class from 0 to n_classes - 1 occurs.
+    fold : array of int, shape (n,)
+    t, s, both : Logs
+        Without ``both``, what T and S say together is the pool of what each says.
+    n_cells, max_classes : int
+    seed : int
+    progress : callable, optional
+    """
+    prior = np.bincount(y) / len(y)
+    found = Local(*(np.empty(len(y)) for _ in Local._fields))
+    folds = int(fold.max()) + 1
+    for f in range(folds):
+        # Where nothing was trained, all rows that are not scored can calibrate.
+        fit = np.flatnonzero(fold != f) if t.calibrating is t.scored else calibrating(fold, f)
+        fit, score = np.random.default_rng([seed, 7, f]).permutation(fit), np.flatnonzero(fold == f)
+        (p_t, q_t), (p_s, q_s) = (_calibrated([one.taken(fit, score)], y[fit], prior) for one in (t, s))
+        each = [Logs(np.log(p)[None], np.log(q)[None]) for p, q in ((p_t, q_t), (p_s, q_s))]
+        _, q_ts = _calibrated([*each, *([both.taken(fit, score)] if both else [])], y[fit], prior)
+        right = np.arange(len(score)), y[score]
+        for values, q in zip(found, (q_t, q_s, q_ts), strict=False):
+            values[score] = np.log(q[right])
+        found.union[score] = _union(p_t, p_s, q_t, q_s, y[fit], prior, n_cells, max_classes)[right]
+        if progress is not None:
+            progress((f + 1) / folds)
+    surprise = -np.log(prior)[y]
+    return Local(*(values + surprise for values in found))
+
+
+def _calibrated(logs: list[Logs], y: IntArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The pool's probabilities of the rows that calibrate it, whose labels are ``y``, and of those that are scored."""
+    before, after = (np.concatenate(parts) for parts in zip(*logs, strict=True))
+    weights = fit_weights(before, y, prior)
+    p, q = (smoothed(pooled(part, weights, prior), prior, len(y)) for part in (before, after))
+    return p, q
+
+
+def _union(
+    p_t: FloatArray,
+    p_s: FloatArray,
+    q_t: FloatArray,
+    q_s: FloatArray,
+    y: IntArray,
+    prior: FloatArray,
+    n_cells: int,
+    max_classes: int,
+) -> FloatArray:
+    r"""The sum of the potentials of each scored row and class, fitted to posteriors p and labels y of other rows.
+
+    Beyond ``max_classes`` the classes are put into groups g, and the sum is :math:`a(g,t) + b(g,s)` and
+    :math:`\log p(y|g,t)` for the groups within which T tells more, :math:`\log p(y|g,s)` for the others. That is
+    feasible where a and b are, since the last are probabilities.
+    """
+    n_classes = len(prior)
+    group = np.arange(n_classes) if n_classes <= max_classes else confused(p_t, p_s, y, max_classes)
+    member = np.eye(int(group.max()) + 1)[group]
+    (g_t, g_s), (h_t, h_s) = ([p @ member for p in pair] for pair in ((p_t, p_s), (q_t, q_s)))
+    fitted = (
+        Thresholds.fit(g_t, g_s, prior @ member)
+        if member.shape[1] == 2
+        else Anchors.fit(g_t, g_s, prior @ member, n_cells)
+    )
+    total: FloatArray = fitted.potentials(h_t, h_s)[:, group]
+    if member.shape[1] < n_classes:
+        right = np.arange(len(y)), y
+        lead = np.log(p_t / g_t[:, group])[right] - np.log(p_s / g_s[:, group])[right]
+        teacher = np.bincount(group[y], weights=lead, minlength=member.shape[1]) > 0
+        total += np.log(np.where(teacher[group], q_t / h_t[:, group], q_s / h_s[:, group]))
+    return total
+
+
+def confused(p_t: FloatArray, p_s: FloatArray, y: IntArray, n_groups: int) -> IntArray:
+    """A group for each class: those are joined first that the sources take for each other."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    n_classes = p_t.shape[1]
+    profile = np.zeros((n_classes, n_classes))
+    np.add.at(profile, y, p_t + p_s)
+    seen = profile.sum(axis=1, keepdims=True)
+    profile = np.sqrt(np.divide(profile, seen, out=np.eye(n_classes), where=seen > 0))
+    found: IntArray = np.unique(fcluster(linkage(profile, "ward"), n_groups, "maxclust"), return_inverse=True)[1]
+    return found
