@@ -1,190 +1,236 @@
-"""Problems times solvers, each pair in a process of its own, with a time limit and one thread."""
+"""Problems times estimators, each pair in a process of its own, with a time limit, a memory limit and one thread."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import platform
+import pickle
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from pidkd.benchmarks.peers import list_solvers
-from pidkd.benchmarks.problems import SIZES, Size, get_family
-from pidkd.benchmarks.worker import save_tables
+from pidkd.activations import PathLike
+from pidkd.benchmarks.peers import PEER_PATH, list_peers
+from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, kind_of, list_families
+from pidkd.benchmarks.record import Record, Row
 from pidkd.errors import InputError, UnknownNameError
-from pidkd.inputs import Pmf
+from pidkd.registry import get_estimator, list_estimators, list_plugins
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS"), "1"
 )
-PACKAGES = ("pidkd", "numpy", "scipy", "cvxpy", "clarabel", "ecos", "scs", "dit")
 REPEATING_SECONDS = 5.0
 """No run is repeated beyond this time: what takes long needs no median."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One solver on one problem.
-
-    Parameters
-    ----------
-    family, problem, solver : str
-    n_tables : int
-    status : str
-        ``solved`` (every table has a finite certified gap), ``failed``, ``crashed``, ``time limit`` or ``skipped``.
-    message : str
-        The solver's words about the table it did worst on, or why there is no measurement.
-    certified, failed : int
-        Tables with a gap of at most 1e-9 bits, and tables without any.
-    gap : float, optional
-        Largest certified gap in bits, on the table as given, among the tables that have one.
-    cpu_seconds, wall_seconds : float, optional
-        For all tables together, model building and certificate included; medians over ``repeats``.
-    solver_seconds : float, optional
-        The solver's own account, without model building.
-    iterations : float, optional
-        Mean over tables.
-    repeats : int
-    peak_mb, base_mb : float, optional
-        Most memory of the process, and what it was before the first run.
-    """
-
-    family: str
-    problem: str
-    solver: str
-    n_tables: int
-    status: str
-    message: str
-    certified: int = 0
-    failed: int = 0
-    gap: float | None = None
-    cpu_seconds: float | None = None
-    wall_seconds: float | None = None
-    solver_seconds: float | None = None
-    iterations: float | None = None
-    repeats: int = 0
-    peak_mb: float | None = None
-    base_mb: float | None = None
+Progress = Callable[[float, str], None]
 
 
 def run_benchmark(
-    family: str,
+    families: str | Sequence[str] = (),
     *,
-    solvers: Sequence[str] | None = None,
+    estimators: Sequence[str] | None = None,
+    peers: bool = False,
     sizes: Size = "small",
     time_limit: float = 60.0,
+    memory_limit: float = 8192.0,
     repeats: int = 5,
-    progress: Callable[[float, str], None] | None = None,
-) -> list[Row]:
-    """Run every solver on every problem of a family, up to a size.
+    n_jobs: int = 1,
+    out: PathLike | None = None,
+    force: bool = False,
+    peer_path: PathLike | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """Run every estimator on every problem, up to a size.
 
     Parameters
     ----------
-    family : str
-        A module of ``benchmarks/problems``, such as "broja" or "robust".
-    solvers : sequence of str, optional
-        Names or patterns of solvers (``conic-*``), or ``package.module:callable``; by default those that the family
-        names.
-    sizes : {"small", "medium", "large"}
+    families : str or sequence of str
+        Modules of ``benchmarks/problems``, such as "broja"; none means all.
+    estimators : sequence of str, optional
+        Names or patterns (``conic-*``) of estimators and peers, or ``package.module:Class``. By default those that each
+        family names, and the estimators that installed packages bring.
+    peers : bool
+        The peers that each family names, too.
+    sizes : {"tiny", "small", "full"}
         The largest size; smaller ones are included.
     time_limit : float, default 60
-        Seconds for each process. A solver that ran out of them is not started on what is larger still.
+        Seconds for each process. An estimator that ran out of them is not started on what is larger still.
+    memory_limit : float, default 8192
+        Megabytes for each process.
     repeats : int, default 5
         Runs whose median is taken; fewer where they take more than some seconds.
+    n_jobs : int, default 1
+        Processes at a time. More than one disturb each other's times.
+    out : path, optional
+        The file of the record. What is in it already is not run again.
+    force : bool
+        Begin the file anew.
+    peer_path : path, optional
+        A folder below which peers lie that are on no registry.
     progress : callable, optional
         Called with the fraction done and what runs next.
 
     Returns
     -------
-    list of Row
-        A solver that hangs, crashes or is not installed is a row that says so.
+    Record
+        An estimator that hangs, crashes or is not installed is a row that says so.
 
     Raises
     ------
     UnknownNameError
-        When the family, the size or a solver is unknown.
+        When a family, the size or an estimator is unknown.
     InputError
-        When the limit or the repeats are not positive.
+        When a limit or a number is not positive, or the record cannot be continued.
     """
-    module = get_family(family)
+    named = [families] if isinstance(families, str) else list(families) or list_families()
+    modules = {name: get_family(name) for name in named}
     if sizes not in SIZES:
         raise UnknownNameError("bench --sizes", "a size", sizes, SIZES)
-    if not time_limit > 0:
-        raise InputError("bench --time-limit", "seconds > 0", repr(time_limit))
-    if repeats < 1:
-        raise InputError("bench --repeats", "a whole number >= 1", repr(repeats))
-    chosen = _choose(module.SOLVERS if solvers is None else solvers)
-    problems = [problem for problem in module.PROBLEMS if SIZES.index(problem.size) <= SIZES.index(sizes)]
-    rows: list[Row] = []
-    out_of_time: dict[str, tuple[int, str]] = {}
+    for option, value in {"--time-limit": time_limit, "--memory-limit": memory_limit}.items():
+        if not value > 0:
+            raise InputError(f"bench {option}", "a number > 0", repr(value))
+    for option, value in {"--repeats": repeats, "--jobs": n_jobs}.items():
+        if value < 1:
+            raise InputError(f"bench {option}", "a whole number >= 1", repr(value))
+    if peer_path is not None and not Path(peer_path).is_dir():
+        raise InputError("bench --peer-path", "a folder", str(peer_path))
+    chosen = {name: _choose(module, estimators, peers) for name, module in modules.items()}
+    for pattern in estimators or ():
+        if not any(_matches(pattern, names) for names in chosen.values()):
+            known = sorted({name for module in modules.values() for name in list_estimators(kind_of(module))})
+            expected = "an estimator, a peer or a pattern of names"
+            raise UnknownNameError("bench --estimator", expected, pattern, [*known, *list_peers()])
+    settings = {"time_limit": time_limit, "memory_limit": memory_limit, "repeats": repeats, "jobs": n_jobs}
+    record = Record(out, settings, force)
     with tempfile.TemporaryDirectory(prefix="pidkd-bench-") as folder:
-        for i, problem in enumerate(problems):
-            tables = problem.make()
-            stored = Path(folder) / "tables.npz"
-            save_tables(stored, tables)
-            n_cells = sum(_n_cells(table) for table in tables)
-            for j, solver in enumerate(chosen):
-                if progress is not None:
-                    progress((i * len(chosen) + j) / (len(problems) * len(chosen)), f"{problem.name}, {solver}")
-                found: dict[str, Any]
-                if solver in out_of_time and n_cells >= out_of_time[solver][0]:
-                    found = {"status": "skipped", "message": f"ran out of time on {out_of_time[solver][1]}"}
-                else:
-                    found = _run(solver, stored, time_limit, repeats)
-                if found["status"] == "time limit":
-                    out_of_time[solver] = n_cells, problem.name
-                rows.append(Row(family, problem.name, solver, len(tables), **found))
-    if progress is not None:
-        progress(1.0, "done")
-    return rows
+        place = {PEER_PATH: os.fspath(peer_path)} if peer_path is not None else {}
+        bench = _Bench(record, Path(folder), settings, os.environ | ONE_THREAD | place, progress)
+        lanes = {
+            (family, estimator): [p for p in module.PROBLEMS if SIZES.index(p.size) <= SIZES.index(sizes)]
+            for family, module in modules.items()
+            for estimator in chosen[family]
+        }
+        bench.run(lanes)
+    record.sort(list(lanes))
+    return record
 
 
-def _n_cells(table: Pmf) -> int:
-    """Cells that a plan may use: of every class, those of T times those of S."""
-    used_t, used_s = ((table.p.sum(axis=axis) > 0).sum(axis=1) for axis in (2, 1))
-    return int((used_t * used_s).sum())
+@dataclass
+class _Bench:
+    """What runs a benchmark: each estimator takes the problems of a family in their order, side by side with others."""
+
+    record: Record
+    folder: Path
+    settings: dict[str, Any]
+    variables: dict[str, str]
+    progress: Progress | None
+    made: dict[tuple[str, str], tuple[Path, str]] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    done: int = 0
+
+    def run(self, lanes: Mapping[tuple[str, str], Sequence[Problem]]) -> None:
+        before = {row.key for row in self.record.rows}
+        total = sum(map(len, lanes.values()))
+        with ThreadPoolExecutor(self.settings["jobs"]) as pool:
+            for future in [
+                pool.submit(self._lane, family, estimator, problems, before, total)
+                for (family, estimator), problems in lanes.items()
+            ]:
+                future.result()
+        if self.progress is not None:
+            self.progress(1.0, "done")
+
+    def _lane(self, family: str, estimator: str, problems: Sequence[Problem], before: Any, total: int) -> None:
+        too_much: tuple[int, str] | None = None
+        for problem in problems:
+            with self.lock:
+                if self.progress is not None:
+                    self.progress(self.done / total, f"{problem.name}, {estimator}")
+                self.done += 1
+            if (family, problem.name, estimator) in before:
+                continue
+            stored, kind = self._stored(family, problem)
+            size = stored.stat().st_size
+            found: dict[str, Any]
+            if too_much is not None and size >= too_much[0]:
+                found = {"status": "skipped", "message": f"ran out of {too_much[1]}"}
+            else:
+                found = self._measured(estimator, kind, stored)
+            if found["status"] in ("time limit", "memory limit"):
+                too_much = size, f"{found['status'].split()[0]} on {problem.name}"
+            known = problem.known if "error" in found else ""
+            row = Row(family, problem.name, estimator, kind, **found, known=known, axis=problem.axis)
+            with self.lock:
+                self.record.append(row)
+
+    def _stored(self, family: str, problem: Problem) -> tuple[Path, str]:
+        """The problem's data in a file, made when the first estimator asks for it."""
+        with self.lock:
+            if (family, problem.name) not in self.made:
+                data = problem.make()
+                path = self.folder / f"{len(self.made)}.pkl"
+                truths = None if problem.truth is None else problem.truth(data)
+                path.write_bytes(pickle.dumps((data, truths, problem.uncertainty)))
+                self.made[family, problem.name] = path, kind_of(get_family(family))
+            return self.made[family, problem.name]
+
+    def _measured(self, estimator: str, kind: str, stored: Path) -> dict[str, Any]:
+        """The measurement of one process, or what became of it."""
+        time_limit, memory_limit = self.settings["time_limit"], self.settings["memory_limit"]
+        job = {
+            "estimator": estimator,
+            "kind": kind,
+            "problem": str(stored),
+            "repeats": self.settings["repeats"],
+            "seconds": min(REPEATING_SECONDS, time_limit / 2),
+            "memory_limit": memory_limit,
+        }
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            Path(folder, "job.json").write_text(json.dumps(job))
+            output = Path(folder, "output.json")
+            try:
+                ended = subprocess.run(
+                    [sys.executable, "-m", "pidkd.benchmarks.worker", folder],
+                    timeout=time_limit,
+                    env=self.variables,
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                )
+            except subprocess.TimeoutExpired:
+                return {"status": "time limit", "message": f"stopped after {time_limit:g} s"}
+            if ended.returncode or not output.exists():
+                return {"status": "crashed", "message": _last_words(ended)}
+            found: dict[str, Any] = json.loads(output.read_text())
+            return found
 
 
-def _choose(patterns: Sequence[str]) -> list[str]:
-    """Names of solvers that match, in the order of the patterns."""
-    known = list_solvers()
-    chosen: dict[str, None] = {}
-    for pattern in patterns:
-        matches = [pattern] if ":" in pattern else [name for name in known if fnmatchcase(name, pattern)]
-        if not matches:
-            raise UnknownNameError("bench --solver", "a solver or a pattern of names", pattern, known)
-        chosen |= dict.fromkeys(matches)
-    return list(chosen)
+def _choose(module: ModuleType, patterns: Sequence[str] | None, peers: bool) -> list[str]:
+    """Names that match, in the order of the patterns; unless asked for by name, only those that take such an input."""
+    known = list_estimators(kind_of(module))
+    if patterns is None:
+        own = [*module.ESTIMATORS, *list_plugins(kind_of(module))]
+        fits = [name for name in known if issubclass(module.INPUT, get_estimator(name, kind_of(module)).accepts)]
+        chosen = [name for pattern in own for name in _matches(pattern, fits)]
+        chosen += [name for pattern in module.PEERS for name in _matches(pattern, list_peers())] if peers else []
+        return list(dict.fromkeys(chosen))
+    if not all(_matches(pattern, known) for pattern in patterns):
+        known += list_peers()
+    return list(dict.fromkeys(name for pattern in patterns for name in _matches(pattern, known)))
 
 
-def _run(solver: str, tables: Path, time_limit: float, repeats: int) -> dict[str, Any]:
-    """The measurement of one process, or what became of it."""
-    job, output = tables.with_name("job.json"), tables.with_name("output.json")
-    output.unlink(missing_ok=True)
-    seconds = min(REPEATING_SECONDS, time_limit / 2)
-    asked = {"solver": solver, "tables": str(tables), "output": str(output), "repeats": repeats, "seconds": seconds}
-    job.write_text(json.dumps(asked))
-    command = [sys.executable, "-m", "pidkd.benchmarks.worker", str(job)]
-    try:
-        ended = subprocess.run(
-            command, timeout=time_limit, env=os.environ | ONE_THREAD, capture_output=True, text=True, errors="replace"
-        )
-    except subprocess.TimeoutExpired:
-        return {"status": "time limit", "message": f"stopped after {time_limit:g} s"}
-    if ended.returncode or not output.exists():
-        return {"status": "crashed", "message": _last_words(ended)}
-    found: dict[str, Any] = json.loads(output.read_text())
-    return found
+def _matches(pattern: str, names: Iterable[str]) -> list[str]:
+    """Those that a pattern means; what has a colon is the name of a class."""
+    return [pattern] if ":" in pattern else [name for name in names if fnmatchcase(name, pattern)]
 
 
 def _last_words(ended: subprocess.CompletedProcess[str]) -> str:
@@ -192,37 +238,3 @@ def _last_words(ended: subprocess.CompletedProcess[str]) -> str:
     code = ended.returncode
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     return f"{how}: {said[-1]}"
-
-
-def environment() -> dict[str, Any]:
-    """Versions and machine, for the head of a record."""
-    installed: dict[str, str | None] = {}
-    for package in PACKAGES:
-        try:
-            installed[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            installed[package] = None
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "threads": 1,
-        "versions": installed,
-    }
-
-
-def _processor() -> str:
-    description = Path("/proc/cpuinfo")
-    if description.exists():
-        for line in description.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def json_lines(rows: Iterable[Row]) -> Iterator[str]:
-    """A record: one line for the environment, then one for each row."""
-    yield json.dumps(environment())
-    for row in rows:
-        yield json.dumps(dataclasses.asdict(row))

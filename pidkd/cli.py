@@ -76,9 +76,9 @@ class UnitsOption(StrEnum):
 class SizesOption(StrEnum):
     """Sizes of benchmark problems, as an option."""
 
+    TINY = "tiny"
     SMALL = "small"
-    MEDIUM = "medium"
-    LARGE = "large"
+    FULL = "full"
 
 
 class PoolOption(StrEnum):
@@ -250,7 +250,7 @@ def audit(
             checkpoints=_checkpoints(checkpoint or []),
             baseline=baseline,
             estimator=_estimator(estimator, param),
-            quantize=Quantizer.from_text(quantize, seed=seed).set_params(max_memory=_bytes(max_memory)),
+            quantize=Quantizer.from_text(quantize, seed=seed).set_params(max_memory=_bytes("--max-memory", max_memory)),
             fit_on=_number(fit_on),
             pool=pool.value,
             shuffles=shuffles,
@@ -320,28 +320,56 @@ def list_(
 
 @app.command()
 def bench(
-    family: Annotated[str, typer.Argument(help="Problems: broja or robust.")] = "broja",
-    solver: Annotated[
-        list[str] | None, typer.Option("--solver", help="A name or pattern of solvers; repeatable.")
+    families: Annotated[list[str] | None, typer.Argument(metavar="[FAMILY]...", help="Problems; else all.")] = None,
+    estimators: Annotated[
+        list[str] | None,
+        typer.Option("--estimator", help="A name, a pattern of names or package.module:Class; repeatable."),
     ] = None,
+    peers: Annotated[bool, typer.Option("--peers", help="Other implementations, too.")] = False,
     sizes: Annotated[SizesOption, typer.Option("--sizes", help="The largest problems.")] = SizesOption.SMALL,
-    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for each solver on each problem.")] = 60.0,
+    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for each run.")] = 60.0,
+    memory_limit: Annotated[str, typer.Option("--memory-limit", help="For each run.")] = "8GiB",
     repeats: Annotated[int, typer.Option("--repeats", help="Runs whose median is taken.")] = 5,
+    jobs: Annotated[int, typer.Option("--jobs", help="Runs at a time; more than one disturb each other.")] = 1,
+    peer_path: Annotated[
+        Path | None, typer.Option("--peer-path", help="A folder with peers that are on no registry.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="The record, JSON lines; goes on where it was.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write a page with pictures.")] = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record, a JSON object a line.")] = False,
 ) -> None:
-    """Compare solvers: CPU time, certified gap, memory."""
-    from pidkd.benchmarks.run import json_lines, run_benchmark
+    """Compare estimators: error, certified gap, CPU time, memory. Problems have known truth."""
+    from pidkd.benchmarks.page import write_page
+    from pidkd.benchmarks.run import run_benchmark
     from pidkd.benchmarks.tables import benchmark_table, speedup_table
 
     with progress_bar("benchmarking") as progress:
-        rows = run_benchmark(
-            family, solvers=solver, sizes=sizes.value, time_limit=time_limit, repeats=repeats, progress=progress
+        record = run_benchmark(
+            families or (),
+            estimators=estimators,
+            peers=peers,
+            sizes=sizes.value,
+            time_limit=time_limit,
+            memory_limit=_bytes("--memory-limit", memory_limit) / 2**20,
+            repeats=repeats,
+            n_jobs=jobs,
+            out=out,
+            force=force,
+            peer_path=peer_path,
+            progress=progress,
         )
+    if page is not None:
+        write_page(record.head, record.rows, page, force=force)
     if as_json:
-        sys.stdout.writelines(f"{line}\n" for line in json_lines(rows))
-    else:
+        sys.stdout.writelines(f"{line}\n" for line in record.lines())
+        return
+    for family in dict.fromkeys(row.family for row in record.rows):
+        rows = [row for row in record.rows if row.family == family]
         stdout().print(benchmark_table(rows))
-        if len({row.solver for row in rows}) > 1:
+        if len({row.estimator for row in rows}) > 1 and rows[0].gap is not None:
             stdout().print(speedup_table(rows))
 
 
@@ -479,9 +507,9 @@ def _number(text: str) -> str | float:
         return text
 
 
-def _bytes(text: str) -> int:
+def _bytes(option: str, text: str) -> int:
     """A number of bytes from text such as 500MB or 2GiB."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", text.strip())
     if found is None or float(found[1]) == 0:
-        raise InputError("--max-memory", "a number of bytes such as 500MB or 2GiB", repr(text))
+        raise InputError(option, "a number of bytes such as 500MB or 2GiB", repr(text))
     return int(float(found[1]) * (1024 if found[3] else 1000) ** " kMGT".index(found[2] or " "))

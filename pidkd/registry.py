@@ -33,6 +33,11 @@ def list_estimators(kind: str = "pid") -> list[str]:
     return sorted({*_modules(kind), *_entry_points(kind)})
 
 
+def list_plugins(kind: str = "pid") -> list[str]:
+    """Names of those that other packages bring."""
+    return sorted(_entry_points(kind))
+
+
 def get_estimator(name: str, kind: str = "pid") -> type[Any]:
     """The class of an estimator, by name.
 

@@ -7,9 +7,11 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
@@ -22,6 +24,19 @@ from pidkd.activations import PathLike, writing
 from pidkd.errors import InputError
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import ATOMS, PIDResult
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+@cache
+def page_template(name: str) -> Template:
+    """A page of pidkd as a template; whatever is put into it is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["figure"] = lambda value, digits=3: "" if value is None else f"{value:z.{digits}f}"
+    return environment.from_string((files("pidkd") / "templates" / name).read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

@@ -1,100 +1,143 @@
-"""Other implementations, one file each, behind one interface.
+"""Other implementations, one file each, behind the interface of an estimator.
 
-A solver takes tables and gives one ``Answer`` for each. A peer is a module with a function ``solvers()``, which gives
-its solvers by name, and the ``PREFIX`` that the names share; it is found by being here. Besides, every estimator of
-pidkd that certifies is a solver under its own name, and ``package.module:callable`` is one from elsewhere.
+A peer is a module with a function ``estimators()``, which gives its estimators by name, and the ``PREFIX`` that the
+names share; it is found by being here. An implementation that is on no registry is imported from below the folder that
+the user names, see ``from_folder``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import math
+import os
 import pkgutil
-import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from types import ModuleType
-from typing import TypeAlias
+from typing import Any
 
-from pidkd.errors import MissingDependencyError, PidkdError, UnknownNameError
+from pidkd.errors import InputError, MissingDependencyError, UnknownNameError
+from pidkd.estimator import Context, Estimator, PIDEstimator, Raw
 from pidkd.estimators.solvers.union.certificate import Potentials, bounds
-from pidkd.inputs import FloatArray, Pmf
+from pidkd.info import information
+from pidkd.inputs import FloatArray, Gaussian, Pmf
+from pidkd.mi import MIEstimator, Pairs, RawMI
 from pidkd.registry import get_estimator, list_estimators
-from pidkd.result import NATS_PER, PIDResult
+from pidkd.result import NATS_PER, Certificate, Information
+
+TOLERANCE = 1e-9 * NATS_PER["bits"]
+"""Gap up to which an answer is called optimal, as for our own estimators."""
+
+PEER_PATH = "PIDKD_PEER_PATH"
+"""The variable of the environment that names a folder of peers."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    r"""What a solver said of one table, and what that proves about Uni(Y:T\\S) of the table as given.
+class Solution:
+    r"""What a solver said of one table.
 
     Parameters
     ----------
-    lower, upper : float
-        In bits, rigorous; infinite where nothing is proven.
+    plan, potentials : optional
+        What proves the two bounds of Uni(Y:T\S); without them nothing is proven.
     status : str
         In the solver's own words.
-    seconds : float, optional
-        The solver's own account of its time.
-    iterations : int, optional
+    iterations, seconds : optional
+        The solver's own account of its effort.
     """
 
-    lower: float
-    upper: float
+    plan: FloatArray | None
+    potentials: Potentials | None
     status: str
-    seconds: float | None = None
     iterations: int | None = None
-
-    @property
-    def gap(self) -> float:
-        """Upper minus lower bound, in bits."""
-        return self.upper - self.lower
-
-    @classmethod
-    def certified(
-        cls,
-        pmf: Pmf,
-        plan: FloatArray | None,
-        potentials: Potentials | None,
-        status: str,
-        seconds: float | None = None,
-        iterations: int | None = None,
-    ) -> Answer:
-        """Whatever a solver found, repaired and bounded; a plan or potentials that it lacks prove nothing."""
-        if plan is None or potentials is None:
-            return cls(-math.inf, math.inf, status, seconds, iterations)
-        found = bounds(pmf.p, plan, potentials)
-        return cls(found.lower / NATS_PER["bits"], found.upper / NATS_PER["bits"], status, seconds, iterations)
+    seconds: float | None = None
 
 
-Solver: TypeAlias = Callable[[Sequence[Pmf]], list[Answer]]
+@dataclass(frozen=True)
+class ConvexPeer(PIDEstimator):
+    """A solver of BROJA's convex problem: whatever it finds is repaired to a feasible plan, and bounded."""
+
+    find: Callable[[Pmf], Solution]
+
+    name = "peer"
+    measure = "BROJA"
+    reference = "bertschinger2014"
+    accepts = (Pmf,)
+    certifies = True
+    laws = frozenset()
+
+    def _decompose(self, data: Pmf, ctx: Context) -> Raw:
+        found, known = self.find(data), information(data.p)
+        message = said(found.status, found.iterations, found.seconds)
+        if found.plan is None or found.potentials is None:
+            return Raw(math.nan, known, Certificate(-math.inf, math.inf, "uncertified", message))
+        proven = bounds(data.p, found.plan, found.potentials)
+        certificate = Certificate(proven.lower, proven.upper, "optimal", message)
+        if certificate.gap > TOLERANCE:
+            certificate = dataclasses.replace(certificate, status="uncertified")
+        return Raw(proven.upper, known, certificate)
 
 
-def one_by_one(solve: Callable[[Pmf], Answer]) -> Solver:
-    """A solver of many tables from one of a single table; an exception is the answer to its table only."""
+@dataclass(frozen=True)
+class AtomsPeer(PIDEstimator):
+    """An implementation that gives four atoms in bits and proves nothing."""
 
-    def solve_all(tables: Sequence[Pmf]) -> list[Answer]:
-        answers = []
-        for table in tables:
-            try:
-                answers.append(solve(table))
-            except (MissingDependencyError, MemoryError):
-                raise
-            except Exception as error:
-                answers.append(Answer(-math.inf, math.inf, f"{type(error).__name__}: {error}"))
-        return answers
+    find: Callable[[Any], Mapping[str, float]]
 
-    return solve_all
+    name = "peer"
+    measure = "its own"
+    reference = "bertschinger2014"
+    accepts = (Pmf, Gaussian)
+    certifies = False
+    laws = frozenset()
 
-
-def list_solvers() -> list[str]:
-    """Names of all solvers: estimators first, then peers."""
-    certifying = [name for name in list_estimators("pid") if getattr(get_estimator(name), "certifies", False)]
-    return [*certifying, *(name for peer in _peers() for name in peer.solvers())]
+    def _decompose(self, data: Pmf | Gaussian, ctx: Context) -> Raw:
+        bit = NATS_PER["bits"]
+        atoms = {name: float(value) * bit for name, value in self.find(data).items()}
+        t, s = atoms["redundant"] + atoms["unique_t"], atoms["redundant"] + atoms["unique_s"]
+        known = Information(t, s, sum(atoms.values()))
+        unproven = Certificate(-math.inf, math.inf, "uncertified", "it proves nothing")
+        return Raw(atoms["unique_t"], known, unproven, atoms=atoms)
 
 
-def get_solver(name: str) -> Solver:
-    """A solver by name; a name of the form ``package.module:callable`` imports, and so runs, that module.
+@dataclass(frozen=True)
+class MIPeer(MIEstimator):
+    """An implementation of mutual information, in nats, of pairs of one kind."""
+
+    find: Callable[[Any], float]
+    kinds: tuple[type[Pairs], ...]
+
+    name = "peer"
+    measure = "its own"
+    bound = "none"
+    reference = "kraskov2004"
+    accepts = (Pairs,)
+
+    def _estimate(self, data: Pairs, ctx: Context) -> RawMI:
+        if not isinstance(data, self.kinds):
+            raise InputError("bench", " or ".join(kind.__name__ for kind in self.kinds), type(data).__name__)
+        return RawMI(float(self.find(data)))
+
+
+def said(status: str, iterations: int | None, seconds: float | None) -> str:
+    """The effort in the words in which a benchmark reads it."""
+    effort = [] if iterations is None else [f"{iterations} iterations"]
+    effort += [] if seconds is None else [f"{seconds:.6g} s in the solver"]
+    return ", ".join([status, *effort])
+
+
+def list_peers() -> list[str]:
+    """Names of the estimators of all peers; only a peer can say them, so what it needs is imported."""
+    return [name for peer in _peers() for name in peer.estimators()]
+
+
+def get_contestant(name: str, kind: str) -> Estimator:
+    """An estimator by name, with its default parameters: of pidkd, of a peer, or ``package.module:Class``.
+
+    The last imports, and so runs, that module.
 
     Raises
     ------
@@ -103,36 +146,35 @@ def get_solver(name: str) -> Solver:
     """
     if ":" in name:
         module, _, attribute = name.partition(":")
-        named: Solver = getattr(importlib.import_module(module), attribute)
-        return named
-    if name in list_estimators("pid"):
-        return partial(_estimate, name)
+        made: Estimator = getattr(importlib.import_module(module), attribute)()
+        return made
+    if name in list_estimators(kind):
+        own: Estimator = get_estimator(name, kind)()
+        return own
     for peer in _peers():
-        # Asked for one solver, no other's packages are loaded: they would count as its memory.
-        if name.startswith(peer.PREFIX) and name in peer.solvers():
-            solver: Solver = peer.solvers()[name]
-            return solver
-    raise UnknownNameError("bench --solver", "a solver", name, list_solvers())
+        # Asked for one, no other's packages are loaded: they would count as its memory.
+        if name.startswith(peer.PREFIX) and name in peer.estimators():
+            estimator: Estimator = peer.estimators()[name]
+            return estimator
+    raise UnknownNameError("bench --estimator", "an estimator or a peer", name, [*list_estimators(kind), *list_peers()])
+
+
+def from_folder(module: str) -> Any:
+    """A module that lies below the folder that the user named, at any depth.
+
+    Raises
+    ------
+    MissingDependencyError
+        When no folder is named, or it does not hold the module.
+    """
+    folder, relative = os.environ.get(PEER_PATH), module.replace(".", "/")
+    found = sorted(Path(folder).rglob(f"{relative}.py")) if folder else []
+    if not found:
+        where = f"is not below {folder}" if folder else "is on no registry: name its folder with --peer-path"
+        raise MissingDependencyError(f"module {module!r} {where}")
+    sys.path.insert(0, str(found[0].parents[module.count(".")]))
+    return importlib.import_module(module)
 
 
 def _peers() -> list[ModuleType]:
     return [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-
-
-def _estimate(name: str, tables: Sequence[Pmf]) -> list[Answer]:
-    estimator = get_estimator(name)()
-    if len(tables) > 1:
-        return [_answer(result) for result in estimator.decompose_batch(tables)]
-    try:
-        return [_answer(estimator.decompose(tables[0]))]
-    except MissingDependencyError:
-        raise
-    except PidkdError as error:
-        return [Answer(-math.inf, math.inf, f"{type(error).__name__}: {error}")]
-
-
-def _answer(result: PIDResult) -> Answer:
-    certificate = result.certificate
-    effort = re.search(r"(\d+) iterations", certificate.message)
-    iterations = int(effort[1]) if effort else None
-    return Answer(certificate.lower, certificate.upper, certificate.status, iterations=iterations)

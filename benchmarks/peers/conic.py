@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from pidkd.benchmarks.peers import Answer, Solver, one_by_one
+from pidkd.benchmarks.peers import ConvexPeer, Solution
 from pidkd.errors import import_extra
 from pidkd.estimators.solvers.union.marginals import MarginalEquations
 from pidkd.inputs import FloatArray, Pmf
@@ -22,10 +22,10 @@ PREFIX = "conic-"
 TIGHT = 1e-11
 
 
-def solvers() -> dict[str, Solver]:
+def estimators() -> dict[str, ConvexPeer]:
     """Each solver with both formulations, at its default tolerances and at tight ones."""
     return {
-        f"conic-{solver}-{form}{'-tight' if tight else ''}": one_by_one(partial(solve, form, tight))
+        f"conic-{solver}-{form}{'-tight' if tight else ''}": ConvexPeer(partial(solve, form, tight))
         for solver, solve in (("clarabel", _clarabel), ("ecos", _ecos))
         for form in ("aux", "inline")
         for tight in (False, True)
@@ -65,7 +65,7 @@ class _Program:
         return x[self.n : 2 * self.n]
 
 
-def _clarabel(formulation: str, tight: bool, pmf: Pmf) -> Answer:
+def _clarabel(formulation: str, tight: bool, pmf: Pmf) -> Solution:
     clarabel = import_extra("clarabel", "cvx", needed_by="solver 'conic-clarabel'")
     marginals = MarginalEquations(pmf.p)
     program = _Program(marginals, formulation)
@@ -81,10 +81,10 @@ def _clarabel(formulation: str, tight: bool, pmf: Pmf) -> Answer:
     found = solver.solve()
     multipliers = np.array(found.z)[: len(marginals.rhs)]
     plan, potentials = marginals.plan(program.q(np.array(found.x))), marginals.potentials(multipliers)
-    return Answer.certified(pmf, plan, potentials, str(found.status), found.solve_time, found.iterations)
+    return Solution(plan, potentials, str(found.status), found.iterations, found.solve_time)
 
 
-def _ecos(formulation: str, tight: bool, pmf: Pmf) -> Answer:
+def _ecos(formulation: str, tight: bool, pmf: Pmf) -> Solution:
     ecos = import_extra("ecos", "bench", needed_by="solver 'conic-ecos'")
     marginals = MarginalEquations(pmf.p)
     program = _Program(marginals, formulation)
@@ -104,4 +104,4 @@ def _ecos(formulation: str, tight: bool, pmf: Pmf) -> Answer:
     plan = marginals.plan(program.q(found["x"]))
     potentials = marginals.potentials(found["y"][: len(marginals.rhs)])
     seconds = info["timing"]["tsetup"] + info["timing"]["tsolve"]
-    return Answer.certified(pmf, plan, potentials, info["infostring"], seconds, info["iter"])
+    return Solution(plan, potentials, info["infostring"], info["iter"], seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from pidkd.benchmarks.peers import Answer, Solver, one_by_one
+from pidkd.benchmarks.peers import ConvexPeer, Solution
 from pidkd.errors import MissingDependencyError
 from pidkd.estimators.pid.broja_cvx import BROJACvx, exponential_cone_solvers
 from pidkd.inputs import Pmf
@@ -13,7 +13,7 @@ from pidkd.inputs import Pmf
 PREFIX = "cvxpy-"
 
 
-def solvers() -> dict[str, Solver]:
+def estimators() -> dict[str, ConvexPeer]:
     """Both formulations; only the faster one for SCS, a first-order method that takes long for either."""
     try:
         installed = [name for name in exponential_cone_solvers() if name != "ECOS_BB"]  # ECOS, for mixed integers
@@ -21,11 +21,11 @@ def solvers() -> dict[str, Solver]:
         installed = ["CLARABEL"]  # its row then says what is missing
     named = [(name, form) for name in installed for form in ("aux", "inline") if (name, form) != ("SCS", "inline")]
     return {
-        f"cvxpy-{name.lower()}-{form}": one_by_one(partial(_solve, {"solver": name, "formulation": form}))
+        f"cvxpy-{name.lower()}-{form}": ConvexPeer(partial(_solve, {"solver": name, "formulation": form}))
         for name, form in named
     }
 
 
-def _solve(params: dict[str, Any], pmf: Pmf) -> Answer:
+def _solve(params: dict[str, Any], pmf: Pmf) -> Solution:
     said = BROJACvx(**params).solve(pmf)
-    return Answer.certified(pmf, said.plan, said.potentials, said.status, said.seconds, said.iterations)
+    return Solution(said.plan, said.potentials, said.status, said.iterations, said.seconds)

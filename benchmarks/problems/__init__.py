@@ -1,41 +1,73 @@
 """Problems with known truth or known difficulty, one file per family.
 
-A family is a module with ``PROBLEMS``, a sequence of ``Problem``, and ``SOLVERS``, patterns of the names of the solvers
-(see ``pidkd.benchmarks.peers``) that it is meant for. It is found by its file's name.
+A family is a module with ``PROBLEMS``, a sequence of ``Problem``; with ``INPUT``, the class of what is solved; and with
+``ESTIMATORS`` and ``PEERS``, patterns of the names of estimators and of peers (see ``pidkd.benchmarks.peers``) that it
+is meant for. It is found by its file's name.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal, TypeAlias
 
 from pidkd.errors import UnknownNameError
-from pidkd.inputs import Pmf
+from pidkd.inputs import Input
+from pidkd.mi import Pairs
+from pidkd.resample import Method
 
-Size: TypeAlias = Literal["small", "medium", "large"]
-SIZES: tuple[Size, ...] = ("small", "medium", "large")
+Size: TypeAlias = Literal["tiny", "small", "full"]
+SIZES: tuple[Size, ...] = ("tiny", "small", "full")
+Truth: TypeAlias = Mapping[str, float]
+"""The four atoms, or "mi", in bits."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One table, or a set of tables that are solved one after the other.
+    """One input, or several that are solved one after the other.
 
     Parameters
     ----------
     name : str
-    size : {"small", "medium", "large"}
-        How long it takes the slower solvers: seconds, a minute, or longer.
+    size : {"tiny", "small", "full"}
+        How long it takes the slower estimators: seconds, a minute, or longer.
     make : callable
-        Makes the tables; the same ones at each call.
+        Makes the inputs, or pairs of variables; the same ones at each call.
+    truth : callable, optional
+        Of these inputs, the truth of each.
+    known : str
+        How the truth is known, in words.
+    axis : tuple of (str, float), optional
+        What grows from problem to problem, and its value here: problems with one axis make one line of a picture.
+    uncertainty : Method, optional
+        Intervals to ask for, whose coverage is then measured.
     """
 
     name: str
     size: Size
-    make: Callable[[], Sequence[Pmf]]
+    make: Callable[[], Sequence[Input | Pairs]]
+    truth: Callable[[Sequence[Input | Pairs]], Sequence[Truth]] | None = None
+    known: str = ""
+    axis: tuple[str, float] | None = None
+    uncertainty: Method | None = None
+
+
+def certified_truth(data: Sequence[Input | Pairs]) -> list[Truth]:
+    """The atoms of the estimator for this kind of input, each proven by a lower and an upper bound."""
+    from pidkd.decomposition import decompose
+
+    return [decompose(item).atoms for item in data]
+
+
+CERTIFIED_TRUTH = "certified: lower and upper bound at most 1e-9 bits apart"
+
+
+def kind_of(family: ModuleType) -> str:
+    """What is estimated: "pid", or "mi" where the inputs are pairs of variables."""
+    return "mi" if issubclass(family.INPUT, Pairs) else "pid"
 
 
 def list_families() -> list[str]:

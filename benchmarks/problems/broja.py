@@ -1,4 +1,4 @@
-"""BROJA by size: dense random tables, many classes, sampled tables, and codes of real networks.
+"""BROJA by size: dense and sparse random tables, many classes, sampled tables, and codes of real networks.
 
 The dense tables are flat Dirichlet draws. The sampled ones count draws from T and S independent given a uniform Y,
 which is no restriction: BROJA's optimum depends on the pair marginals only.
@@ -6,16 +6,18 @@ which is no restriction: BROJA's optimum depends on the pair marginals only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import numpy as np
 
-from pidkd.benchmarks.problems import Problem
+from pidkd.benchmarks.problems import CERTIFIED_TRUTH, Problem, Size, certified_truth
 from pidkd.inputs import Array, Codes, Pmf
 from pidkd.synthetic import histogram, random_pmf
 
-SOLVERS = ("broja", "cvxpy-*", "conic-*", "dit-*")
+INPUT = Pmf
+ESTIMATORS = ("broja",)
+PEERS = ("cvxpy-*", "conic-*", "dit-cone", "dit-scipy", "dit-admui", "2pid-*")
 
 
 def dense(shape: tuple[int, int, int], n_tables: int = 1) -> Sequence[Pmf]:
@@ -53,19 +55,43 @@ def _digit_activations() -> tuple[Array, Array, Array]:
     return y, hidden[0], hidden[1]
 
 
+def sparse(shape: tuple[int, int, int]) -> Sequence[Pmf]:
+    """Flat Dirichlet draws on a tenth of the cells."""
+    return [random_pmf(shape, support=0.1)]
+
+
+def _problem(
+    name: str, size: Size, make: Callable[[], Sequence[Pmf]], axis: tuple[str, float] | None = None
+) -> Problem:
+    return Problem(name, size, make, certified_truth, CERTIFIED_TRUTH, axis)
+
+
+def _growing(axis: str, sizes: Sequence[int], shape: Callable[[int], tuple[int, int, int]]) -> list[Problem]:
+    """One line of growth; beyond 5,000 cells it is for the full run."""
+    return [
+        _problem(f"{axis}: {n}", "small" if np.prod(shape(n)) <= 5_000 else "full", partial(dense, shape(n)), (axis, n))
+        for n in sizes
+    ]
+
+
 PROBLEMS = (
-    Problem("dense (2,10,10)", "small", partial(dense, (2, 10, 10))),
-    Problem("dense (10,10,10)", "small", partial(dense, (10, 10, 10))),
-    Problem("dense (10,20,20)", "small", partial(dense, (10, 20, 20))),
-    Problem("digits, 10 clusters", "small", partial(digits, 10)),
-    Problem("digits, 30 clusters", "small", partial(digits, 30)),
-    Problem("digits, 100 clusters", "medium", partial(digits, 100)),
-    Problem("dense (10,50,50)", "medium", partial(dense, (10, 50, 50))),
-    Problem("dense (100,20,20)", "medium", partial(dense, (100, 20, 20))),
-    Problem("batch of 1000 (10,10,10)", "medium", partial(dense, (10, 10, 10), 1000)),
-    Problem("10,000 samples (100,50,50)", "medium", partial(sampled, (100, 50, 50), 10_000, 1.0)),
-    Problem("10,000 separated samples (100,50,50)", "medium", partial(sampled, (100, 50, 50), 10_000, 0.1)),
-    Problem("dense (10,100,100)", "large", partial(dense, (10, 100, 100))),
-    Problem("dense (1000,20,20)", "large", partial(dense, (1000, 20, 20))),
-    Problem("dense (100,50,50)", "large", partial(dense, (100, 50, 50))),
+    _problem("dense (2,10,10)", "tiny", partial(dense, (2, 10, 10))),
+    _problem("dense (10,10,10)", "small", partial(dense, (10, 10, 10))),
+    _problem("dense (10,20,20)", "small", partial(dense, (10, 20, 20))),
+    _problem("sparse (10,30,30)", "small", partial(sparse, (10, 30, 30))),
+    _problem("digits, 10 clusters", "small", partial(digits, 10)),
+    _problem("digits, 30 clusters", "small", partial(digits, 30)),
+    _problem("digits, 100 clusters", "full", partial(digits, 100)),
+    _problem("dense (10,50,50)", "full", partial(dense, (10, 50, 50))),
+    _problem("sparse (10,100,100)", "full", partial(sparse, (10, 100, 100))),
+    _problem("dense (100,20,20)", "full", partial(dense, (100, 20, 20))),
+    _problem("batch of 1000 (10,10,10)", "full", partial(dense, (10, 10, 10), 1000)),
+    _problem("10,000 samples (100,50,50)", "full", partial(sampled, (100, 50, 50), 10_000, 1.0)),
+    _problem("10,000 separated samples (100,50,50)", "full", partial(sampled, (100, 50, 50), 10_000, 0.1)),
+    _problem("dense (10,100,100)", "full", partial(dense, (10, 100, 100))),
+    _problem("dense (1000,20,20)", "full", partial(dense, (1000, 20, 20))),
+    _problem("dense (100,50,50)", "full", partial(dense, (100, 50, 50))),
+    *_growing("|Y|, with |T| = |S| = 20", (4, 8, 16, 32, 64, 128), lambda n: (n, 20, 20)),
+    *_growing("|T|, with |Y| = 10, |S| = 20", (10, 20, 40, 80, 160), lambda n: (10, n, 20)),
+    *_growing("|S|, with |Y| = 10, |T| = 20", (10, 20, 40, 80, 160), lambda n: (10, 20, n)),
 )

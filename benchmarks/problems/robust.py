@@ -100,13 +100,14 @@ def _thinned(mass: FloatArray, rng: np.random.Generator) -> FloatArray:
     return np.where(keep, mass, 0.0)
 
 
-SOLVERS = ("broja",)
+INPUT = Pmf
+ESTIMATORS = ("broja",)
+PEERS = ()
 
 PROBLEMS = (
+    Problem("random 30", "tiny", lambda: list(random_set(30))),
     Problem("random 300", "small", lambda: list(random_set(300))),
     Problem("nasty 300", "small", lambda: list(nasty_set(300))),
-    Problem("random 3,000", "medium", lambda: list(random_set(3_000))),
-    Problem("nasty 3,000", "medium", lambda: list(nasty_set(3_000))),
-    Problem("random 20,000", "large", lambda: list(random_set(20_000))),
-    Problem("nasty 10,000", "large", lambda: list(nasty_set(10_000))),
+    Problem("random 20,000", "full", lambda: list(random_set(20_000))),
+    Problem("nasty 10,000", "full", lambda: list(nasty_set(10_000))),
 )

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from pidkd.benchmarks.problems import Problem
+from pidkd.benchmarks.problems import CERTIFIED_TRUTH, Problem, Size, certified_truth
 from pidkd.decomposition import decompose
 from pidkd.errors import PidkdWarning
 from pidkd.estimator import Context, Raw
@@ -131,6 +131,11 @@ def _row(title: str, values: FloatArray, form: str) -> str:
     return f"| {title} | " + " | ".join(form.format(value) for value in values) + " |"
 
 
+def samples(pmf: Pmf, n_samples: int, n: int) -> Sequence[Pmf]:
+    """So many independent samples of one truth."""
+    return [histogram(pmf, n_samples, np.random.default_rng((seed, 23))) for seed in range(n)]
+
+
 def resamples(shape: tuple[int, int, int], n_samples: int, n: int) -> Sequence[Pmf]:
     """What the bootstrap makes of one sample of a random table."""
     sample = histogram(random_pmf(shape), n_samples)
@@ -138,11 +143,32 @@ def resamples(shape: tuple[int, int, int], n_samples: int, n: int) -> Sequence[P
     return [histogram(sample, n_samples, rng) for _ in range(n)]
 
 
-SOLVERS = ("broja", "cvxpy-*", "conic-*")
+def _against_n(name: str, n_samples: int, size: Size, repeats: int) -> Problem:
+    pmf = TRUTHS[name].pmf
+    return Problem(
+        f"{name}, {n_samples:,} samples, {repeats} times",
+        size,
+        partial(samples, pmf, n_samples, repeats),
+        lambda data: certified_truth([pmf]) * len(data),
+        CERTIFIED_TRUTH,
+        (f"samples of {name}", n_samples),
+        Bootstrap(100, bias="shuffle"),
+    )
+
+
+INPUT = Pmf
+ESTIMATORS = ("broja",)
+PEERS = ()
 
 PROBLEMS = (
+    _against_n("random (3,3,3)", 300, "tiny", 4),
+    *(
+        _against_n(name, n_samples, "small" if name == "random (3,3,3)" else "full", 100)
+        for name in ("random (3,3,3)", "random (4,3,3)", "random (5,5,5)", "equal looks (4,4,4)")
+        for n_samples in (100, 300, 1_000, 3_000, 10_000)
+    ),
     Problem("100 resamples of (10,10,10)", "small", partial(resamples, (10, 10, 10), 10_000, 100)),
-    Problem("1,000 resamples of (10,10,10)", "medium", partial(resamples, (10, 10, 10), 10_000, 1_000)),
+    Problem("1,000 resamples of (10,10,10)", "full", partial(resamples, (10, 10, 10), 10_000, 1_000)),
 )
 
 

@@ -1,146 +1,247 @@
-import io
+"""Runs of a benchmark: what misbehaves is a row, and what was measured is not measured again."""
+
 import json
+import math
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from pidkd.benchmarks import run
-from pidkd.benchmarks.problems import Problem, broja
-from pidkd.benchmarks.run import Row, json_lines, run_benchmark
-from pidkd.benchmarks.tables import benchmark_table, speedup_table
+from pidkd.benchmarks.peers import list_peers
+from pidkd.benchmarks.problems import Problem, broja, get_family, list_families
+from pidkd.benchmarks.run import run_benchmark
 from pidkd.errors import InputError, UnknownNameError
+from pidkd.inputs import Pmf
 
 FAULTY = """
-import os, time
-from pidkd.benchmarks.peers import Answer, one_by_one
+import math, os, time
+import numpy as np
+from dataclasses import dataclass
 from pidkd.errors import import_extra
+from pidkd.estimator import PIDEstimator, Raw
+from pidkd.inputs import Pmf
+from pidkd.result import Certificate, Information
 
-def hangs(tables):
-    time.sleep(600)
+@dataclass(frozen=True)
+class Faulty(PIDEstimator):
+    name = "faulty"
+    measure = "none"
+    reference = "bertschinger2014"
+    accepts = (Pmf,)
+    certifies = True
+    laws = frozenset()
 
-def dies(tables):
-    os.abort()
+    def _decompose(self, data, ctx):
+        self.misbehave(data)
+        value = math.nan if data.shape == (2, 3, 3) else 0.25
+        threads = os.environ["OMP_NUM_THREADS"] + os.environ["RAYON_NUM_THREADS"]
+        message = f"{threads}, 4 iterations, 0.5 s in the solver"
+        return Raw(value, Information(0.5, 0.5, 1.0), Certificate(value - 1e-3, value, "uncertified", message))
 
-def leaves(tables):
-    os._exit(0)
+    def misbehave(self, data):
+        pass
 
-def absent(tables):
-    import_extra("no_such_package", "bench", "solver 'absent'")
+class Hangs(Faulty):
+    def misbehave(self, data):
+        time.sleep(600)
 
-def raises(tables):
-    raise RuntimeError("no such luck")
+class Dies(Faulty):
+    def misbehave(self, data):
+        os.abort()
 
-def _sometimes(table):
-    if table.shape == (2, 3, 3):
-        raise ValueError("not of this shape")
-    return Answer(0.0, 0.5, "fine", seconds=0.25, iterations=4)
+class Leaves(Faulty):
+    def misbehave(self, data):
+        os._exit(0)
 
-sometimes = one_by_one(_sometimes)
+class Absent(Faulty):
+    def misbehave(self, data):
+        import_extra("no_such_package", "bench", "estimator 'absent'")
 
-def threads(tables):
-    return [Answer(0.0, 0.0, os.environ["OMP_NUM_THREADS"] + os.environ["RAYON_NUM_THREADS"]) for _ in tables]
+class Raises(Faulty):
+    def misbehave(self, data):
+        raise RuntimeError("no such luck")
+
+class Hoards(Faulty):
+    def misbehave(self, data):
+        np.ones(2**32)
 """
 
 
 @pytest.fixture
 def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Solvers that misbehave, in a module that the workers can import."""
+    """Estimators that misbehave, in a module that the workers can import."""
     (tmp_path / "faulty.py").write_text(textwrap.dedent(FAULTY))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
+def never() -> list[Pmf]:
+    pytest.fail("a problem of another size was made")
+
+
 @pytest.fixture
 def two_problems(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Problem("one", "small", lambda: broja.dense((2, 2, 2)))
+    small = Problem("one", "tiny", lambda: broja.dense((2, 2, 2)))
     larger = Problem("two", "small", lambda: [*broja.dense((2, 2, 2)), *broja.dense((2, 3, 3))])
-    never = Problem("three", "large", lambda: pytest.fail("a large problem was made"))
-    monkeypatch.setattr(broja, "PROBLEMS", (small, larger, never))
-
-
-@pytest.mark.peer
-def test_the_smallest_size_with_every_kind_of_solver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broja, "PROBLEMS", broja.PROBLEMS[:1])
-    solvers = ["broja", "cvxpy-clarabel-aux", "conic-clarabel-inline", "conic-ecos-aux-tight", "dit-cone"]
-    seen: list[float] = []
-    rows = run_benchmark("broja", solvers=solvers, repeats=2, progress=lambda fraction, text: seen.append(fraction))
-    assert [row.solver for row in rows] == solvers
-    assert seen == sorted(seen)
-    assert seen[-1] == 1.0
-    for row in rows:
-        assert (row.status, row.n_tables, row.failed) == ("solved", 1, 0), row
-        assert row.repeats >= 2, row
-        assert row.gap is not None
-        assert row.gap < 1e-6
-        assert row.cpu_seconds is not None
-        assert row.cpu_seconds > 0
-        assert row.peak_mb is not None
-        assert row.base_mb is not None
-        assert row.peak_mb >= row.base_mb > 10
-        assert row.iterations is not None
-    assert rows[0].certified == 1
+    monkeypatch.setattr(broja, "PROBLEMS", (small, larger, Problem("three", "full", never)))
 
 
 @pytest.mark.usefixtures("faulty", "two_problems")
-def test_solvers_that_fail_are_rows_and_stop_nobody() -> None:
-    names = ["hangs", "dies", "leaves", "absent", "raises", "sometimes", "threads"]
-    rows = run_benchmark("broja", solvers=[f"faulty:{name}" for name in names], time_limit=4.0, repeats=1)
-    first, second = ({row.solver.split(":")[1]: row for row in rows[start : start + len(names)]} for start in (0, 7))
-    assert first["hangs"].status == "time limit"
-    assert second["hangs"].message == "ran out of time on one"
-    for row in (first["dies"], second["dies"]):
-        assert row.status == "crashed"
-        assert "SIGABRT" in row.message
-    assert first["leaves"].status == "crashed"
-    assert first["absent"].status == "skipped"
-    assert "pip install 'pidkd[bench]'" in first["absent"].message
-    assert first["raises"].status == "crashed"
-    assert first["raises"].message.endswith("RuntimeError: no such luck")
-    assert (first["sometimes"].status, first["sometimes"].gap) == ("solved", 0.5)
-    assert (first["sometimes"].solver_seconds, first["sometimes"].iterations) == (0.25, 4)
-    assert (second["sometimes"].status, second["sometimes"].failed, second["sometimes"].gap) == ("failed", 1, 0.5)
-    assert second["sometimes"].message == "ValueError: not of this shape"
-    assert (second["threads"].message, second["threads"].certified) == ("11", 2)
-    lines = [json.loads(line, parse_constant=pytest.fail) for line in json_lines(rows)]
+def test_what_misbehaves_is_a_row_and_stops_nobody(tmp_path: Path) -> None:
+    names = ["Hangs", "Dies", "Leaves", "Absent", "Raises", "Hoards", "Faulty"]
+    record = run_benchmark(
+        "broja",
+        estimators=[f"faulty:{name}" for name in names],
+        time_limit=5.0,
+        memory_limit=4096,
+        repeats=1,
+        out=tmp_path / "record.jsonl",
+    )
+    found = {(row.estimator.partition(":")[2], row.problem): row for row in record.rows}
+    assert len(found) == 2 * len(names)
+    assert found["Hangs", "one"].status == "time limit"
+    assert found["Hangs", "two"].status == "skipped"
+    assert found["Hangs", "two"].message == "ran out of time on one"
+    assert found["Dies", "two"].status == "crashed"
+    assert "SIGABRT" in found["Dies", "two"].message
+    assert found["Leaves", "one"].status == "crashed"
+    assert found["Absent", "one"].status == "skipped"
+    assert "pip install 'pidkd[bench]'" in found["Absent", "one"].message
+    assert found["Raises", "one"].message.endswith("RuntimeError: no such luck")
+    assert found["Faulty", "one"].status == "solved"
+    assert found["Faulty", "one"].message.startswith("uncertified: 11,")
+    assert found["Faulty", "one"].iterations == 4
+    assert found["Faulty", "one"].solver == 0.5
+    both = found["Faulty", "two"]
+    assert (both.status, both.members, both.failed, both.certified) == ("failed", 2, 1, 0)
+    lines = [
+        json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "record.jsonl").read_text().splitlines()
+    ]
     assert lines[0]["versions"]["numpy"]
-    assert [Row(**line) for line in lines[1:]] == rows
+    assert len(lines) == 1 + 2 * len(names)
+
+
+@pytest.mark.usefixtures("faulty", "two_problems")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
+def test_memory_is_limited() -> None:
+    (row, _) = run_benchmark("broja", estimators=["faulty:Hoards"], memory_limit=2048, repeats=1).rows
+    assert row.status == "memory limit"
+    assert "more than 2048 MB" in row.message
+
+
+@pytest.mark.usefixtures("two_problems")
+def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "record.jsonl"
+    seen: list[float] = []
+    first = run_benchmark("broja", repeats=1, out=out, progress=lambda fraction, _: seen.append(fraction))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert [row.problem for row in first.rows] == ["one", "two"]
+    kept = out.read_text().splitlines(keepends=True)
+    out.write_text("".join(kept[:2]) + kept[2][:40])  # killed while it wrote
+    monkeypatch.setattr(broja, "PROBLEMS", (Problem("one", "tiny", never), broja.PROBLEMS[1]))
+    again = run_benchmark("broja", repeats=1, out=out)
+    assert [row.problem for row in again.rows] == ["one", "two"]
+    assert again.rows[0] == first.rows[0]
+    with pytest.raises(InputError, match="a record of the same settings"):
+        run_benchmark("broja", repeats=2, out=out)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no record\n{}", '{"versions": {}}\n{"family": 1}\n'], ids=["empty", "text", "other data"]
+)
+def test_a_file_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "record.jsonl").write_text(text)
+    with pytest.raises(InputError, match=r"record\.jsonl: expected"):
+        run_benchmark("gates", sizes="tiny", out=tmp_path / "record.jsonl")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"family": "brojo"}, "did you mean 'broja'"),
-        ({"sizes": "huge"}, "bench --sizes: expected a size, one of large, medium, small"),
-        ({"solvers": ["conik-*"]}, "bench --solver: expected a solver or a pattern"),
+        ({"families": "brojo"}, "did you mean 'broja'"),
+        ({"sizes": "huge"}, "bench --sizes: expected a size, one of full, small, tiny"),
+        ({"estimators": ["conik-*"]}, "bench --estimator: expected an estimator"),
         ({"time_limit": 0.0}, "bench --time-limit"),
+        ({"memory_limit": math.nan}, "bench --memory-limit"),
         ({"repeats": 0}, "bench --repeats"),
+        ({"n_jobs": 0}, "bench --jobs"),
+        ({"peer_path": "nowhere"}, "bench --peer-path: expected a folder"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        run_benchmark(**{"family": "broja", **arguments})
+        run_benchmark(**{"families": "broja", **arguments})
     assert isinstance(caught.value, UnknownNameError) or "expected" in str(caught.value)
 
 
-def test_tables_compare_with_the_reference() -> None:
-    rows = [
-        Row("broja", "p", "broja", 1, "solved", "optimal", 1, 0, 1e-10, 0.01, 0.01, None, 9.0, 5, 60.0, 50.0),
-        Row("broja", "p", "conic-a", 1, "solved", "Solved", 0, 0, 1e-7, 0.5, 0.5, 0.4, 20.0, 5, 60.0, 50.0),
-        Row("broja", "p", "conic-a-tight", 1, "solved", "Solved", 1, 0, 1e-10, 0.9, 0.9, 0.8, 30.0, 5, 60.0, 50.0),
-        Row("broja", "p", "conic-b", 1, "time limit", "stopped after 60 s"),
-    ]
-    console = Console(width=120, record=True, file=io.StringIO())
-    console.print(benchmark_table(rows))
-    lines = [line.split() for line in console.export_text().splitlines()]
-    assert ["conic-a", "0.5", "0.4", "50", "1.0e-07", "20", "60", "Solved"] in lines
-    assert ["conic-b", "time", "limit:", "stopped", "after", "60", "s"] in lines
-    console.print(speedup_table(rows))
-    lines = [line.split() for line in console.export_text().splitlines()]
-    assert ["default", "settings", "conic-a", "0.4", "1.0e-07", "40"] in lines
-    assert ["certified", "to", "1e-09", "conic-a-tight", "0.8", "1.0e-10", "80"] in lines
+@pytest.mark.parametrize("family", list_families())
+def test_the_smallest_size_of_every_family(family: str) -> None:
+    module = get_family(family)
+    record = run_benchmark(family, sizes="tiny", repeats=1, n_jobs=2)
+    assert {row.estimator for row in record.rows} >= {name for name in module.ESTIMATORS if "*" not in name}
+    for row in record.rows:
+        assert (row.status, row.failed) == ("solved", 0), row
+        if row.error is not None:
+            assert row.known
+            assert row.error < 1.0
 
 
-def test_the_size_of_a_problem_is_what_a_plan_may_use() -> None:
-    (digits_like,) = broja.sampled((5, 30, 30), 50, 0.1)
-    assert run._n_cells(digits_like) < digits_like.p.size / 10
+@pytest.mark.peer
+def test_peers_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broja, "PROBLEMS", broja.PROBLEMS[:1])
+    names = ["broja", "cvxpy-clarabel-aux", "conic-clarabel-inline", "conic-ecos-aux-tight", "dit-cone", "2pid-ecos"]
+    *rows, absent = run_benchmark("broja", estimators=names, sizes="tiny", repeats=2).rows
+    assert [row.estimator for row in rows] == names[:-1]
+    for row in rows:
+        assert (row.status, row.failed, row.members) == ("solved", 0, 1), row
+        assert row.gap is not None
+        assert row.gap < 1e-6
+        assert row.error is not None
+        assert row.error < 1e-6
+        assert row.cpu is not None
+        assert row.peak is not None
+        assert row.base is not None
+        assert row.peak >= row.base > 10
+        assert row.iterations is not None
+    assert absent.status == "skipped"
+    assert "--peer-path" in absent.message
+
+
+def test_an_estimator_of_a_user_appears_in_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        textwrap.dedent("""
+        from dataclasses import dataclass
+        from pidkd.estimator import PIDEstimator, Raw
+        from pidkd.info import information
+        from pidkd.inputs import Pmf
+        from pidkd.result import Certificate
+
+        @dataclass(frozen=True)
+        class Mine(PIDEstimator):
+            name, measure, reference = "mine", "a guess", "bertschinger2014"
+            accepts, certifies, laws = (Pmf,), False, frozenset()
+
+            def _decompose(self, data, ctx):
+                known = information(data.p)
+                return Raw(known.t / 2, known, Certificate(0.0, known.t, "bound", "half of what T knows"))
+        """)
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    from pidkd.benchmarks.page import write_page
+
+    record = run_benchmark("gates", estimators=["broja", "mine:Mine"], sizes="tiny", repeats=1)
+    write_page(record.head, record.rows, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "mine:Mine" in text
+    assert text.count("<svg") >= 1
+    assert "://" not in text.replace("http://www.w3.org", "")
+
+
+@pytest.mark.peer
+def test_peers_have_names_that_begin_alike() -> None:
+    names = list_peers()
+    assert len(names) == len(set(names))
+    for peer in run.list_peers.__globals__["_peers"]():
+        assert all(name.startswith(peer.PREFIX) for name in peer.estimators())

@@ -1,0 +1,23 @@
+"""BROJA_2PID of Makkeh, Theis and Vicente, from a folder that the user names: 2pid-ecos."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from pidkd.benchmarks.peers import AtomsPeer, from_folder
+from pidkd.inputs import Pmf
+
+PREFIX = "2pid-"
+
+
+def estimators() -> dict[str, AtomsPeer]:
+    """One, with the solver and the tolerances that it has by default."""
+    return {"2pid-ecos": AtomsPeer(_atoms)}
+
+
+def _atoms(pmf: Pmf) -> dict[str, float]:
+    peer = from_folder("BROJA_2PID")
+    cells = product(*map(range, pmf.shape))
+    found = peer.pid({cell: float(pmf.p[cell]) for cell in cells if pmf.p[cell] > 0})
+    names = {"redundant": "SI", "unique_t": "UIY", "unique_s": "UIZ", "synergistic": "CI"}
+    return {atom: found[name] for atom, name in names.items()}

@@ -1,0 +1,91 @@
+"""dit: its cone program for BROJA (dit-cone), its other two solvers (dit-scipy, dit-admui), and its measures.
+
+The cone program's plan and multipliers are read off its solver, so that what it proves can be compared. The other
+solvers say nothing of what they found but four atoms. dit-<measure> is the estimator ``dit_measure``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, Solution
+from pidkd.errors import MissingDependencyError, import_extra
+from pidkd.estimator import Estimator
+from pidkd.estimators.pid.dit_measure import DitMeasure, list_measures
+from pidkd.estimators.solvers.union.certificate import Potentials
+from pidkd.inputs import Array, Pmf
+
+PREFIX = "dit-"
+
+
+def estimators() -> dict[str, Estimator]:
+    """The solvers of BROJA, and every measure that is not BROJA."""
+    solvers: dict[str, Estimator] = {
+        "dit-cone": ConvexPeer(_solve),
+        "dit-scipy": AtomsPeer(partial(_atoms, "scipy")),
+        "dit-admui": AtomsPeer(partial(_atoms, "admui")),
+    }
+    try:
+        measures = [measure for measure in list_measures() if measure != "broja"]
+    except MissingDependencyError:
+        measures = []
+    return solvers | {f"dit-{measure}": DitMeasure(measure, time_limit=20.0) for measure in measures}
+
+
+def _joint(pmf: Pmf) -> Any:
+    """As dit has it: sources first, no cell of mass zero."""
+    dit = import_extra("dit", "bench", needed_by="peer 'dit'")
+    table = np.moveaxis(pmf.p, 0, 2)
+    outcomes = [tuple(int(i) for i in cell) for cell in np.argwhere(table > 0)]
+    return dit.Distribution(outcomes, table[table > 0])
+
+
+def _atoms(method: str, pmf: Pmf) -> dict[str, float]:
+    joint = _joint(pmf)
+    measures = import_extra("dit.pid", "bench", needed_by="peer 'dit'")
+    found = measures.PID_BROJA(joint, [[0], [1]], [2], method=method)
+    nodes = {"redundant": ((0,), (1,)), "unique_t": ((0,),), "unique_s": ((1,),), "synergistic": ((0, 1),)}
+    return {atom: found[node] for atom, node in nodes.items()}
+
+
+def _solve(pmf: Pmf) -> Solution:
+    joint = _joint(pmf)
+    broja_cone = import_extra("dit.algorithms.broja_cone", "bench", needed_by="peer 'dit-cone'")
+    import_extra("ecos", "bench", needed_by="peer 'dit-cone'")
+    kept: list[Any] = []
+
+    class Keeping(broja_cone._BrojaConeSolver):  # type: ignore[name-defined,misc]
+        """dit returns the plan only; the multipliers, which prove its lower bound, are read off its solver."""
+
+        def create_model(self) -> None:
+            kept.append(self)
+            super().create_model()
+
+    with mock.patch.object(broja_cone, "_BrojaConeSolver", Keeping):
+        _, meta = broja_cone.broja_cone_solve(joint, [[0], [1]], [2])
+    found = kept[0]
+    alphabets = [np.flatnonzero(pmf.p.sum(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    plan = np.zeros(pmf.shape)
+    for cell, q in found.joint_q().items():
+        plan[tuple(alphabet[i] for alphabet, i in zip(alphabets, cell, strict=True))] = q
+    status = found.sol_info.get("infostring", "") + ("" if meta["converged"] else ", not converged")
+    timing = found.sol_info["timing"]
+    potentials = _potentials(found, alphabets, pmf)
+    return Solution(plan, potentials, status, found.sol_info.get("iter"), timing["tsetup"] + timing["tsolve"])
+
+
+def _potentials(found: Any, alphabets: list[Array], pmf: Pmf) -> Potentials:
+    """Minus the multipliers of the marginals, which follow those of the cells, pair by pair in order."""
+    multipliers = -np.asarray(found.sol_lambda)[len(found.trip_of_idx) :]
+    y, t, s = alphabets
+    a, b = np.zeros(pmf.p.shape[:2]), np.zeros(pmf.p.shape[::2])
+    pairs_t, pairs_s = sorted(found.b_xy), sorted(found.b_xz)
+    for (i, j), value in zip(pairs_t, multipliers, strict=False):
+        a[y[i], t[j]] = value
+    for (i, j), value in zip(pairs_s, multipliers[len(pairs_t) :], strict=True):
+        b[y[i], s[j]] = value
+    return Potentials(a, b)

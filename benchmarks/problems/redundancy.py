@@ -1,0 +1,30 @@
+"""What the measures of redundancy say of the same tables: no truth, for each answers a question of its own."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pidkd.benchmarks.problems import Problem
+from pidkd.inputs import Pmf
+from pidkd.synthetic import gate, random_pmf
+
+INPUT = Pmf
+ESTIMATORS = ("gk", "i_alpha", "blackwell", "broja", "mmi", "i_min")
+PEERS = ("dit-*",)
+
+
+def named(name: str) -> list[Pmf]:
+    """One gate."""
+    return [gate(name).pmf]
+
+
+def random(shape: tuple[int, int, int]) -> list[Pmf]:
+    """One flat Dirichlet draw."""
+    return [random_pmf(shape)]
+
+
+PROBLEMS = (
+    Problem("and", "tiny", partial(named, "and")),
+    *(Problem(name, "small", partial(named, name)) for name in ("xor", "rdn", "unq", "sum", "rdnxor", "imperfect_rdn")),
+    Problem("random (2,3,3)", "small", partial(random, (2, 3, 3))),
+)

@@ -1,0 +1,230 @@
+"""The record of a benchmark: a file of JSON lines, one for the environment and one for each measurement."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pidkd.activations import PathLike, writing
+from pidkd.errors import InputError
+
+PACKAGES = (
+    "pidkd",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "cvxpy",
+    "clarabel",
+    "ecos",
+    "scs",
+    "dit",
+    "infomeasure",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One estimator on one problem. Information is in bits, time in seconds, memory in megabytes.
+
+    Parameters
+    ----------
+    family, problem, estimator : str
+    kind : {"pid", "mi"}
+    status : str
+        ``solved``, ``failed`` (some member without a finite answer), ``crashed``, ``time limit``, ``memory limit``, or
+        ``skipped``.
+    message : str
+        The certificate of the member it did worst on, or why there is no measurement.
+    known : str
+        How the truth is known.
+    axis : (str, float), optional
+        What grows from problem to problem, and its value here.
+    members, failed, certified : int
+        Inputs, those without a finite answer, and those with a certified gap of at most 1e-9 bits.
+    gap : float, optional
+        Largest certified gap among the members that have one.
+    error, worst : float, optional
+        Distance from the truth, largest of the atoms: the mean over members, and the largest.
+    estimate, bias, covered : mapping from quantity to float
+        Means over members of the estimate and of its distance from the truth, and the share whose interval holds it.
+    cpu, wall, solver : float, optional
+        For all members together, medians over ``repeats``; ``solver`` is the estimator's own account of it.
+    iterations : float, optional
+        Mean over members.
+    repeats : int
+    peak, base : float, optional
+        Most memory of the process, and what it was before the first run.
+    """
+
+    family: str
+    problem: str
+    estimator: str
+    kind: str
+    status: str
+    message: str = ""
+    known: str = ""
+    axis: tuple[str, float] | None = None
+    members: int = 0
+    failed: int = 0
+    certified: int = 0
+    gap: float | None = None
+    error: float | None = None
+    worst: float | None = None
+    estimate: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    bias: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    covered: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    cpu: float | None = None
+    wall: float | None = None
+    solver: float | None = None
+    iterations: float | None = None
+    repeats: int = 0
+    peak: float | None = None
+    base: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names a measurement in a record."""
+        return self.family, self.problem, self.estimator
+
+    @property
+    def effort(self) -> float | None:
+        """CPU time, or the estimator's own account where that is less: it leaves out model building."""
+        return min((value for value in (self.solver, self.cpu) if value is not None), default=None)
+
+
+class Record:
+    """A record in a file that grows line by line, so that a run that was stopped goes on where it was.
+
+    Parameters
+    ----------
+    path : path, optional
+        None keeps it in memory.
+    settings : mapping
+        What holds for every row: limits, repeats.
+
+    Raises
+    ------
+    InputError
+        When the file is no record, or one of other versions or settings.
+    """
+
+    def __init__(self, path: PathLike | None, settings: Mapping[str, Any], force: bool = False) -> None:
+        self.path = None if path is None else Path(path)
+        self.head = environment() | {"settings": dict(settings)}
+        self.rows: list[Row] = []
+        if self.path is None:
+            return
+        if self.path.exists() and not force:
+            head, self.rows = read_record(self.path)
+            for name in ("versions", "processor", "settings"):
+                if head.get(name) != self.head[name]:
+                    got = f"{head.get(name)}"
+                    hint = "write to another file, or begin anew with --force"
+                    raise InputError(str(self.path), f"a record of the same {name}, {self.head[name]}", got, hint)
+            self.head = head
+        self._write()  # a line that was cut off is gone now
+
+    def sort(self, order: Sequence[tuple[str, str]]) -> None:
+        """Bring the rows into the order of (family, estimator), on disk too."""
+        place = {pair: number for number, pair in enumerate(order)}
+        self.rows.sort(key=lambda row: place.get((row.family, row.estimator), len(place)))
+        self._write()
+
+    def _write(self) -> None:
+        if self.path is not None:
+            with writing(self.path, force=True) as stream:
+                stream.writelines(f"{line}\n".encode() for line in self.lines())
+
+    def append(self, row: Row) -> None:
+        """Add a measurement, on disk too."""
+        self.rows.append(row)
+        if self.path is not None:
+            with self.path.open("a") as stream:
+                stream.write(_line(dataclasses.asdict(row)) + "\n")
+
+    def lines(self) -> Iterator[str]:
+        """The environment, then the rows."""
+        yield _line(self.head)
+        for row in self.rows:
+            yield _line(dataclasses.asdict(row))
+
+
+def read_record(path: PathLike) -> tuple[dict[str, Any], list[Row]]:
+    """The environment and the rows of a file; a last line that was cut off does not count.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, or is no record.
+    """
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeError) as error:
+        raise InputError(str(path), "a record of pidkd bench", str(error)) from error
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number < len(lines) or number == 1:
+                raise InputError(str(path), "JSON in every line", f"something else in line {number}") from error
+    try:
+        head, *rows = found
+        return head, list(_rows(rows))
+    except (TypeError, ValueError) as error:
+        raise InputError(str(path), "a record of pidkd bench", f"other data ({error})") from error
+
+
+def _rows(found: Iterable[dict[str, Any]]) -> Iterator[Row]:
+    for row in found:
+        axis = row.pop("axis", None)
+        yield Row(**row, axis=None if axis is None else (axis[0], float(axis[1])))
+
+
+def _line(data: Mapping[str, Any]) -> str:
+    return json.dumps(_finite(data), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no word for infinite: such a number is none."""
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, for the head of a record."""
+    installed: dict[str, str | None] = {}
+    for package in PACKAGES:
+        try:
+            installed[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            installed[package] = None
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "threads": 1,
+        "versions": installed,
+    }
+
+
+def _processor() -> str:
+    description = Path("/proc/cpuinfo")
+    if description.exists():
+        for line in description.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
