@@ -17,7 +17,7 @@ from pidkd.synthetic import histogram, random_pmf
 
 INPUT = Pmf
 ESTIMATORS = ("broja",)
-PEERS = ("cvxpy-*", "conic-*", "dit-cone", "dit-scipy", "dit-admui", "2pid-*")
+PEERS = ("cvxpy-*-aux", "conic-*-aux", "conic-*-aux-tight", "dit-cone", "dit-scipy", "dit-admui", "2pid-*")
 
 
 def dense(shape: tuple[int, int, int], n_tables: int = 1) -> Sequence[Pmf]:
