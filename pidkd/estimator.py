@@ -241,10 +241,10 @@ class PIDEstimator(Estimator):
         started = time.perf_counter()
         accepted = self._accept(data)
         raw = self._decompose(accepted, ctx)
-        result = self._result(raw, accepted, units, ctx, time.perf_counter() - started)
+        result, concerns = self._result(raw, accepted, units, ctx, time.perf_counter() - started)
         if not all(math.isfinite(value) for value in result.atoms.values()) and result.certificate.status != "exact":
             raise SolverError(f"{self.name}: no finite answer; {result.certificate.message}", result)
-        for category, text in (*raw.concerns, *self._concerns(result)):
+        for category, text in concerns:
             warnings.warn(text, category, stacklevel=3)
         return result
 
@@ -269,18 +269,18 @@ class PIDEstimator(Estimator):
         raws = self._decompose_batch(accepted, ctx)
         seconds = time.perf_counter() - started
         each = seconds / max(1, len(raws))
-        results = [self._result(raw, item, units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
-        concerned = Counter(
-            category
-            for raw, result in zip(raws, results, strict=True)
-            for category in {c for c, _ in (*raw.concerns, *self._concerns(result))}
-        )
+        found = [self._result(raw, item, units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
+        results = [result for result, _ in found]
+        concerned = Counter(category for _, concerns in found for category in {category for category, _ in concerns})
         for category, count in concerned.items():
             text = f"{self.name}: {count} of {len(results)} members carry a {category.__name__}, see result.warnings"
             warnings.warn(text, category, stacklevel=3)
         return PIDBatch(results, seconds, sum(raw.finished_on_cpu for raw in raws))
 
-    def _result(self, raw: Raw, data: Input, units: Units, ctx: Context, seconds: float) -> PIDResult:
+    def _result(
+        self, raw: Raw, data: Input, units: Units, ctx: Context, seconds: float
+    ) -> tuple[PIDResult, list[tuple[type[PidkdWarning], str]]]:
+        """The result in the units of the user, and what the user must be warned of."""
         redundant = raw.information.t - raw.unique_t
         atoms = raw.atoms or {
             "redundant": redundant,
@@ -307,8 +307,10 @@ class PIDEstimator(Estimator):
             potentials=raw.potentials if "potentials" in ctx.keep else None,
             local=raw.local if "local" in ctx.keep else None,
         ).to(units)
-        said = [text for _, text in (*raw.concerns, *self._concerns(result))]
-        return dataclasses.replace(result, warnings=tuple(said)) if said else result
+        concerns = [*raw.concerns, *self._concerns(result)]
+        if concerns:
+            result = dataclasses.replace(result, warnings=tuple(text for _, text in concerns))
+        return result, concerns
 
     def _concerns(self, result: PIDResult) -> list[tuple[type[PidkdWarning], str]]:
         """What a user must be warned of."""

@@ -62,9 +62,9 @@ class TakesAKeyword(Honest):
 
 
 class AtomsDoNotAddUp(Honest):
-    def _result(self, *args: Any, **kwargs: Any) -> PIDResult:
-        result = super()._result(*args, **kwargs)
-        return dataclasses.replace(result, redundant=result.redundant + 1e-11)
+    def _result(self, *args: Any, **kwargs: Any) -> Any:
+        result, concerns = super()._result(*args, **kwargs)
+        return dataclasses.replace(result, redundant=result.redundant + 1e-11), concerns
 
 
 class Altered(Honest):
