@@ -29,12 +29,13 @@ class InfoNCE(CriticMI):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import pidkd
-    >>> x, noise = np.random.default_rng(0).normal(size=(2, 2_000))
-    >>> found = pidkd.mutual_information(x, x + noise, estimator="infonce", n_folds=1)  # half a bit
-    >>> print(f"{found.bound} bound, {found.value:.1f} bits")
-    lower bound, 0.5 bits
+    >>> from pidkd.synthetic import task
+    >>> known = task("1v1-normal-0.75")  # 0.413 nats
+    >>> x, y = known.sample(2_000, seed=1)
+    >>> found = pidkd.mutual_information(x, y, estimator="infonce", units="nats", n_folds=1)
+    >>> print(f"{found.bound} bound, {found.value:.1f} nats")
+    lower bound, 0.4 nats
     """
 
     name = "infonce"

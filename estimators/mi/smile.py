@@ -31,12 +31,13 @@ class SMILE(CriticMI):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import pidkd
-    >>> x, noise = np.random.default_rng(0).normal(size=(2, 2_000))
-    >>> found = pidkd.mutual_information(x, x + noise, estimator="smile", n_folds=1)  # half a bit
-    >>> print(f"{found.value:.1f} bits")
-    0.5 bits
+    >>> from pidkd.synthetic import task
+    >>> known = task("1v1-normal-0.75")  # 0.413 nats
+    >>> x, y = known.sample(2_000, seed=1)
+    >>> found = pidkd.mutual_information(x, y, estimator="smile", units="nats", n_folds=1)
+    >>> print(f"{found.value:.1f} nats")
+    0.4 nats
     """
 
     tau: float = 5.0
