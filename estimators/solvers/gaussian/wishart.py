@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pidkd.estimators.solvers.gaussian.closed_form import Split, conditionals, decomposed
+from pidkd.estimators.solvers.gaussian.closed_form import Conditionals, Split, conditionals, decomposed
 from pidkd.inputs import FloatArray
 
 DRAW_BYTES = 2**27
@@ -53,25 +53,51 @@ def log_determinant_rule(n_samples: int, d_x: int, d_y: int) -> float:
 
 def sample_covariances(cov: FloatArray, n_samples: int, n_draws: int, seed: int) -> Iterator[FloatArray]:
     """Covariances of ``n_samples`` Gaussian samples, shape (n, d, d) a time; the same draws for the same seed."""
-    d = len(cov)
     factor = np.linalg.cholesky(cov)
+    for drawn in _bartlett(len(cov), n_samples, n_draws, seed):
+        root = factor @ drawn
+        yield root @ root.swapaxes(1, 2)
+
+
+def fluctuating(cov: FloatArray, dims: tuple[int, int, int], n_samples: int, n_draws: int, seed: int) -> FloatArray:
+    """Plug-in atoms of sample covariances, shape (n_draws, 4).
+
+    Ordered (t, s, y), the product of two triangles is the Cholesky factor of a sample covariance. Its rows of s and y
+    are all that is needed.
+    """
+    d_y, d_t, _ = dims
+    factor = np.linalg.cholesky(np.roll(cov, (-d_y, -d_y), (0, 1)))[d_t:]
+    atoms = []
+    for drawn in _bartlett(len(cov), n_samples, n_draws, seed):
+        rows = factor @ drawn
+        of_y = rows[:, -d_y:]
+        known = Conditionals(
+            nothing=_factor(of_y),
+            t=_factor(of_y[..., d_t:]),
+            s=_factor(rows)[:, -d_y:, -d_y:],
+            both=of_y[..., -d_y:],
+        )
+        atoms.append(decomposed(known).atoms)
+    return np.concatenate(atoms)
+
+
+def _bartlett(d: int, n_samples: int, n_draws: int, seed: int) -> Iterator[FloatArray]:
+    """Triangular factors of sample covariances of d independent variables of variance one."""
     degrees = n_samples - 1
     rng = np.random.default_rng(seed)
     rows, columns = np.tril_indices(d, -1)
     step = max(1, DRAW_BYTES // (8 * d * d))
     for start in range(0, n_draws, step):
         n = min(step, n_draws - start)
-        bartlett = np.zeros((n, d, d))
-        bartlett[:, rows, columns] = rng.normal(size=(n, len(rows)))
-        bartlett[:, range(d), range(d)] = np.sqrt(rng.chisquare(degrees - np.arange(d), size=(n, d)))
-        root = factor @ bartlett
-        yield root @ root.swapaxes(1, 2) / degrees
+        factors = np.zeros((n, d, d))
+        factors[:, rows, columns] = rng.normal(size=(n, len(rows)))
+        factors[:, range(d), range(d)] = np.sqrt(rng.chisquare(degrees - np.arange(d), size=(n, d)))
+        yield factors / degrees**0.5
 
 
-def fluctuating(cov: FloatArray, dims: tuple[int, int, int], n_samples: int, n_draws: int, seed: int) -> FloatArray:
-    """Plug-in atoms of sample covariances, shape (n_draws, 4)."""
-    drawn = sample_covariances(cov, n_samples, n_draws, seed)
-    return np.concatenate([decomposed(conditionals(each, dims)[0]).atoms for each in drawn])
+def _factor(root: FloatArray) -> FloatArray:
+    """The triangular factor of root root^T."""
+    return np.asarray(np.linalg.cholesky(root @ root.swapaxes(1, 2)), dtype=np.float64)
 
 
 def shrunk(cov: FloatArray, dims: tuple[int, int, int], share: float) -> FloatArray:

@@ -29,6 +29,16 @@ def test_draws_have_the_moments_of_sample_covariances():
     assert drawn.var(axis=0) == pytest.approx(variance, rel=0.1)
 
 
+def test_atoms_of_draws_have_the_law_of_those_of_sample_covariances():
+    cov, n = covariance(), 4000
+    drawn = fluctuating(cov, DIMS, 21, n, 0)
+    known = np.concatenate(
+        [decomposed(conditionals(each, DIMS)[0]).atoms for each in sample_covariances(cov, 21, n, 1)]
+    )
+    assert (np.abs(drawn.mean(axis=0) - known.mean(axis=0)) < 6 * known.std(axis=0) / np.sqrt(n)).all()
+    assert drawn.std(axis=0) == pytest.approx(known.std(axis=0), rel=0.1)
+
+
 @pytest.mark.parametrize("n", [12, 50])
 def test_the_bias_of_each_information_is_exact(n):
     cov = covariance()
