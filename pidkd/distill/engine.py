@@ -196,9 +196,7 @@ def train(
             if not dry_run:
                 _train(run, folder, after_epoch, progress if runtime.is_main else None)
         finally:
-            step.finish()
-            if teacher_tap is not None:
-                teacher_tap.close()
+            run.close()
             if folder is not None:
                 folder.close()
         student.eval()
@@ -219,10 +217,10 @@ def _train(
     try:
         while run.epoch < n_epochs:
             for done in run.steps():
-                if runtime.any(runtime.stopping is not None):
-                    _stop(run, folder)
                 if progress is not None:
                     progress((run.epoch + done / run.train.steps) / n_epochs, run.history[-1] if run.history else {})
+                if runtime.any(runtime.stopping is not None):
+                    _stop(run, folder)
             row = run.end_epoch(after_epoch)
             state = run.state_dict()
             every = run.recipe.keep_every

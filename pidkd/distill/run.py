@@ -166,6 +166,13 @@ class Run:
         self.epoch, self.steps_done, self.sums = self.epoch + 1, 0, torch.zeros(0)
         return row
 
+    def close(self) -> None:
+        """Let go of what holds on to the other processes: freed after these have gone, it may wait for them forever."""
+        self._wrapped.clear()
+        self.step.finish()
+        if self.teacher is not None:
+            self.teacher.close()
+
     def state_dict(self) -> dict[str, Any]:
         """All that training changes, as plain values and tensors."""
         self._check_finite(self.sums)
@@ -176,8 +183,8 @@ class Run:
             "loss": self.step.loss.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers.values()],
             "random": self.runtime.gather(random_state(self.runtime.device)),
+            "sums": self.runtime.gather(self.sums.cpu()),
             "terms": self.terms,
-            "sums": self.sums,
             "history": self.history,
             "best": self.best,
         }
@@ -190,5 +197,5 @@ class Run:
             optimizer.load_state_dict(saved)
         self.epoch, self.steps_done = state["epoch"], state["steps_done"]
         self.terms, self.history, self.best = state["terms"], state["history"], state["best"]
-        self.sums = state["sums"].to(self.runtime.device)
+        self.sums = state["sums"][self.runtime.rank].to(self.runtime.device)
         self._random = state["random"][self.runtime.rank] if self.steps_done else None

@@ -4,22 +4,20 @@ import os
 import random
 import signal
 import time
-from functools import partial
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+import training  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
+from training import RESUMED as RECIPE  # noqa: E402
+from training import data, equal, signalling, state  # noqa: E402
+from training import run_with_state as run  # noqa: E402
 
-from pidkd.distill import Recipe, get_method, train  # noqa: E402
+from pidkd.distill import Recipe, get_method  # noqa: E402
 from pidkd.distill.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from pidkd.errors import CheckpointWarning, InputError  # noqa: E402
-from tests.distill import training  # noqa: E402
-from tests.distill.training import TAPS, data, equal, forked, state  # noqa: E402
-
-RECIPE = Recipe(epochs=6, batch_size=16, lr=0.02, schedule="cosine", held_out=0.25)
-METHOD = get_method("rid")(warm_up=1, q=3, r=1 / 3)
 
 
 class Noisy(Dataset):
@@ -33,13 +31,6 @@ class Noisy(Dataset):
 
     def __getitem__(self, row):
         return self.x[row] + 0.1 * torch.randn(1, 8, 8) + random.random(), self.y[row]
-
-
-def run(folder, given=None, **options):
-    """RID with batch statistics, dropout, momentum and a held-out part: all that has a state."""
-    students = training.student(dropout=0.2)
-    settings = {"method": METHOD, "taps": TAPS, "recipe": RECIPE, "strict": True, "resume": True} | options
-    return train(training.teacher(), students, given or data(), data(48, seed=9), out=folder, **settings)
 
 
 def check_same(folder, reference):
@@ -56,18 +47,6 @@ def check_same(folder, reference):
     assert last["best"] == expected["best"]
 
 
-def stopping(number, at):
-    """A progress that sends a signal at a step."""
-    steps = []
-
-    def progress(part, row):
-        steps.append(part)
-        if len(steps) == at:
-            os.kill(os.getpid(), number)
-
-    return progress
-
-
 @pytest.mark.parametrize(
     "given",
     [data, Noisy, lambda: DataLoader(Noisy(), 16, shuffle=True, generator=torch.Generator())],
@@ -81,7 +60,7 @@ def test_a_run_that_is_stopped_within_epochs_goes_on_to_the_bit(tmp_path, given)
     run(tmp_path / "whole", given(), **options)
     for number, at, left in [(signal.SIGTERM, 3, SystemExit), (signal.SIGINT, 7, KeyboardInterrupt)]:
         with pytest.raises(left):
-            run(tmp_path / "parts", given(), progress=stopping(number, at), **options)
+            run(tmp_path / "parts", given(), progress=signalling(number, at), **options)
     if recipe.held_out:
         assert torch.load(tmp_path / "parts" / "last.pt", weights_only=True)["steps_done"] > 0
     run(tmp_path / "parts", given(), **options)
@@ -94,23 +73,25 @@ def test_a_run_that_is_stopped_within_epochs_goes_on_to_the_bit(tmp_path, given)
 
 @pytest.mark.parametrize("moments", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_at_random_moments_goes_on_to_the_bit(tmp_path, moments):
-    started = time.monotonic()
+    begun = time.monotonic()
     run(tmp_path / "whole")
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - begun
     rng = random.Random(moments)
     for number in range(moments):
         folder = tmp_path / f"killed{number}"
-        with forked(partial(run, folder)) as child:
-            time.sleep(rng.uniform(0, seconds))
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        process = started(run, folder)
+        while not (folder / "run.json").exists():
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, seconds))
+        process.kill()
+        process.join()
         run(folder)
         check_same(folder, tmp_path / "whole")
 
 
 def test_a_finished_run_is_not_done_again(tmp_path):
     done = run(tmp_path)
-    again = run(tmp_path, progress=stopping(signal.SIGTERM, 1))
+    again = run(tmp_path, progress=signalling(signal.SIGTERM, 1))
     assert again.history == done.history
     assert equal(state(again.student), state(done.student))
     assert equal(state(again.loss), state(done.loss))
@@ -120,7 +101,7 @@ def test_a_truncated_checkpoint_is_refused_and_the_previous_one_used(tmp_path):
     run(tmp_path / "whole")
     folder = tmp_path / "cut"
     with pytest.raises(SystemExit):
-        run(folder, progress=stopping(signal.SIGTERM, 11))
+        run(folder, progress=signalling(signal.SIGTERM, 11))
     last = folder / "last.pt"
     last.write_bytes(last.read_bytes()[:-1000])
     with pytest.warns(
@@ -155,7 +136,7 @@ def test_a_full_disc_is_said_and_the_last_checkpoint_stands(tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     with pytest.raises(SystemExit):
-        run(tmp_path, progress=stopping(signal.SIGTERM, 6))
+        run(tmp_path, progress=signalling(signal.SIGTERM, 6))
     kept = (tmp_path / "last.pt").read_bytes()
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"last\.pt: expected a place that can be written to, got No space left"):
@@ -166,12 +147,12 @@ def test_a_full_disc_is_said_and_the_last_checkpoint_stands(tmp_path, monkeypatc
 
 def test_a_folder_with_a_run_is_not_used_for_another(tmp_path):
     with pytest.raises(SystemExit):
-        run(tmp_path, progress=stopping(signal.SIGTERM, 1))
+        run(tmp_path, progress=signalling(signal.SIGTERM, 1))
     with pytest.raises(InputError, match=r"train\(out\): expected a new folder, got .*, in which a run is; go on with"):
         run(tmp_path, resume=False)
     for other, message in [
         ({"seed": 1}, "seed 1 instead of 0"),
-        ({"method": METHOD.with_params(weight=2.0)}, r"method.weight 2.0 instead of 10.0"),
+        ({"method": get_method("rid")(**training.CYCLES, weight=2.0)}, r"method.weight 2.0 instead of 10.0"),
         ({"recipe": Recipe(**RECIPE.to_dict() | {"lr": 0.5})}, r"recipe.lr 0.5 instead of 0.02"),
         ({"given": data(96, seed=7)}, "data '.*' instead of '.*'"),
     ]:
