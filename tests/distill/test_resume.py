@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 import training  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from training import RESUMED as RECIPE  # noqa: E402
-from training import data, equal, signalling, state  # noqa: E402
+from training import data, equal, signalling, started, state  # noqa: E402
 from training import run_with_state as run  # noqa: E402
 
 from pidkd.distill import Recipe, get_method  # noqa: E402
