@@ -65,13 +65,10 @@ def train(
     from pidkd.distill.preflight import Preflight
 
     chosen = list_methods() if methods == "all" else _listed(methods)
-    shown: set[str] = set()
 
-    def show(method: str, run: str, report: Preflight) -> None:
-        if method not in shown:
-            stderr().print(f"\n{run}", style="bold")
-            stderr().print(report)
-        shown.add(method)
+    def show(run: str, report: Preflight) -> None:
+        stderr().print(f"\n{run}", style="bold")
+        stderr().print(report)
 
     if dry_run:
         preview(settings, show, methods=chosen)
@@ -127,7 +124,7 @@ def capture(
     settings = load_config(config, overrides or [])
     import_extra("torch", "train", needed_by="pidkd capture")
     from pidkd.distill.capture import capture as capture_layers
-    from pidkd.distill.workbench import load_weights, make_network, read_data
+    from pidkd.distill.making import load_weights, make_network, read_data
 
     data = dict(zip(PartOption, read_data(settings), strict=True))[part]
     model = make_network(settings, network.value, data)

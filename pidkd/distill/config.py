@@ -6,15 +6,13 @@ or of another type is an error that names the key as it was written.
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pidkd.distill.method import get_method, list_methods
+from pidkd.distill.plain_values import changed, from_plain, key_of, to_plain
 from pidkd.distill.recipe import Recipe
 from pidkd.errors import InputError, UnknownNameError, import_extra
 from pidkd.layers import faults
@@ -112,11 +110,14 @@ class AuditConfig:
         How activations become codes, as ``pidkd.Quantizer.from_text`` reads it.
     shuffles : int
         Audits with shuffled labels.
+    every : int, optional
+        Audit the student as it was made, and after every so many epochs, too.
     """
 
     layers: Literal["last", "all", "none"] = "last"
     quantize: str = "pca=10,kmeans=10"
     shuffles: int = 5
+    every: int | None = None
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,10 @@ class Config:
             if first in self.starts:
                 raise InputError(f"starts.{name}", "a method whose student starts from nothing", repr(first))
         for name, changes in self.recipes.items():
-            _changed(self.recipe, changes, f"recipes.{name}")
-        _changed(self.recipe, self.teacher.recipe, "teacher.recipe")
+            changed(self.recipe, changes, f"recipes.{name}")
+        changed(self.recipe, self.teacher.recipe, "teacher.recipe")
+        if self.audit.every is not None and self.audit.every < 1:
+            raise InputError("audit.every", "a number of epochs >= 1, or null", str(self.audit.every))
         for key in ("teacher.corrupted", "data.label_noise"):
             part = getattr(getattr(self, key.partition(".")[0]), key.partition(".")[2])
             if not 0 <= part <= 1:
@@ -202,25 +205,25 @@ class Config:
         where = f"methods.{self.method}"
         try:
             defaults = get_method(self.method)()
-            return _changed(defaults, self.methods.get(self.method, {}), where)
+            return changed(defaults, self.methods.get(self.method, {}), where)
         except InputError as error:
-            raise error.at(_key(error.where, where)) from error
+            raise error.at(key_of(error.where, where)) from error
 
     @property
     def student_recipe(self) -> Recipe:
         """The recipe, as it differs for the method."""
-        recipe: Recipe = _changed(self.recipe, self.recipes.get(self.method, {}), f"recipes.{self.method}")
+        recipe: Recipe = changed(self.recipe, self.recipes.get(self.method, {}), f"recipes.{self.method}")
         return recipe
 
     @property
     def teacher_recipe(self) -> Recipe:
         """The recipe, as it differs for the teacher."""
-        recipe: Recipe = _changed(self.recipe, self.teacher.recipe, "teacher.recipe")
+        recipe: Recipe = changed(self.recipe, self.teacher.recipe, "teacher.recipe")
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as YAML holds them."""
-        held: dict[str, Any] = _plain(self)
+        held: dict[str, Any] = to_plain(self)
         return held
 
     def to_yaml(self) -> str:
@@ -239,7 +242,7 @@ class Config:
         InputError
             When a value is of another type, or cannot be used.
         """
-        made: Config = _made(cls, values, "")
+        made: Config = from_plain(cls, values, "")
         return made
 
 
@@ -307,87 +310,3 @@ def _set(values: dict[str, Any], keys: Sequence[str], value: Any, where: str) ->
         if not isinstance(values, dict):
             raise InputError(where, f"a key of values, which {key!r} does not have", "it")
     values[keys[-1]] = value
-
-
-def _changed(held: Any, changes: Mapping[str, Any], where: str) -> Any:
-    """A dataclass with some fields changed; types and names are checked."""
-    return _made(type(held), changes, where, {f.name: getattr(held, f.name) for f in dataclasses.fields(held)})
-
-
-def _made(cls: type[Any], values: Any, where: str, defaults: Mapping[str, Any] | None = None) -> Any:
-    """A dataclass from plain values."""
-    if not isinstance(values, Mapping):
-        raise InputError(where or "configuration", "keys with values", type(values).__name__)
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    held = dict(defaults or {})
-    for name, value in values.items():
-        key = f"{where}.{name}".lstrip(".")
-        if name not in fields:
-            raise UnknownNameError(key, "a key", name, fields)
-        held[name] = _typed(hints[name], value, key)
-    for name, f in fields.items():
-        if name not in held and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise InputError(f"{where}.{name}".lstrip("."), "a value", "none")
-    try:
-        return cls(**held)
-    except InputError as error:
-        raise error.at(_key(error.where, where)) from error
-
-
-def _key(where: str, prefix: str) -> str:
-    """``Recipe(lr)`` as the key ``recipe.lr``."""
-    _, parenthesis, name = where.partition("(")
-    return f"{prefix}.{name.rstrip(')')}" if parenthesis and prefix else where
-
-
-def _typed(hint: Any, value: Any, where: str) -> Any:
-    """A value of the type of a field."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        rest = [argument for argument in arguments if argument is not type(None)]
-        return _typed(rest[0], value, where)
-    if dataclasses.is_dataclass(hint):
-        return _made(typing.cast("type[Any]", hint), value, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise InputError(where, " or ".join(map(str, arguments)), repr(value))
-        return value
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise InputError(where, "a list", repr(value))
-        if arguments[-1] is not Ellipsis and len(value) != len(arguments):
-            raise InputError(where, f"a list of {len(arguments)}", repr(value))
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(
-            _typed(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True))
-        )
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise InputError(where, "keys with values", repr(value))
-        return {str(key): _typed(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    return value if hint is Any else _scalar(hint, value, where)
-
-
-def _scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and isinstance(value, str):  # YAML reads 5e-4 as text
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-        raise InputError(where, words[hint], repr(value))
-    return value
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

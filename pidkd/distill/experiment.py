@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pidkd.activations import PathLike, writing
 from pidkd.distill.config import Config
-from pidkd.distill.workbench import ATOMS, CONFIG, Before, Case, Workbench
+from pidkd.distill.preflight import Preflight
+from pidkd.distill.workbench import ATOMS, CONFIG, Case, Workbench
 from pidkd.errors import InputError
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Experiment:
         return Group(*([runs, means] if len(self.rows) > 1 else [runs]), Text(note, "dim"))
 
 
+Before = Callable[[str, Preflight], None]
+
 MEASURED = ("accuracy", "loss", "teacher_accuracy", "cpu_seconds", *ATOMS.values(), "mi_t", "mi_s")
 """What is averaged over seeds."""
 
@@ -129,7 +132,7 @@ def run_experiment(
     processes, tensorboard
         As for ``train``.
     before : callable, optional
-        Called with the method, the name of a run and its preflight before its first step.
+        Called with the name of a run and its preflight, once for each method, before anything is trained.
     progress : callable, optional
         Called with the fraction done and what is being done.
 
@@ -144,7 +147,8 @@ def run_experiment(
     if (folder / CONFIG).exists() and not resume:
         hint = "go on with it by --resume (resume=True), or take another folder"
         raise InputError(str(folder), "a new folder", "one with an experiment", hint)
-    bench = Workbench(config, folder, before, resume=resume, processes=processes, tensorboard=tensorboard)
+    bench = Workbench(config, folder, resume=resume, processes=processes, tensorboard=tensorboard)
+    _check(bench, cases, before)
     bench.record(CONFIG, config.to_yaml())
     experiment = Experiment(folder, [], bench.is_main)
     for number, case in enumerate(cases):
@@ -160,16 +164,23 @@ def run_experiment(
 
 
 def preview(config: Config, before: Before, methods: Sequence[str] | None = None) -> None:
-    """Show the preflight of each method, with networks as they are made; nothing is trained or written.
+    """Call ``before`` as ``run_experiment`` does, and stop: nothing is trained or written.
 
     Raises
     ------
     InputError
         When the configuration cannot be used.
     """
-    bench = Workbench(config, None, before, dry_run=True)
-    for case in cases_of(config, methods=methods):
-        bench.trained(case, lambda fraction, now: None)
+    _check(Workbench(config, Path()), cases_of(config, methods=methods), before)
+
+
+def _check(bench: Workbench, cases: Sequence[Case], before: Before | None) -> None:
+    """What is wrong is to be known before a teacher is trained."""
+    checked = set()
+    for case in cases:
+        if case.method not in checked:
+            bench.check(case, before)
+        checked.add(case.method)
 
 
 def cases_of(
