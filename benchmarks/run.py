@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -197,16 +198,9 @@ class _Bench:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             Path(folder, "job.json").write_text(json.dumps(job))
             output = Path(folder, "output.json")
-            try:
-                ended = subprocess.run(
-                    [sys.executable, "-m", "pidkd.benchmarks.worker", folder],
-                    timeout=time_limit,
-                    env=self.variables,
-                    capture_output=True,
-                    text=True,
-                    errors="replace",
-                )
-            except subprocess.TimeoutExpired:
+            command = [sys.executable, "-m", "pidkd.benchmarks.worker", folder]
+            ended = _ended(command, self.variables, time_limit)
+            if ended is None:
                 return {"status": "time limit", "message": f"stopped after {time_limit:g} s"}
             if ended.returncode or not output.exists():
                 return {"status": "crashed", "message": _last_words(ended)}
@@ -231,6 +225,29 @@ def _choose(module: ModuleType, patterns: Sequence[str] | None, peers: bool) -> 
 def _matches(pattern: str, names: Iterable[str]) -> list[str]:
     """Those that a pattern means; what has a colon is the name of a class."""
     return [pattern] if ":" in pattern else [name for name in names if fnmatchcase(name, pattern)]
+
+
+def _ended(
+    command: Sequence[str], variables: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess[str] | None:
+    """The process with its last words, or None if it took too long: then whatever it has started ends with it."""
+    with subprocess.Popen(
+        command,
+        env=variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            _, said = process.communicate(timeout=seconds)
+            return subprocess.CompletedProcess(command, process.returncode, "", said)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
 
 
 def _last_words(ended: subprocess.CompletedProcess[str]) -> str:

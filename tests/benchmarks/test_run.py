@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -16,9 +17,10 @@ from pidkd.errors import InputError, UnknownNameError
 from pidkd.inputs import Pmf
 
 FAULTY = """
-import math, os, time
+import math, os, subprocess, time
 import numpy as np
 from dataclasses import dataclass
+from pathlib import Path
 from pidkd.errors import import_extra
 from pidkd.estimator import PIDEstimator, Raw
 from pidkd.inputs import Pmf
@@ -45,6 +47,8 @@ class Faulty(PIDEstimator):
 
 class Hangs(Faulty):
     def misbehave(self, data):
+        child = subprocess.Popen(["sleep", "600"])
+        Path(os.environ["PYTHONPATH"], "child").write_text(str(child.pid))
         time.sleep(600)
 
 class Dies(Faulty):
@@ -101,6 +105,8 @@ def test_what_misbehaves_is_a_row_and_stops_nobody(tmp_path: Path) -> None:
     found = {(row.estimator.partition(":")[2], row.problem): row for row in record.rows}
     assert len(found) == 2 * len(names)
     assert found["Hangs", "one"].status == "time limit"
+    with pytest.raises(ProcessLookupError):  # what it had started ended with it
+        os.kill(int((tmp_path / "child").read_text()), 0)
     assert found["Hangs", "two"].status == "skipped"
     assert found["Hangs", "two"].message == "ran out of time on one"
     assert found["Dies", "two"].status == "crashed"
