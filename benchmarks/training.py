@@ -48,7 +48,8 @@ def bare_steps(data: ImageData, batch_size: int) -> Iterator[float]:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     for start in range(0, len(y) - batch_size + 1, batch_size):
         begun = time.process_time()
-        nn.functional.cross_entropy(model(x[start : start + batch_size]), y[start : start + batch_size]).backward()
+        loss: Any = nn.functional.cross_entropy(model(x[start : start + batch_size]), y[start : start + batch_size])
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
         yield time.process_time() - begun

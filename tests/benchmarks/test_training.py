@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from pidkd.benchmarks.training import noise, overhead, plain_rid_epoch, rid_epochs  # noqa: E402
+from pidkd.benchmarks.training import noise, overhead, plain_rid_epoch, rid_epochs
 
 
 @pytest.mark.slow
