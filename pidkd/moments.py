@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from pidkd.arrays import FloatArray, as_activations, iter_chunks
 from pidkd.errors import InputError
 from pidkd.inputs import Gaussian
+
+COLLINEAR = 1e-10
+"""Eigenvalues of correlations up to this share of the largest are those of collinear columns."""
 
 
 class Moments:
@@ -104,18 +108,39 @@ class Moments:
             self._add(other._n, other._mean, other._scatter)
         return self
 
-    def finish(self) -> Gaussian:
+    def finish(self, drop_collinear: bool = False) -> Gaussian:
         """The covariance as input for ``decompose``; it remembers the number of samples.
+
+        Parameters
+        ----------
+        drop_collinear : bool, default False
+            Replace the columns of each block by their principal components, without those that are constant or follow
+            from others of the block. Of them no decomposition depends, but a singular block is refused.
 
         Raises
         ------
         InputError
-            When there are not three blocks (y, t, s), or no more samples than columns.
+            When there are not three blocks (y, t, s), no more samples than columns, or a block that is singular.
         """
         if len(self._dims) != 3:
             raise InputError("Moments.finish()", "three blocks (y, t, s)", f"{len(self._dims)}")
-        d_y, d_t, d_s = self._dims
-        return Gaussian(self.cov, dims=(d_y, d_t, d_s), n_samples=self._n)
+        if not drop_collinear:
+            d_y, d_t, d_s = self._dims
+            return Gaussian(self.cov, dims=(d_y, d_t, d_s), n_samples=self._n)
+        from scipy.linalg import block_diag
+
+        cov, edges = self.cov, np.cumsum([0, *self._dims])
+        scale = np.sqrt(np.diag(cov))
+        # A column that is constant up to rounding would be noise if it were standardised.
+        scale = np.where(scale > 1e-12 * np.abs(self._mean), scale, np.inf)
+        cov = cov / scale / scale[:, None]
+        parts = [_components(cov[i:j, i:j]) for i, j in pairwise(edges)]
+        d_y, d_t, d_s = (part.shape[1] for part in parts)
+        for name, part in zip("yts", parts, strict=True):
+            if not part.shape[1]:
+                raise InputError(f"Moments.finish({name})", "columns that vary", "constant ones")
+        basis = block_diag(*parts)
+        return Gaussian(basis.T @ cov @ basis, dims=(d_y, d_t, d_s), n_samples=self._n)
 
     def _agree(self, where: str, dims: tuple[int, ...]) -> None:
         if not self._n and not self._dims:
@@ -143,3 +168,10 @@ def _rows(blocks: Sequence[Any], dims: tuple[int, ...]) -> Any:
         stop = start + len(chunk)
         parts = [next(iter_chunks(block[start:stop]))[1].reshape(stop - start, -1) for block in blocks]
         yield np.concatenate(parts, axis=1, dtype=np.float64)
+
+
+def _components(correlation: FloatArray) -> FloatArray:
+    """White principal components, less those that rounding of a square can make."""
+    values, vectors = np.linalg.eigh(correlation)
+    kept = values > COLLINEAR * max(values[-1], 0.0)
+    return np.asarray(vectors[:, kept] / np.sqrt(values[kept]), dtype=np.float64)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pidkd import Moments
+from pidkd import Moments, decompose
 from pidkd.errors import InputError
 
 
@@ -62,3 +62,25 @@ def test_bad_pieces_are_refused():
     few.update(*blocks(6))
     with pytest.raises(InputError, match=r"Gaussian\(n_samples\): expected None, or a whole number > 6"):
         few.finish()
+
+
+def test_collinear_and_constant_columns_are_dropped_where_asked():
+    y, t, s = blocks(2000)
+    y = y + t[:, 0]
+    wide = np.concatenate([t, t[:, :1] - 2 * t[:, 1:2], np.full((2000, 1), 3.7)], axis=1)
+    plain, with_more = Moments(), Moments()
+    plain.update(y, t, s)
+    with_more.update(y, wide, s)
+    with pytest.raises(InputError):
+        with_more.finish()
+    found = with_more.finish(drop_collinear=True)
+    assert (found.dims, found.n_samples) == ((1, 3, 2), 2000)
+    atoms, known = (decompose(each, debias="none").atoms for each in (found, plain.finish()))
+    assert atoms == pytest.approx(known, abs=1e-9)
+
+
+def test_a_constant_block_is_named():
+    moments = Moments()
+    moments.update(*blocks(50)[:2], np.full(50, 0.1))
+    with pytest.raises(InputError, match=r"Moments.finish\(s\): expected columns that vary"):
+        moments.finish(drop_collinear=True)

@@ -7,7 +7,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,7 +18,9 @@ from pidkd.arrays import Array, as_array
 from pidkd.decomposition import AUTO
 from pidkd.distill.audit_report import AuditedPair, AuditReport
 from pidkd.distill.measuring import Task, measure_layer, measure_pair
+from pidkd.distill.regression import audit_moments, continuous_target, refuse_what_is_for_labels
 from pidkd.distill.similarity import debiased_cka, probe_rows
+from pidkd.distill.spreading import Job, advancing, run_spread
 from pidkd.errors import (
     AlignmentWarning,
     ConvergenceWarning,
@@ -30,7 +32,7 @@ from pidkd.errors import (
 )
 from pidkd.estimator import PIDEstimator
 from pidkd.info import entropy
-from pidkd.inputs import Codes
+from pidkd.inputs import Codes, Gaussian
 from pidkd.layers import Layer, Pool
 from pidkd.registry import get_estimator
 from pidkd.resample import Method, as_methods
@@ -75,8 +77,10 @@ def audit(
     teacher, student : path, mapping of str to array, or array
         Activations by layer, each of shape (n_samples, ...): arrays, or a file or folder that ``open_layers`` reads.
         Arrays named "ids" and "labels" beside the layers are compared with each other and with ``y``.
-    y : path or array, shape (n_samples,)
-        Labels of the same samples in the same order.
+    y : path or array, shape (n_samples,), or (n_samples, d_y) of floats
+        Labels of the same samples in the same order. Floats that are not all whole are a continuous target: ``Moments``
+        of the layers are accumulated in one stream and decomposed by ``gaussian``, which sees linear dependence only.
+        There are no cells, shuffles or probes then.
     pairs : sequence of (teacher layer, student layer), "all", or None
         None pairs the layers of equal name, or the only layer of each.
     checkpoints : mapping from name to path, mapping or array, optional
@@ -85,7 +89,8 @@ def audit(
         A student that was not distilled. It shares most of the task information as well, and what the teacher has that
         it lacks says before any training whether this teacher has something to give.
     estimator : str or PIDEstimator, default "auto"
-        One that decomposes codes. "auto" is ``broja``.
+        One that decomposes codes. "auto" is ``broja``; of a continuous target it is ``gaussian``, whose split between
+        the atoms is corrected for bias up to 300 columns.
     quantize : Quantizer, optional
         How activations become codes; each layer gets a copy of its own. None is ``Quantizer(seed=seed)``.
     fit_on : "all", a fraction, or a path or array of row numbers
@@ -130,7 +135,7 @@ def audit(
     """
     started = time.perf_counter()
     check_units("audit(..., units)", units)
-    chosen = _estimator(estimator)
+    named = _estimator(estimator)
     _check_numbers(pool, shuffles)
     if uncertainty is not None and uncertainty != "auto":
         try:
@@ -140,7 +145,9 @@ def audit(
     stages = _stages(student, checkpoints, baseline)
     layers_t = open_layers(teacher, "audit(teacher)")
     layers_s = {name: open_layers(source, where) for name, (source, where) in stages.items()}
-    labels, where = read_labels(y, "audit(y)"), _file(y) or "audit(y)"
+    target = continuous_target(y, "audit(y)")
+    chosen = _fitting(named, Codes if target is None else Gaussian)
+    labels, where = read_labels(y, "audit(y)") if target is None else target, _file(y) or "audit(y)"
     if len(np.unique(labels)) == 1:
         raise InputError(where, "at least two classes", f"one class only ({labels[0]})")
     names = _pairs(pairs, layers_t, layers_s[None])
@@ -151,38 +158,85 @@ def audit(
                 raise UnknownNameError(stages[stage][1], "the layers of the student", s, layers)
             used["student", stage, s] = layers[s]
     for layer in used.values():
-        if layer.shape[:1] != labels.shape:
+        if layer.shape[:1] != labels.shape[:1]:
             raise InputError(layer.where, f"{len(labels)} samples, as in {where}", f"shape {layer.shape}")
     _check_rows(
         labels, where, {"teacher": (teacher, "audit(teacher)"), **{s or "student": v for s, v in stages.items()}}
     )
-    quantizer = None if all(layer.is_codes for layer in used.values()) else _quantizer(quantize, seed)
-    fitted = _fit_rows(fit_on, len(labels), seed)
+    job = Job(names, tuple(stages), layers_t, layers_s, pool, seed, units, n_jobs, progress, _text(resume))
+    if target is not None:
+        refuse_what_is_for_labels(quantize, fit_on, uncertainty)
+        found, about = audit_moments(job, target, chosen)
+    else:
+        found, about = _audit_codes(job, used, labels, _file(y), chosen, quantize, fit_on, shuffles, uncertainty)
+    whole = [
+        dataclasses.replace(
+            found[None, t, s],
+            history=tuple(found[stage, t, s] for stage in stages if stage not in (None, BASELINE)),
+            baseline=found.get((BASELINE, t, s)),
+        )
+        for t, s in names
+    ]
+    provenance = {
+        "pidkd": pidkd.__version__,
+        "teacher": _file(teacher),
+        "student": _file(student),
+        "labels": _file(y),
+        "baseline": _file(baseline),
+        "checkpoints": {name: _file(source) for name, source in (checkpoints or {}).items()},
+        "teachers": list(dict.fromkeys(t for t, _ in names)),
+        "students": list(dict.fromkeys(s for _, s in names)),
+        "estimator": chosen.name,
+        "pool": pool,
+        "seed": seed,
+        **about.pop("provenance"),
+    }
+    return AuditReport(
+        pairs=tuple(sorted(whole, key=lambda pair: -pair.result.unique_t)),
+        units=units,
+        seconds=time.perf_counter() - started,
+        provenance=provenance,
+        **about,
+    )
+
+
+def _audit_codes(
+    job: Job,
+    used: Mapping[tuple[str, str | None, str], Layer],
+    labels: Array,
+    file: str | None,
+    chosen: PIDEstimator,
+    quantize: Quantizer | None,
+    fit_on: Any,
+    shuffles: int,
+    uncertainty: Sequence[Method] | Literal["auto"] | None,
+) -> tuple[dict[tuple[str | None, str, str], AuditedPair], dict[str, Any]]:
+    """Every pair at every stage as codes, and what the report says of the whole."""
+    quantizer = None if all(layer.is_codes for layer in used.values()) else _quantizer(quantize, job.seed)
+    fitted = _fit_rows(fit_on, len(labels), job.seed)
     counted = None if fitted is None else np.setdiff1d(np.arange(len(labels)), fitted)
     y_counted = labels if counted is None else labels[counted]
     classes, counts = np.unique(y_counted, return_counts=True)
     if len(classes) == 1:
         raise InputError("audit(..., fit_on)", "samples of two classes left to count", "those of one class only")
 
-    advance = _advance(progress, len(used) + len(names) * len(stages))
+    advance = advancing(job.progress, len(used) + len(job.wanted))
     widest = max(math.prod(layer.shape[1:]) for layer in used.values())
-    rows = probe_rows(len(labels), widest, seed, *([] if quantizer is None else [quantizer.max_memory]))
-    task = Task(quantizer, pool, fitted, counted, rows, seed, None if resume is None else os.fspath(resume))
-    measured = dict(
-        zip(used, _run(measure_layer, [(layer, labels, task) for layer in used.values()], n_jobs, advance), strict=True)
-    )
-    wanted = [(stage, t, s) for stage in stages for t, s in names]
-    options = (chosen, seed, units, shuffles, uncertainty, task.folder)
+    rows = probe_rows(len(labels), widest, job.seed, *([] if quantizer is None else [quantizer.max_memory]))
+    task = Task(quantizer, job.pool, fitted, counted, rows, job.seed, job.folder)
+    layers = [(layer, labels, task) for layer in used.values()]
+    measured = dict(zip(used, run_spread(measure_layer, layers, job.n_jobs, advance), strict=True))
+    options = (chosen, job.seed, job.units, shuffles, uncertainty, job.folder)
     tasks = [
         (y_counted, measured["teacher", None, t].codes, measured["student", stage, s].codes, *options)
-        for stage, t, s in wanted
+        for stage, t, s in job.wanted
     ]
     found: dict[tuple[str | None, str, str], AuditedPair] = {}
     few, told = 0, False
-    for (stage, t, s), result in zip(wanted, _run(measure_pair, tasks, n_jobs, advance), strict=True):
+    for (stage, t, s), result in zip(job.wanted, run_spread(measure_pair, tasks, job.n_jobs, advance), strict=True):
         left, right = measured["teacher", None, t], measured["student", stage, s]
         told = told or _tells(result)
-        origin = {"teacher": left.record, "student": right.record, "labels": _file(y), "seed": seed}
+        origin = {"teacher": left.record, "student": right.record, "labels": file, "seed": job.seed}
         concerns = result.warnings
         cells_ts = len(set(zip(left.codes, right.codes, strict=True)))
         few += len(y_counted) < len(classes) * cells_ts
@@ -207,41 +261,20 @@ def audit(
     if not told:
         text = "no layer of the teacher tells more of the labels than of shuffled ones: the rows may be misaligned"
         found = {key: _concerned(pair, text) for key, pair in found.items()}
-    whole = [
-        dataclasses.replace(
-            found[None, t, s],
-            history=tuple(found[stage, t, s] for stage in stages if stage not in (None, BASELINE)),
-            baseline=found.get((BASELINE, t, s)),
-        )
-        for t, s in names
-    ]
     _warn(list(found.values()), few, told)
-    return AuditReport(
-        pairs=tuple(sorted(whole, key=lambda pair: -pair.result.unique_t)),
-        units=units,
-        n_samples=len(y_counted),
-        n_classes=len(classes),
-        entropy=entropy(counts / len(y_counted)) / NATS_PER[units],
-        seconds=time.perf_counter() - started,
-        provenance={
-            "pidkd": pidkd.__version__,
-            "teacher": _file(teacher),
-            "student": _file(student),
-            "labels": _file(y),
-            "baseline": _file(baseline),
-            "checkpoints": {name: _file(source) for name, source in (checkpoints or {}).items()},
-            "teachers": list(dict.fromkeys(t for t, _ in names)),
-            "students": list(dict.fromkeys(s for _, s in names)),
-            "estimator": chosen.name,
+    about = {
+        "n_samples": len(y_counted),
+        "n_classes": len(classes),
+        "entropy": entropy(counts / len(y_counted)) / NATS_PER[job.units],
+        "provenance": {
             "quantizer": None if quantizer is None else quantizer.get_params(),
             "fitted_on": len(labels) if fitted is None else len(fitted),
             "counted_on": len(y_counted),
-            "pool": pool,
             "shuffles": shuffles,
             "probed_on": len(rows),
-            "seed": seed,
         },
-    )
+    }
+    return found, about
 
 
 BASELINE = "baseline"
@@ -330,53 +363,28 @@ def _concerned(pair: AuditedPair, text: str) -> AuditedPair:
     return dataclasses.replace(pair, result=dataclasses.replace(pair.result, warnings=(*pair.result.warnings, text)))
 
 
-def _run(
-    work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], n_jobs: int | None, advance: Callable[[], None]
-) -> list[Any]:
-    """Do independent work on whatever joblib is set to use."""
-    import joblib
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0):
-        raise InputError("audit(..., n_jobs)", "a number of processes, or -1 for all cores", repr(n_jobs))
-    results = []
-    # Here too, or a thread that is done would give the others more threads.
-    with threadpool_limits(1):
-        for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
-            joblib.delayed(work)(*task) for task in tasks
-        ):
-            results.append(result)
-            advance()
-    return results
-
-
-def _advance(progress: Callable[[float], None] | None, total: int) -> Callable[[], None]:
-    done = 0
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done / total)
-
-    return advance
-
-
-def _estimator(estimator: str | PIDEstimator) -> PIDEstimator:
-    """The estimator by name, known to be installed and to fit codes before any file is read."""
-    where = "audit(..., estimator)"
+def _estimator(estimator: str | PIDEstimator) -> PIDEstimator | None:
+    """The estimator by name, known to be installed before any file is read; None for the one that fits the target."""
     if isinstance(estimator, str):
-        chosen = get_estimator(AUTO[Codes.__name__] if estimator == "auto" else estimator)()
-    else:
-        chosen = estimator
-    if not isinstance(chosen, PIDEstimator):
-        raise InputError(where, "a name or a PIDEstimator", type(chosen).__name__)
-    if Codes.__name__ not in chosen.accepted_kinds():
+        if estimator == "auto":
+            return None
+        estimator = get_estimator(estimator)()
+    if not isinstance(estimator, PIDEstimator):
+        raise InputError("audit(..., estimator)", "a name or a PIDEstimator", type(estimator).__name__)
+    for module, extra in estimator.requires.items():
+        import_extra(module, extra, needed_by=f"estimator {estimator.name!r}")
+    estimator.check_params()
+    return estimator
+
+
+def _fitting(estimator: PIDEstimator | None, kind: type[Codes] | type[Gaussian]) -> PIDEstimator:
+    """The estimator, where it decomposes what there will be: codes, or of a continuous target moments."""
+    chosen: PIDEstimator = get_estimator(AUTO[kind.__name__])() if estimator is None else estimator
+    if kind.__name__ not in chosen.accepted_kinds():
         kinds = " or ".join(sorted(chosen.accepted_kinds()))
-        raise IncompatibleInputError(where, "an estimator of codes", f"{chosen.name!r}, which decomposes {kinds}")
-    for module, extra in chosen.requires.items():
-        import_extra(module, extra, needed_by=f"estimator {chosen.name!r}")
-    chosen.check_params()
+        expected = "an estimator of codes" if kind is Codes else "an estimator of Gaussian, for y is continuous"
+        got = f"{chosen.name!r}, which decomposes {kinds}"
+        raise IncompatibleInputError("audit(..., estimator)", expected, got)
     return chosen
 
 
@@ -422,12 +430,16 @@ def _warn(found: Sequence[AuditedPair], few: int, told: bool) -> None:
     loose = sum(pair.result.certificate.status in ("max_iter", "uncertified") for pair in found)
     if loose:
         text = f"{loose} of {len(found)} pairs are not certified to the tolerance; see the notes"
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
     if few:
         text = f"{few} of {len(found)} pairs have fewer samples than combinations of class and cells; see the notes"
-        warnings.warn(text, SmallSampleWarning, stacklevel=3)
+        warnings.warn(text, SmallSampleWarning, stacklevel=4)
     if not told:
-        warnings.warn(found[0].result.warnings[-1], AlignmentWarning, stacklevel=3)
+        warnings.warn(found[0].result.warnings[-1], AlignmentWarning, stacklevel=4)
+
+
+def _text(path: PathLike | None) -> str | None:
+    return None if path is None else os.fspath(path)
 
 
 def _file(source: Any) -> str | None:

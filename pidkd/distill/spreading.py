@@ -1,0 +1,78 @@
+"""What every audit does alike: which pairs of layers at which stages, and how the work is spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pidkd.errors import InputError
+from pidkd.layers import Layer, Pool
+from pidkd.result import Units
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is audited, and how.
+
+    Parameters
+    ----------
+    pairs : sequence of (teacher layer, student layer)
+    stages : sequence of str or None
+        Stages of the student; None is the student itself.
+    teacher : mapping from name to Layer
+    students : mapping from stage to mapping from name to Layer
+    pool, seed, units, n_jobs, progress
+        As for ``audit``.
+    folder : str or None
+        Where finished work is kept.
+    """
+
+    pairs: Sequence[tuple[str, str]]
+    stages: Sequence[str | None]
+    teacher: Mapping[str, Layer]
+    students: Mapping[str | None, Mapping[str, Layer]]
+    pool: Pool
+    seed: int
+    units: Units
+    n_jobs: int | None
+    progress: Callable[[float], None] | None
+    folder: str | None
+
+    @property
+    def wanted(self) -> list[tuple[str | None, str, str]]:
+        """Every pair at every stage."""
+        return [(stage, t, s) for stage in self.stages for t, s in self.pairs]
+
+
+def run_spread(
+    work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], n_jobs: int | None, advance: Callable[[], None]
+) -> list[Any]:
+    """Do independent work on whatever joblib is set to use."""
+    import joblib
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0):
+        raise InputError("audit(..., n_jobs)", "a number of processes, or -1 for all cores", repr(n_jobs))
+    results = []
+    # Here too, or a thread that is done would give the others more threads.
+    with threadpool_limits(1):
+        for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
+            joblib.delayed(work)(*task) for task in tasks
+        ):
+            results.append(result)
+            advance()
+    return results
+
+
+def advancing(progress: Callable[[float], None] | None, total: int) -> Callable[[], None]:
+    """To be called once for each piece of work that is done."""
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done / total)
+
+    return advance
