@@ -369,7 +369,7 @@ def bench(
     for family in dict.fromkeys(row.family for row in record.rows):
         rows = [row for row in record.rows if row.family == family]
         stdout().print(benchmark_table(rows))
-        if len({row.estimator for row in rows}) > 1 and rows[0].gap is not None:
+        if len({row.estimator for row in rows}) > 1 and rows[0].error is not None:
             stdout().print(speedup_table(rows))
 
 
@@ -379,22 +379,30 @@ def demo(
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Where files go; pidkd-demo, which is rewritten.")
     ] = None,
     force: Force = False,
+    skip_training: Annotated[
+        bool, typer.Option("--skip-training", help="Only what needs no torch: seconds instead of minutes.")
+    ] = False,
     jobs: Jobs = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Train networks on handwritten digits and audit them."""
+    """Train networks on handwritten digits and audit them; with torch, distill students, too."""
     from pidkd.distill.demo import demonstrate
 
+    # A folder that nobody named is the demonstration's own.
+    folder, force = out or Path("pidkd-demo"), force or out is None
     with progress_bar("training and auditing") as progress:
-        # A folder that nobody named is the demonstration's own.
-        demonstration = demonstrate(
-            out or Path("pidkd-demo"), force=force or out is None, seed=seed, n_jobs=jobs, progress=progress
-        )
-    if as_json:
-        print_json(demonstration.to_dict())
-    else:
+        demonstration = demonstrate(folder, force=force, seed=seed, n_jobs=jobs, progress=progress)
+    found = demonstration.to_dict()
+    if not as_json:
         stdout().print(demonstration)
+    if not skip_training:
+        distilled = cli_distill.demonstrate(folder / "training", force, seed)
+        found["training"] = None if distilled is None else distilled.to_dict()
+        if distilled is not None and not as_json:
+            stdout().print("", distilled)
+    if as_json:
+        print_json(found)
 
 
 app.command()(cli_distill.train)

@@ -1,7 +1,7 @@
 """dit: its cone program for BROJA (dit-cone), its other two solvers (dit-scipy, dit-admui), and its measures.
 
 The cone program's plan and multipliers are read off its solver, so that what it proves can be compared. The other
-solvers say nothing of what they found but four atoms. dit-<measure> is the estimator ``dit_measure``.
+solvers, and the measures, give four atoms and prove nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, Solution
 from pidkd.errors import MissingDependencyError, import_extra
 from pidkd.estimator import Estimator
-from pidkd.estimators.pid.dit_measure import DitMeasure, list_measures
+from pidkd.estimators.pid.dit_measure import list_measures
 from pidkd.estimators.solvers.union.certificate import Potentials
 from pidkd.inputs import Array, Pmf
 
@@ -26,14 +26,14 @@ def estimators() -> dict[str, Estimator]:
     """The solvers of BROJA, and every measure that is not BROJA."""
     solvers: dict[str, Estimator] = {
         "dit-cone": ConvexPeer(_solve),
-        "dit-scipy": AtomsPeer(partial(_atoms, "scipy")),
-        "dit-admui": AtomsPeer(partial(_atoms, "admui")),
+        "dit-scipy": AtomsPeer(partial(_atoms, "PID_BROJA", method="scipy")),
+        "dit-admui": AtomsPeer(partial(_atoms, "PID_BROJA", method="admui")),
     }
     try:
-        measures = [measure for measure in list_measures() if measure != "broja"]
+        measures = {name: cls for name, cls in list_measures().items() if name != "broja"}
     except MissingDependencyError:
-        measures = []
-    return solvers | {f"dit-{measure}": DitMeasure(measure, time_limit=20.0) for measure in measures}
+        measures = {}
+    return solvers | {f"dit-{name}": AtomsPeer(partial(_atoms, cls)) for name, cls in measures.items()}
 
 
 def _joint(pmf: Pmf) -> Any:
@@ -44,10 +44,10 @@ def _joint(pmf: Pmf) -> Any:
     return dit.Distribution(outcomes, table[table > 0])
 
 
-def _atoms(method: str, pmf: Pmf) -> dict[str, float]:
+def _atoms(measure: str, pmf: Pmf, **options: str) -> dict[str, float]:
     joint = _joint(pmf)
     measures = import_extra("dit.pid", "bench", needed_by="peer 'dit'")
-    found = measures.PID_BROJA(joint, [[0], [1]], [2], method=method)
+    found = getattr(measures, measure)(joint, [[0], [1]], [2], **options)
     nodes = {"redundant": ((0,), (1,)), "unique_t": ((0,),), "unique_s": ((1,),), "synergistic": ((0, 1),)}
     return {atom: found[node] for atom, node in nodes.items()}
 
