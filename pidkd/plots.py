@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pidkd.result import ATOMS
+from pidkd.result import ATOMS, shares
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def stack(
     [(0.0, 50.0), (50.0, 25.0), (75.0, 0.0), (75.0, 12.5)]
     """
     segments, x = [], 0.0
+    parts = shares(atoms, scale)
     for name in ATOMS:
-        value = atoms[name]
-        width = 100 * max(value, 0.0) / scale
+        value, width = atoms[name], 100 * parts[name]
         low, high = (x + 100 * end / scale for end in interval[name]) if interval and name in interval else (None, None)
         segments.append(Segment(name, value, x, width, low, high))
         x += width

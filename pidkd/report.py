@@ -23,7 +23,7 @@ from rich.text import Text
 from pidkd.activations import PathLike, writing
 from pidkd.errors import InputError
 from pidkd.registry import get_estimator, list_estimators
-from pidkd.result import ATOMS, PIDResult
+from pidkd.result import ATOMS, PIDResult, shares
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -74,7 +74,7 @@ class AtomsBar:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         """Whole cells: the bar as a whole is rounded, and the largest remainders get what is left."""
         width = min(self.width, options.max_width)
-        exact = [max(value, 0.0) / self.scale * width for value in self.atoms.values()]
+        exact = [share * width for share in shares(self.atoms, self.scale).values()]
         cells = [int(part) for part in exact]
         missing = min(width, round(sum(exact))) - sum(cells)
         for i in sorted(range(len(exact)), key=lambda i: cells[i] - exact[i])[:missing]:

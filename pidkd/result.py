@@ -350,6 +350,14 @@ class PIDBatch:
         return f"PIDBatch(n={len(self)}, seconds={self.seconds:.3g}{finished})"
 
 
+def shares(atoms: Mapping[str, float], scale: float) -> dict[str, float]:
+    """What part of a bar of width ``scale`` each atom takes; what is infinite takes all of it."""
+    infinite = [name for name, value in atoms.items() if value == math.inf]
+    if infinite:
+        return {name: 1 / len(infinite) if name in infinite else 0.0 for name in atoms}
+    return {name: max(value, 0.0) / scale for name, value in atoms.items()}
+
+
 def plain(value: Any) -> Any:
     """Plain JSON data, with numbers that are not finite as strings."""
     if isinstance(value, Information):

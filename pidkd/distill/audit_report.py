@@ -129,8 +129,9 @@ class AuditReport:
         In the order of falling Uni(Y:T\S).
     units : {"bits", "nats"}
     n_samples, n_classes : int
+        No classes, 0, where the target is continuous.
     entropy : float
-        H(Y), the ceiling of all information about the label.
+        H(Y), the ceiling of all information about the label; infinite where the target is continuous.
     seconds : float
         Wall time.
     provenance : mapping
@@ -154,7 +155,8 @@ class AuditReport:
     def headline(self) -> str:
         """What is shared, what is left to distill, and where most of it is, in words."""
         top = self.pairs[0]
-        both = f"both know {top.result.redundant:.2f} of the label's {self.entropy:.2f}."
+        whole = f"of the label's {self.entropy:.2f}" if self.n_classes else f"{self.units} of the target"
+        both = f"both know {top.result.redundant:.2f} {whole}."
         chance = (top.result.null or {}).get("unique_t")
         if chance is not None and top.result.unique_t <= chance:
             return (
@@ -164,32 +166,66 @@ class AuditReport:
             )
         return (
             f"Most is left to distill from the teacher's {top.teacher}: {top.result.unique_t:.2f} {self.units} about "
-            f"the label that the student's {top.student} lacks; {both}"
+            f"the {'label' if self.n_classes else 'target'} that the student's {top.student} lacks; {both}"
         )
+
+    @property
+    def scale(self) -> float:
+        """What the full width of a bar stands for: H(Y), and of a continuous target the largest I(Y;T,S)."""
+        if self.n_classes:
+            return self.entropy
+        return max([pair.result.mi for pair in self.pairs if math.isfinite(pair.result.mi)], default=0.0) or 1.0
 
     @property
     def notes(self) -> list[str]:
         """What a reader of the numbers must know."""
+        if not self.n_classes:
+            return self._notes_of_moments()
         one = 1 / NATS_PER[self.units]
-        ceiling = max(math.log(max(pair.cells_t, pair.cells_s)) for pair in self.pairs) * one
         cells = max(pair.cells_ts for pair in self.pairs)
-        lines = [
+        size = (
             f"{self.n_samples:,} samples of {self.n_classes} classes: H(Y) = {self.entropy:.3f} {self.units}, the full "
-            f"width of a bar. A source tells at most the log of its cells, here {ceiling:.3f}.",
-            "'certified' bounds the solver's error on the table of counts, not the error of counting samples.",
+            "width of a bar."
+        )
+        if cells:
+            ceiling = max(max(pair.cells_t, pair.cells_s) for pair in self.pairs)
+            about = [
+                f"{size} A source tells at most the log of its cells, here {math.log(ceiling) * one:.3f}.",
+                "'certified' bounds the solver's error on the table of counts, not the error of counting samples.",
+            ]
+        else:
+            about = [size]
+        if "posteriors" in self.provenance:
+            about += [
+                "Every sample was scored by classifiers that had not seen it. I(Y;T), I(Y;S), I(Y;T,S) and Red + Uni T "
+                "+ Uni S are lower bounds but for sampling; single atoms are differences of such bounds, and no bounds.",
+                "Intervals are of the samples that were scored, with the classifiers as they are. Atoms of single "
+                "samples average to the atoms; where the optimum is not unique they are one choice among many.",
+            ]
+        lines = [
+            *about,
             *(
-                ["'chance' is what Uni T reaches in one of twenty shuffles of the labels."]
+                ["'chance' is the 95 % quantile of Uni T over shuffles of the labels."]
                 if any(pair.result.null for pair in self.pairs)
                 else []
             ),
             *self._intervals(),
         ]
-        if self.n_samples >= self.n_classes * cells:
+        if cells and self.n_samples >= self.n_classes * cells:
             bias = (self.n_classes - 1) * (cells - 1) / (2 * self.n_samples) * one
             lines.append(
                 "Plug-in estimates are biased upwards, Syn most: sources that knew nothing of the label would read "
                 f"up to about I(Y;T,S) = {bias:.3f} (Miller-Madow, {cells} pairs of cells occur)."
             )
+        return lines + sorted({text for pair in self.pairs for text in pair.result.warnings})
+
+    def _notes_of_moments(self) -> list[str]:
+        lines = [
+            f"{self.n_samples:,} samples of a continuous target. The atoms are those of Gaussian variables with the "
+            "same covariances: they do not speak of what is not linear. A bar's full width is the largest I(Y;T,S).",
+        ]
+        if any(pair.result.interval for pair in self.pairs):
+            lines.append("Atoms are corrected for bias; intervals are of Gaussian samples.")
         return lines + sorted({text for pair in self.pairs for text in pair.result.warnings})
 
     def _intervals(self) -> list[str]:
@@ -216,7 +252,7 @@ class AuditReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of its layout."""
         pairs = [pair.to_dict() for pair in self.pairs]
-        return {"kind": "pidkd.audit", "schema": SCHEMA, **vars(self), "pairs": pairs}
+        return {"kind": "pidkd.audit", "schema": SCHEMA, **vars(self), "pairs": pairs, "entropy": plain(self.entropy)}
 
     @classmethod
     def from_dict(cls, data: Any, where: str = "AuditReport.from_dict(data)") -> AuditReport:
@@ -373,7 +409,7 @@ class AuditReport:
             for pair in self.pairs
             for stage in pair.stages
         )
-        return atoms_table(rows, scale=self.entropy, title=title)
+        return atoms_table(rows, scale=self.scale, title=title)
 
     def __rich__(self) -> RenderableType:
         """Table, legend, headline and notes."""

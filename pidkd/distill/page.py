@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -38,7 +39,7 @@ WORDS = {
 
 def audit_page(report: AuditReport, title: str) -> str:
     """The page as HTML; whatever a file said is escaped."""
-    scale = max([report.entropy, *(pair.result.mi for pair in report.pairs), 1e-12])
+    scale = max([report.scale, *(pair.result.mi for pair in report.pairs), 1e-12])
     stages = max(len(pair.stages) for pair in report.pairs)
     top = report.pairs[0]
     bars = [_bar(pair, scale) for pair in report.pairs[:MAX_BARS]]
@@ -54,7 +55,7 @@ def audit_page(report: AuditReport, title: str) -> str:
         hero=stack(top.result.atoms, scale, top.result.interval),
         bars=bars,
         ceilings=any(bar["ceilings"] for bar in bars),
-        entropy_at=100 * report.entropy / scale,
+        entropy_at=100 * report.scale / scale,
         intervals=any(pair.result.interval for pair in report.pairs[:MAX_BARS]),
         pictures=[_trajectory(pair) for pair in report.pairs[:MAX_CURVES]] if stages > 1 else [],
         maps=_heat_maps(report),
@@ -107,7 +108,7 @@ def _tile(report: AuditReport, top: AuditedPair, name: str) -> dict[str, Any]:
     return {
         "atom": name,
         "value": result.atoms[name],
-        "share": result.atoms[name] / report.entropy if report.entropy > 0 else 0.0,
+        "share": result.atoms[name] / report.scale if report.scale > 0 else 0.0,
         "interval": (result.interval or {}).get(name),
         "null": (result.null or {}).get(name),
     }
@@ -145,9 +146,15 @@ def _heat_maps(report: AuditReport) -> list[dict[str, Any]]:
         return []
     maps = []
     for name in ("unique_t", "redundant"):
-        largest = max([result.atoms[name] for result in results.values()] + [1e-12])
+        largest = max([r.atoms[name] for r in results.values() if r.atoms[name] < math.inf] + [1e-12])
         rows = [
-            (t, [(s, results[t, s].atoms[name], max(0.0, 100 * results[t, s].atoms[name] / largest)) for s in students])
+            (
+                t,
+                [
+                    (s, results[t, s].atoms[name], min(max(0.0, 100 * results[t, s].atoms[name] / largest), 100.0))
+                    for s in students
+                ],
+            )
             for t in teachers
         ]
         maps.append({"atom": name, "students": students, "rows": rows})
@@ -193,14 +200,22 @@ def _facts(report: AuditReport) -> list[tuple[str, str]]:
     facts = [
         (
             "Labels",
-            f"{report.n_samples:,} samples of {report.n_classes} classes, H(Y) = {report.entropy:.3f} {report.units}",
+            f"{report.n_samples:,} samples of "
+            + (
+                f"{report.n_classes} classes, H(Y) = {report.entropy:.3f} {report.units}"
+                if report.n_classes
+                else "a continuous target"
+            ),
         ),
         *(
             (name.capitalize(), str(origin[name]))
             for name in ("teacher", "student", "labels", "baseline")
             if origin.get(name)
         ),
-        ("Cells", _words(quantizer) if isinstance(quantizer, Mapping) else "none: the layers are codes"),
+        (
+            "Cells",
+            _words(quantizer) if isinstance(quantizer, Mapping) else "none: what the layers hold is taken as it is",
+        ),
         ("Estimator", str(origin.get("estimator"))),
         (
             "Chance",
