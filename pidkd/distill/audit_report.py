@@ -75,9 +75,10 @@ class AuditedPair:
         return (*([self.baseline] if self.baseline else []), *self.history, self)
 
     def ceilings(self) -> tuple[float, float]:
-        """The logarithms of the cells, which I(Y;T) and I(Y;S) cannot exceed, in the units of the result."""
+        """The logarithms of the cells, which I(Y;T) and I(Y;S) cannot exceed, in the units of the result; else inf."""
         one = NATS_PER[self.result.units]
-        return math.log(self.cells_t) / one, math.log(self.cells_s) / one
+        t, s = (math.log(cells) / one if cells else math.inf for cells in (self.cells_t, self.cells_s))
+        return t, s
 
     def to(self, units: Units) -> AuditedPair:
         """The same pair in other units."""
@@ -152,6 +153,13 @@ class AuditReport:
         return {(pair.teacher, pair.student): pair.result for pair in self.pairs}
 
     @property
+    def scale(self) -> float:
+        """What the full width of a bar stands for: H(Y), and of a continuous target the largest I(Y;T,S)."""
+        if self.n_classes:
+            return self.entropy
+        return max([pair.result.mi for pair in self.pairs if math.isfinite(pair.result.mi)], default=0.0) or 1.0
+
+    @property
     def headline(self) -> str:
         """What is shared, what is left to distill, and where most of it is, in words."""
         top = self.pairs[0]
@@ -168,13 +176,6 @@ class AuditReport:
             f"Most is left to distill from the teacher's {top.teacher}: {top.result.unique_t:.2f} {self.units} about "
             f"the {'label' if self.n_classes else 'target'} that the student's {top.student} lacks; {both}"
         )
-
-    @property
-    def scale(self) -> float:
-        """What the full width of a bar stands for: H(Y), and of a continuous target the largest I(Y;T,S)."""
-        if self.n_classes:
-            return self.entropy
-        return max([pair.result.mi for pair in self.pairs if math.isfinite(pair.result.mi)], default=0.0) or 1.0
 
     @property
     def notes(self) -> list[str]:
@@ -429,7 +430,7 @@ class AuditReport:
 
 def _cells(value: Any) -> int:
     cells = int(value)
-    if cells < 1:
+    if cells < 0:
         raise ValueError(f"{cells} cells")
     return cells
 
