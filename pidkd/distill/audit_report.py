@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pidkd.activations import PathLike, writing
+from pidkd.arrays import Array
 from pidkd.errors import InputError, MissingDependencyError
-from pidkd.result import ATOMS, NATS_PER, PIDResult, Units, check_units
+from pidkd.result import ATOMS, NATS_PER, PIDResult, Units, check_units, plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
