@@ -92,7 +92,7 @@ class CriticMI(MIEstimator):
         for name, kind in {"critic": Kind, "base": Base}.items():
             if getattr(self, name) not in get_args(kind):
                 raise UnknownNameError(f"{self.name}({name}=...)", f"a {name}", getattr(self, name), get_args(kind))
-        least = {"n_folds": 1, "steps": 0, "patience": 0, "batch_size": 2, "hidden": 2, "block": 2}
+        least = {"n_folds": 1, "steps": 0, "patience": 0, "batch_size": 2, "hidden": 2, "block": 4}
         for name, value in least.items():
             given = getattr(self, name)
             if isinstance(given, bool) or not isinstance(given, int) or given < value:
@@ -107,11 +107,9 @@ class CriticMI(MIEstimator):
 
         from pidkd.estimators.solvers.critic.training import splits
 
-        x, y = _in_own_order(
-            *(
-                as_array(f"mutual_information({name})", values).reshape(data.n_samples, -1).astype(np.float64)
-                for name, values in {"x": data.x, "y": data.y}.items()
-            )
+        x, y = (
+            as_array(f"mutual_information({name})", values).reshape(data.n_samples, -1).astype(np.float64)
+            for name, values in {"x": data.x, "y": data.y}.items()
         )
         parts = splits(data.n_samples, self.n_folds, ctx.generator, "mutual_information(x, y)")
         folds = [self._fold(x, y, split, ctx) for split in parts]
@@ -133,6 +131,7 @@ class CriticMI(MIEstimator):
         from pidkd.estimators.solvers.critic.training import as_tensor, score, train
         from pidkd.estimators.solvers.critic.views import Views
 
+        x, y = _in_own_order(x, y, split.train)
         views = Views.fit(x[split.train], y[split.train], self.base == "copula", self.norms)
 
         def seen(rows: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -183,7 +182,7 @@ class CriticMI(MIEstimator):
             text = f"{n} samples prove no more than about ln n = {np.log(n):.3g} nats, and the value is {value:.3g}"
             yield SmallSampleWarning, f"{self.name}: {text}"
         paired = min(fold["paired"] for fold in folds)
-        if self.saturates and value > np.log(paired) - 1:
+        if self.saturates and value > np.log(paired) - 2:
             text = f"no value is above ln {paired} = {np.log(paired):.3g} nats, and {value:.3g} is close to it"
             yield (
                 SmallSampleWarning,
@@ -199,7 +198,7 @@ class CriticMI(MIEstimator):
             yield PidkdWarning, f"{self.name}: too little memory for batch_size={self.batch_size}, trained with {batch}"
 
 
-def _in_own_order(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The wider one first, or the one with the higher ranks: I(X;Y) = I(Y;X), and training knows no such law."""
-    keys = [(values.shape[1], np.argsort(values, axis=0, kind="stable").tobytes()) for values in (x, y)]
+def _in_own_order(x: FloatArray, y: FloatArray, train: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    """The wider one first, or that of later ranks: I(X;Y) = I(Y;X), and training knows no such law."""
+    keys = [(each.shape[1], np.argsort(each[train], axis=0, kind="stable").tobytes()) for each in (x, y)]
     return (x, y) if keys[0] >= keys[1] else (y, x)

@@ -22,7 +22,7 @@ TEST_FOLDS_OF_ONE_SPLIT = 4
 """One split scores a quarter of the rows."""
 FEWEST_ROWS = 5
 """In each part of a split."""
-ROWS_SCORED = 128
+ROWS_SCORED = 512
 """At a time."""
 
 
@@ -92,8 +92,7 @@ def train(
     best, kept, since = -math.inf, _weights(critic), 0
     for step in range(steps + 1):
         if step % record.wait == 0 or step == steps:
-            with torch.no_grad():
-                value = float(objective(critic(x_valid, y_valid)))
+            value = float(objective(score(critic, x_valid, y_valid)))
             record.history.append(value)
             since += 1
             if value > best:
