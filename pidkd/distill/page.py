@@ -147,16 +147,11 @@ def _heat_maps(report: AuditReport) -> list[dict[str, Any]]:
     maps = []
     for name in ("unique_t", "redundant"):
         largest = max([r.atoms[name] for r in results.values() if r.atoms[name] < math.inf] + [1e-12])
-        rows = [
-            (
-                t,
-                [
-                    (s, results[t, s].atoms[name], min(max(0.0, 100 * results[t, s].atoms[name] / largest), 100.0))
-                    for s in students
-                ],
-            )
-            for t in teachers
-        ]
+        shown = {
+            pair: (result.atoms[name], min(max(0.0, 100 * result.atoms[name] / largest), 100.0))
+            for pair, result in results.items()
+        }
+        rows = [(t, [(s, *shown[t, s]) for s in students]) for t in teachers]
         maps.append({"atom": name, "students": students, "rows": rows})
     return maps
 

@@ -76,7 +76,7 @@ def test_the_report_speaks_of_no_cells_and_comes_back():
 
 
 def test_what_is_determined_is_infinite_and_can_be_printed():
-    y, t, _ = system(300)
+    _, t, _ = system(300)
     report = pidkd.audit({"h": t}, {"h": t[:, :1]}, t.sum(axis=1))
     assert report.results["h", "h"].mi == np.inf
     assert "inf" in str(report)
@@ -114,7 +114,7 @@ def test_data_that_cannot_be_used_are_refused():
         pidkd.audit({"h": t}, {"h": s}, np.arange(100) % 3 + 0.0)  # labels as floats
     with pytest.raises(InputError, match="activations, as the target is continuous, got codes"):
         pidkd.audit({"h": np.arange(100) % 3}, {"h": s}, y)
-    with pytest.raises(InputError, match="more|whole number >"):
+    with pytest.raises(InputError, match="whole number >"):
         pidkd.audit({"h": np.random.default_rng(0).normal(size=(100, 120))}, {"h": s}, y)
     with pytest.raises(InputError, match="finite"):
         pidkd.audit({"h": t}, {"h": s}, np.where(np.arange(100) == 3, np.nan, y[:, 0]))
