@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from pidkd.distill.capture import capture
     from pidkd.distill.engine import TrainResult, train
     from pidkd.distill.evaluation import evaluate
+    from pidkd.distill.monitor import Monitor, prospect
     from pidkd.distill.taps import FeatureTap
 
 _WITH_TORCH = {
     "FeatureTap": "pidkd.distill.taps",
+    "Monitor": "pidkd.distill.monitor",
     "TrainResult": "pidkd.distill.engine",
     "capture": "pidkd.distill.capture",
     "evaluate": "pidkd.distill.evaluation",
+    "prospect": "pidkd.distill.monitor",
     "train": "pidkd.distill.engine",
 }
 """Public names whose modules import torch, each with its module."""
@@ -34,6 +37,7 @@ __all__ = [
     "Config",
     "FeatureTap",
     "ImageData",
+    "Monitor",
     "Recipe",
     "TrainResult",
     "audit",
@@ -47,6 +51,7 @@ __all__ = [
     "list_presets",
     "load_config",
     "load_data",
+    "prospect",
     "train",
 ]
 

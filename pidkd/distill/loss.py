@@ -35,6 +35,8 @@ class DistillationLoss(nn.Module, abc.ABC):
     ----------
     phase : str
         The current phase; the first of the method at the start.
+    gate : Tensor, shape ()
+        What multiplies the weights of all terms but the task's, where the student is trained; 1 unless it is set.
 
     Examples
     --------
@@ -59,6 +61,8 @@ class DistillationLoss(nn.Module, abc.ABC):
             expected = f"one weight for each layer pair, {len(pairs)}"
             raise InputError(f"{type(method).__name__}(layer_weights)", expected, str(len(weights)))
         self.layer_weights = tuple(weights)
+        self.gate: Tensor
+        self.register_buffer("gate", torch.ones((), device=student[0].device))
         self.build(pairs)
         self.start(next(iter(method.phases)))
 
@@ -92,7 +96,9 @@ class DistillationLoss(nn.Module, abc.ABC):
         pairs = [align(t.detach(), s.detach() if constant else s) for t, s in pairs]
         s_logits = student[0].detach() if constant else student[0]
         terms = self.terms(full(teacher[0].detach()), full(s_logits), pairs, y)
-        total = torch.stack([weight * value for weight, value in terms.values()]).sum()
+        ungated = terms if constant else {"task"}
+        parts = [w * value if name in ungated else w * (self.gate * value) for name, (w, value) in terms.items()]
+        total = torch.stack(parts).sum()
         return total, {name: value.detach() for name, (_, value) in terms.items()}
 
     def start(self, phase: str) -> None:
