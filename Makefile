@@ -21,7 +21,7 @@ test test-slow dist core-only check-oldest: export OMP_NUM_THREADS = 1
 help:
 	@sed -n 's/^# //p' Makefile | head -3
 
-demo: $(VENV)/installed-core
+demo: $(VENV)/installed-train
 	$(BIN)/pidkd demo
 
 test: $(VENV)/installed-all
@@ -77,10 +77,10 @@ $(BIN)/python:
 	  '(on Debian and Ubuntu also the package python3-venv), or name it: make PYTHON=/path/to/python3' >&2; exit 1; }; \
 	echo "making $(VENV) with $$python" && "$$python" -m venv $(VENV)
 
-$(VENV)/installed-core: $(INSTALL_INPUTS) | $(BIN)/python
-	$(PIP) install -c constraints.txt -e .
+$(VENV)/installed-train: $(INSTALL_INPUTS) | $(BIN)/python
+	$(PIP) install -c constraints.txt -e ".[train]"
 	touch $@
 
 $(VENV)/installed-all: $(INSTALL_INPUTS) | $(BIN)/python
 	$(PIP) install -c constraints.txt -e ".[$(EXTRAS)]"
-	touch $(VENV)/installed-core $@
+	touch $(VENV)/installed-train $@

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pidkd.console import print_json, progress_bar, say, stderr, stdout
-from pidkd.errors import InputError
+from pidkd.errors import InputError, MissingDependencyError, import_extra
+
+if TYPE_CHECKING:
+    from pidkd.distill.training_demo import TrainingDemonstration
 
 Configuration = Annotated[
     str,
@@ -57,7 +60,6 @@ def train(
 ) -> None:
     """Train students, by every method with every teacher and seed, and audit them on the test set."""
     from pidkd.distill import list_methods, load_config
-    from pidkd.errors import import_extra
 
     settings = load_config(config, overrides or [])
     import_extra("torch", "train", needed_by="pidkd train")
@@ -119,7 +121,6 @@ def capture(
 ) -> None:
     """Write what layers put out, sample by sample, for 'pidkd audit'."""
     from pidkd.distill import load_config
-    from pidkd.errors import import_extra
 
     settings = load_config(config, overrides or [])
     import_extra("torch", "train", needed_by="pidkd capture")
@@ -136,6 +137,20 @@ def capture(
             model, data, paths, out, shard_size=shard_size, device=settings.device, resume=resume, progress=progress
         )
     say(f"wrote {len(data):,} samples of {', '.join(paths)} to {out}, labels included: pidkd audit --labels {out}")
+
+
+def demonstrate(folder: Path, force: bool, seed: int) -> TrainingDemonstration | None:
+    """The part of the demonstration that needs torch; where that is missing it says so, and gives None."""
+    try:
+        for module in ("torch", "yaml"):
+            import_extra(module, "train", needed_by="students that learn from teachers")
+    except MissingDependencyError as error:
+        say(f"left out: {error}")
+        return None
+    from pidkd.distill.training_demo import demonstrate_training
+
+    with progress_bar("distilling") as progress:
+        return demonstrate_training(folder, force=force, seed=seed, progress=progress)
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -14,6 +14,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from pidkd.activations import PathLike, writing
+from pidkd.distill.audit_report import AuditedPair, AuditReport
 from pidkd.distill.config import Config
 from pidkd.distill.preflight import Preflight
 from pidkd.distill.workbench import ATOMS, CONFIG, Case, Workbench
@@ -21,6 +22,7 @@ from pidkd.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,16 @@ class Experiment:
         """Plain data for JSON."""
         return {"summary": self.summary(), "cases": self.rows}
 
+    def report(self) -> AuditReport | None:
+        """The audits of all cases in one, each layer named with its case; None where nothing was audited."""
+        pairs, reports = [], []
+        for case in map(_case, self.rows):
+            path = self.folder / "results" / case.name / "audit.json"
+            if path.exists():
+                reports.append(AuditReport.load(path))
+                pairs += [_named(pair, case) for pair in reports[-1].pairs]
+        return dataclasses.replace(reports[0], pairs=tuple(pairs)) if reports else None
+
     def write(self) -> None:
         """Write ``results.json`` and ``results.csv``."""
         text = io.StringIO()
@@ -91,9 +103,15 @@ class Experiment:
         for entry in self.summary():
             cells = (_shown(entry, key) for key in columns.values())
             means.add_row(entry["method"], entry["teacher"], str(entry["n"]), *cells)
+        parts: list[RenderableType] = [runs, means] if any(entry["n"] > 1 for entry in self.summary()) else [runs]
+        if (report := self.report()) is not None and report.pairs[0].history:
+            parts.append(_trajectories(report))
         note = "Accuracy on the test set after the last epoch; atoms in bits, there too; standard deviations (n - 1)."
-        return Group(*([runs, means] if len(self.rows) > 1 else [runs]), Text(note, "dim"))
+        return Group(*parts, Text(note, "dim"))
 
+
+SHOWN = 5
+"""Stages of a trajectory in a table; the report has all."""
 
 Before = Callable[[str, Preflight], None]
 
@@ -122,8 +140,8 @@ def run_experiment(
     config : Config
     out : path
         A new folder. It gets ``config.yaml``; ``teachers/`` and ``runs/`` with a folder for every run; ``results/``
-        with a folder for every case: its row, and the report of its audit; and ``results.json`` and ``results.csv``,
-        which are written anew after each case.
+        with a folder for every case: its row, and the report of its audit; ``results.json`` and ``results.csv``, which
+        are written anew after each case; and at the end ``report.html``, ``audit.json`` and ``audit.csv`` of all cases.
     seeds, methods, teachers, teacher_seeds : sequence, optional
         Of the students; of distillation methods; "trained", "untrained" or files of weights; of the teachers. Those of
         the configuration unless given.
@@ -160,6 +178,8 @@ def run_experiment(
         experiment.rows.append(bench.row(case, show))
         if bench.is_main:
             experiment.write()
+    if bench.is_main and (report := experiment.report()) is not None:
+        report.write(folder, force=True)
     return experiment
 
 
@@ -210,6 +230,31 @@ def cases_of(
 
 def _case(row: Mapping[str, Any]) -> Case:
     return Case(row["method"], row["teacher"], row["teacher_seed"], row["seed"])
+
+
+def _named(pair: AuditedPair, case: Case) -> AuditedPair:
+    """With the case in the names of the layers."""
+    return dataclasses.replace(
+        pair,
+        teacher=f"{pair.teacher} of {case.teacher_name}",
+        student=f"{pair.student} of {case.name}",
+        history=tuple(_named(before, case) for before in pair.history),
+    )
+
+
+def _trajectories(report: AuditReport) -> Table:
+    """What is shared and what is left while training, one pair a row."""
+    from rich.table import Table
+
+    n_stages = len(report.pairs[0].stages)
+    shown = sorted({round(i * (n_stages - 1) / (SHOWN - 1)) for i in range(SHOWN)})
+    table = Table("student's layer", title="While training: Red, Uni_T in bits", title_justify="left")
+    for i in shown:
+        table.add_column(report.pairs[0].stages[i].checkpoint or "end", justify="right", no_wrap=True)
+    for pair in report.pairs:
+        atoms = [pair.stages[i].result.atoms for i in shown]
+        table.add_row(pair.student, *(f"{a['redundant']:.2f}, {a['unique_t']:.2f}" for a in atoms))
+    return table
 
 
 def _shown(row: Mapping[str, Any], key: str) -> str:

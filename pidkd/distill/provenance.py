@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,28 @@ from pidkd.distill.config import Config
 from pidkd.errors import InputError
 
 
-def finished_row(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a case that was finished before, with the same configuration."""
+def check_same(path: Path, where: Sequence[str], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record in a file, whose configuration (under the keys ``where``) is to be ``config``, as far as that goes.
+
+    Raises
+    ------
+    InputError
+        When a value is another, or the record cannot be read.
+    """
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        row: dict[str, Any] = held["row"]
-        before = _flat(held["config"])
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        held: Any = record
+        for key in where:
+            held = held[key]
+        before = _flat({key: held[key] for key in config if key in held})
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(str(path), "the result of a run", f"a file that cannot be read ({error})") from error
+        raise InputError(str(path), "the record of a run", f"one that cannot be read ({error})") from error
     now = _flat(json.loads(json.dumps(config)))
     other = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if other:
         got = f"{other[0]} {now.get(other[0])!r} instead of {before.get(other[0])!r}"
         raise InputError(str(path), "the configuration it was made with", got, "take another folder")
-    return row
+    return record
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

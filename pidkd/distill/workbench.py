@@ -25,7 +25,7 @@ from pidkd.distill.evaluation import evaluate
 from pidkd.distill.making import SIDES, load_weights, make_network, read_data
 from pidkd.distill.method import get_method
 from pidkd.distill.preflight import Preflight
-from pidkd.distill.provenance import finished_row, note, remarks
+from pidkd.distill.provenance import check_same, note, remarks
 from pidkd.errors import AlignmentWarning
 from pidkd.quantize import Quantizer
 
@@ -113,7 +113,7 @@ class Workbench:
         config = {key: value for key, value in case.of(self.config).to_dict().items() if key not in FREE}
         place = f"results/{case.name}"
         if (self.folder / place / "result.json").exists():
-            return finished_row(self.folder / place / "result.json", config)
+            return dict(check_same(self.folder / place / "result.json", ("config",), config)["row"])
         student, measured = self.student(case, show)
         teacher, accuracy = self.teacher(case, show)
         row = {**dataclasses.asdict(case), "run": case.run_name, **measured, "teacher_accuracy": accuracy}
@@ -147,7 +147,11 @@ class Workbench:
         if case.teacher_name not in self.teachers:
             config = case.of(self.config)
             network = make_network(config, "teacher", self.test)
-            if case.teacher == "trained":
+            folder = self.folder / "teachers" / case.teacher_name
+            if case.teacher == "trained" and (folder / "student.pt").exists():
+                check_same(folder / "run.json", ("note", "config"), _teaching(config))
+                load_weights(network, folder / "student.pt", "teacher")
+            elif case.teacher == "trained":
                 train(
                     None,
                     network,
@@ -156,8 +160,8 @@ class Workbench:
                     method="none",
                     recipe=self.config.teacher_recipe,
                     seed=case.teacher_seed,
-                    out=self.folder / "teachers" / case.teacher_name,
-                    note=note(self.config),
+                    out=folder,
+                    note=note(config),
                     progress=lambda fraction, row: show(0.0, f"teacher, {fraction:.0%}, {_now(row)}"),
                     **self.options,
                 )
@@ -240,6 +244,12 @@ class Workbench:
 
     def _snapshots(self, case: Case) -> Path:
         return self.folder / "runs" / case.run_name / "snapshots"
+
+
+def _teaching(config: Config) -> dict[str, Any]:
+    """What a trained teacher depends on."""
+    held = config.to_dict()
+    return {key: held[key] for key in ("data", "teacher", "teacher_seed", "recipe", "strict")}
 
 
 def _now(row: Mapping[str, Any]) -> str:
