@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import NormalDist
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from pidkd.estimators.solvers.posterior.held_out import Local, Logs, confused, l
 from pidkd.estimators.solvers.posterior.pool import smoothed
 from pidkd.estimators.solvers.posterior.probes import classifier_logs, features, probe_logs, standard_classifiers
 from pidkd.inputs import Activations, Array, FloatArray, IntArray, Posteriors
-from pidkd.result import Certificate, Information
+from pidkd.result import Certificate, Information, PIDResult
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Posterior(PIDEstimator):
     n_cells : int, default 32
         Posterior cells of each source from which the potentials start. Two classes need none: there the union
         information is that of the ROC curves' common hull.
-    max_classes : int, default 32
+    max_classes : int, default 128
         More classes are put into so many groups of what the sources confuse. Between groups nothing changes; within a
         group the better source stands for both, which bounds :math:`I_\cup` as well, if less tightly, and makes Red
         there the smaller of the two informations.
@@ -84,7 +86,7 @@ class Posterior(PIDEstimator):
     n_folds: int = 5
     n_components: int | None = 1024
     n_cells: int = 32
-    max_classes: int = 32
+    max_classes: int = 128
     lump: bool = False
     level: float = 0.95
 
@@ -193,6 +195,13 @@ class Posterior(PIDEstimator):
             se=se,
             local=local,
         )
+
+    def result(self, y: IntArray, fold: IntArray, t: Logs, s: Logs, both: Logs, ctx: Context) -> PIDResult:
+        """The same as a result, in nats, for one who learns posteriors once and combines them many times."""
+        started = time.perf_counter()
+        raw = self.combine(y, fold, t, s, both, ctx, self.learner())
+        result, _ = self._result(raw, cast(Posteriors, None), "nats", ctx, time.perf_counter() - started)
+        return dataclasses.replace(result, n_samples=len(y))
 
     def learner(self) -> str:
         """What learns the posteriors."""

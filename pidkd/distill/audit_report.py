@@ -39,9 +39,10 @@ class AuditedPair:
         Names of the layers.
     result : PIDResult
         Its ``provenance`` says which files, how they became codes, by which seeds, and what was resampled; its ``null``
-        is what each atom reaches in one of twenty shuffles of the labels.
+        is the 95 % quantile of each atom over shuffles of the labels.
     cells_t, cells_s, cells_ts : int
-        Codes that occur, and pairs of them: I(Y;T) is at most log(cells_t), I(Y;S) at most log(cells_s).
+        Codes that occur, and pairs of them: I(Y;T) is at most log(cells_t), I(Y;S) at most log(cells_s); 0 where
+        there are no codes.
     checkpoint : str, optional
         The checkpoint of the student, or "baseline"; None for the student itself.
     probe_t, probe_s : float, optional
@@ -52,6 +53,8 @@ class AuditedPair:
         The same pair at each checkpoint, in their order.
     baseline : AuditedPair, optional
         The same pair for a student that was not distilled.
+    extremes : tuple of mapping
+        Samples with most local Uni(Y:T\S), each with "row", "label" and its local atoms; empty where none are known.
     """
 
     teacher: str
@@ -66,6 +69,7 @@ class AuditedPair:
     cka: float | None = None
     history: tuple[AuditedPair, ...] = ()
     baseline: AuditedPair | None = None
+    extremes: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def conditional(self) -> float:
@@ -78,16 +82,18 @@ class AuditedPair:
         return (*([self.baseline] if self.baseline else []), *self.history, self)
 
     def ceilings(self) -> tuple[float, float]:
-        """The logarithms of the cells, which I(Y;T) and I(Y;S) cannot exceed, in the units of the result; else inf."""
+        """The logarithms of the cells, which I(Y;T) and I(Y;S) cannot exceed, or inf, in the units of the result."""
         one = NATS_PER[self.result.units]
         t, s = (math.log(cells) / one if cells else math.inf for cells in (self.cells_t, self.cells_s))
         return t, s
 
     def to(self, units: Units) -> AuditedPair:
         """The same pair in other units."""
+        factor = NATS_PER[self.result.units] / NATS_PER[units]
         return dataclasses.replace(
             self,
             result=self.result.to(units),
+            extremes=tuple({**one, **{name: one[name] * factor for name in ATOMS}} for one in self.extremes),
             history=tuple(pair.to(units) for pair in self.history),
             baseline=self.baseline.to(units) if self.baseline else None,
         )
@@ -96,7 +102,9 @@ class AuditedPair:
         """Plain data for JSON."""
         return {
             **vars(self),
-            "result": self.result.to_dict(),
+            # The atoms of every sample are for a file of their own.
+            "result": dataclasses.replace(self.result, local=None).to_dict(),
+            "extremes": [dict(one) for one in self.extremes],
             "history": [pair.to_dict() for pair in self.history],
             "baseline": self.baseline.to_dict() if self.baseline else None,
         }
@@ -120,6 +128,7 @@ class AuditedPair:
             **{key: _number(data.get(key)) for key in ("probe_t", "probe_s", "cka")},
             history=tuple(cls.from_dict(pair) for pair in data.get("history", ())),
             baseline=None if baseline is None else cls.from_dict(baseline),
+            extremes=tuple(_extreme(one) for one in data.get("extremes", ())),
         )
 
 
@@ -201,8 +210,8 @@ class AuditReport:
             about = [size]
         if "posteriors" in self.provenance:
             about += [
-                "Every sample was scored by classifiers that had not seen it. I(Y;T), I(Y;S), I(Y;T,S) and Red + Uni T "
-                "+ Uni S are lower bounds but for sampling; single atoms are differences of such bounds, and no bounds.",
+                "Every sample was scored by classifiers that had not seen it. I(Y;T), I(Y;S), I(Y;T,S) and the sum of "
+                "Red, Uni T and Uni S are lower bounds but for sampling; single atoms are no bounds.",
                 "Intervals are of the samples that were scored, with the classifiers as they are. Atoms of single "
                 "samples average to the atoms; where the optimum is not unique they are one choice among many.",
             ]
@@ -391,6 +400,30 @@ class AuditReport:
                 stream.write(text.encode())
         return paths
 
+    def write_local(self, path: PathLike, force: bool = False, **about: Array) -> None:
+        """Write the atoms of every sample, of an audit with ``local=True``, as ``.npz``.
+
+        Its arrays are ``local`` of shape (n_pairs, 4, n_samples) in the units of the report, ``pairs`` of shape
+        (n_pairs, 3) with teacher, student and checkpoint, ``atoms`` with the four names, and those of ``about``, such
+        as ids and labels of the samples.
+
+        Raises
+        ------
+        InputError
+            When no pair has them, or the file exists and ``force`` is not given, or cannot be written.
+        """
+        stages = [stage for pair in self.pairs for stage in pair.stages if stage.result.local is not None]
+        if not stages:
+            hint = "audit activations with estimator 'posterior' and local=True"
+            raise InputError("write_local(path)", "atoms of single samples", "a report without", hint)
+        local = np.stack([[dict(stage.result.local or {})[name] for name in ATOMS] for stage in stages])
+        pairs = np.array([(stage.teacher, stage.student, stage.checkpoint or "") for stage in stages])
+        stream = io.BytesIO()
+        arrays: dict[str, Any] = {"local": local.astype(np.float32), "pairs": pairs, "atoms": np.array(ATOMS), **about}
+        np.savez_compressed(stream, **arrays)
+        with writing(path, force) as out:
+            out.write(stream.getvalue())
+
     @classmethod
     def load(cls, path: PathLike) -> AuditReport:
         """Read what ``save`` wrote.
@@ -436,6 +469,10 @@ def _cells(value: Any) -> int:
     if cells < 0:
         raise ValueError(f"{cells} cells")
     return cells
+
+
+def _extreme(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"row": int(data["row"]), "label": str(data["label"]), **{name: float(data[name]) for name in ATOMS}}
 
 
 def _number(value: Any) -> float | None:

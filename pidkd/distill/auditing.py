@@ -17,6 +17,7 @@ from pidkd.activations import PathLike, open_layers, read_array, read_labels, st
 from pidkd.arrays import Array, as_array
 from pidkd.decomposition import AUTO
 from pidkd.distill.audit_report import AuditedPair, AuditReport
+from pidkd.distill.learning import audit_posteriors, refuse_what_is_for_cells
 from pidkd.distill.measuring import Task, measure_layer, measure_pair
 from pidkd.distill.regression import audit_moments, continuous_target, refuse_what_is_for_labels
 from pidkd.distill.similarity import debiased_cka, probe_rows
@@ -31,8 +32,9 @@ from pidkd.errors import (
     import_extra,
 )
 from pidkd.estimator import PIDEstimator
+from pidkd.estimators.pid.posterior import Posterior
 from pidkd.info import entropy
-from pidkd.inputs import Codes, Gaussian
+from pidkd.inputs import Activations, Codes, Gaussian
 from pidkd.layers import Layer, Pool
 from pidkd.registry import get_estimator
 from pidkd.resample import Method, as_methods
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AuditReport", "AuditedPair", "audit"]
 
+_Found: TypeAlias = dict[tuple[str | None, str, str], AuditedPair]
 Pairs: TypeAlias = Sequence[tuple[str, str]] | Literal["all"] | None
 
 
@@ -59,8 +62,9 @@ def audit(
     quantize: Quantizer | None = None,
     fit_on: Any = "all",
     pool: Pool = "flatten",
-    shuffles: int = 20,
+    shuffles: int | None = None,
     uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto",
+    local: bool = False,
     n_jobs: int | None = None,
     seed: int = 0,
     units: Units = "bits",
@@ -89,8 +93,10 @@ def audit(
         A student that was not distilled. It shares most of the task information as well, and what the teacher has that
         it lacks says before any training whether this teacher has something to give.
     estimator : str or PIDEstimator, default "auto"
-        One that decomposes codes. "auto" is ``broja``; of a continuous target it is ``gaussian``, whose split between
-        the atoms is corrected for bias up to 300 columns.
+        "auto" is ``posterior`` where a layer is of floats and no ``quantize`` is given: classifiers learn the labels
+        from each layer and each pair, and score samples that they have not seen. Otherwise one that decomposes codes,
+        or ``kmeans``, which is ``broja`` of the RID paper's cells. Of codes "auto" is ``broja``; of a continuous target
+        it is ``gaussian``, whose split between the atoms is corrected for bias up to 300 columns.
     quantize : Quantizer, optional
         How activations become codes; each layer gets a copy of its own. None is ``Quantizer(seed=seed)``.
     fit_on : "all", a fraction, or a path or array of row numbers
@@ -98,12 +104,15 @@ def audit(
         and is biased upwards for it; otherwise atoms are counted on the rest.
     pool : {"flatten", "mean"}
         What becomes of further axes: "mean" averages over tokens (n, tokens, features) or places (n, channels, ...).
-    shuffles : int, default 20
-        Audits with shuffled labels for the ``null`` of each result, ``Permutation(n=shuffles)``; 0 leaves it out.
+    shuffles : int, optional
+        Audits with shuffled labels for the ``null`` of each result, ``Permutation(n=shuffles)``; 0 leaves it out. None
+        is 20, and 2 where classifiers learn each shuffle anew.
     uncertainty : "auto", None, or as for ``decompose``
         Sampling intervals of the atoms, conditional on the codebook: the cells are held fixed. "auto" is
         ``Bootstrap(n=100, bias="shuffle", repeats=10)`` where the estimator is ``broja`` and a table has no more than
-        10,000 cells; None leaves them out.
+        10,000 cells; None leaves them out. ``posterior`` has intervals of its own, of the samples that it scores.
+    local : bool, default False
+        Keep the atoms of every sample in ``result.local``, where the estimator is ``posterior``.
     n_jobs : int, optional
         Processes, as joblib understands it: None is 1 unless ``joblib.parallel_config`` says otherwise, -1 all cores.
         The result is the same for every number.
@@ -146,7 +155,7 @@ def audit(
     layers_t = open_layers(teacher, "audit(teacher)")
     layers_s = {name: open_layers(source, where) for name, (source, where) in stages.items()}
     target = continuous_target(y, "audit(y)")
-    chosen = _fitting(named, Codes if target is None else Gaussian)
+    named, quantize = _of_the_paper(named, quantize, seed)
     labels, where = read_labels(y, "audit(y)") if target is None else target, _file(y) or "audit(y)"
     if len(np.unique(labels)) == 1:
         raise InputError(where, "at least two classes", f"one class only ({labels[0]})")
@@ -157,6 +166,9 @@ def audit(
             if s not in layers:
                 raise UnknownNameError(stages[stage][1], "the layers of the student", s, layers)
             used["student", stage, s] = layers[s]
+    of_codes = quantize is not None or all(layer.is_codes for layer in used.values())
+    learns = isinstance(named, Posterior) or (named is None and not of_codes)
+    chosen = _fitting(named, Gaussian if target is not None else Activations if learns else Codes)
     for layer in used.values():
         if layer.shape[:1] != labels.shape[:1]:
             raise InputError(layer.where, f"{len(labels)} samples, as in {where}", f"shape {layer.shape}")
@@ -167,7 +179,11 @@ def audit(
     if target is not None:
         refuse_what_is_for_labels(quantize, fit_on, uncertainty)
         found, about = audit_moments(job, target, chosen)
+    elif isinstance(chosen, Posterior):
+        refuse_what_is_for_cells(quantize, fit_on, uncertainty)
+        found, about = _audit_posteriors(job, used, labels, _file(y), chosen, shuffles, local)
     else:
+        shuffles = SHUFFLES if shuffles is None else shuffles
         found, about = _audit_codes(job, used, labels, _file(y), chosen, quantize, fit_on, shuffles, uncertainty)
     whole = [
         dataclasses.replace(
@@ -200,6 +216,20 @@ def audit(
     )
 
 
+def _audit_posteriors(
+    job: Job,
+    used: Mapping[tuple[str, str | None, str], Layer],
+    labels: Array,
+    file: str | None,
+    chosen: Posterior,
+    shuffles: int | None,
+    local: bool,
+) -> tuple[_Found, dict[str, Any]]:
+    """Every pair at every stage by learned posteriors, and what the report says of the whole."""
+    found, about = audit_posteriors(job, used, labels, file, chosen, shuffles, local)
+    return _warned(found, 0, any(_tells(pair.result) for pair in found.values())), about
+
+
 def _audit_codes(
     job: Job,
     used: Mapping[tuple[str, str | None, str], Layer],
@@ -210,7 +240,7 @@ def _audit_codes(
     fit_on: Any,
     shuffles: int,
     uncertainty: Sequence[Method] | Literal["auto"] | None,
-) -> tuple[dict[tuple[str | None, str, str], AuditedPair], dict[str, Any]]:
+) -> tuple[_Found, dict[str, Any]]:
     """Every pair at every stage as codes, and what the report says of the whole."""
     quantizer = None if all(layer.is_codes for layer in used.values()) else _quantizer(quantize, job.seed)
     fitted = _fit_rows(fit_on, len(labels), job.seed)
@@ -231,7 +261,7 @@ def _audit_codes(
         (y_counted, measured["teacher", None, t].codes, measured["student", stage, s].codes, *options)
         for stage, t, s in job.wanted
     ]
-    found: dict[tuple[str | None, str, str], AuditedPair] = {}
+    found: _Found = {}
     few, told = 0, False
     for (stage, t, s), result in zip(job.wanted, run_spread(measure_pair, tasks, job.n_jobs, advance), strict=True):
         left, right = measured["teacher", None, t], measured["student", stage, s]
@@ -258,10 +288,7 @@ def _audit_codes(
             probe_s=right.probe,
             cka=None if left.gram is None or right.gram is None else debiased_cka(left.gram, right.gram),
         )
-    if not told:
-        text = "no layer of the teacher tells more of the labels than of shuffled ones: the rows may be misaligned"
-        found = {key: _concerned(pair, text) for key, pair in found.items()}
-    _warn(list(found.values()), few, told)
+    found = _warned(found, few, told)
     about = {
         "n_samples": len(y_counted),
         "n_classes": len(classes),
@@ -276,6 +303,9 @@ def _audit_codes(
     }
     return found, about
 
+
+SHUFFLES = 20
+"""Shuffles of the labels of codes unless another number is asked for."""
 
 BASELINE = "baseline"
 """The stage of a student that was not distilled."""
@@ -346,7 +376,7 @@ def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
 def _check_numbers(pool: object, shuffles: object) -> None:
     if not isinstance(pool, str) or pool not in ("flatten", "mean"):
         raise InputError("audit(..., pool)", "'flatten' or 'mean'", repr(pool))
-    if isinstance(shuffles, bool) or not isinstance(shuffles, int) or shuffles < 0:
+    if isinstance(shuffles, bool) or not isinstance(shuffles, int | None) or (shuffles or 0) < 0:
         raise InputError("audit(..., shuffles)", "a whole number >= 0", repr(shuffles))
 
 
@@ -377,8 +407,20 @@ def _estimator(estimator: str | PIDEstimator) -> PIDEstimator | None:
     return estimator
 
 
-def _fitting(estimator: PIDEstimator | None, kind: type[Codes] | type[Gaussian]) -> PIDEstimator:
-    """The estimator, where it decomposes what there will be: codes, or of a continuous target moments."""
+def _of_the_paper(
+    estimator: PIDEstimator | None, quantize: Quantizer | None, seed: int
+) -> tuple[PIDEstimator | None, Quantizer | None]:
+    """``kmeans`` as what it is: BROJA of codes, with a quantizer of its own."""
+    if estimator is None or estimator.name != "kmeans":
+        return estimator, quantize
+    from pidkd.quantize import Quantizer
+
+    params = estimator.get_params()
+    return get_estimator("broja")(tol=params.pop("tol")), quantize or Quantizer(**params, seed=seed)
+
+
+def _fitting(estimator: PIDEstimator | None, kind: type[Codes] | type[Gaussian] | type[Activations]) -> PIDEstimator:
+    """The estimator, where it decomposes what there will be: codes, activations, or of a continuous target moments."""
     chosen: PIDEstimator = get_estimator(AUTO[kind.__name__])() if estimator is None else estimator
     if kind.__name__ not in chosen.accepted_kinds():
         kinds = " or ".join(sorted(chosen.accepted_kinds()))
@@ -425,17 +467,20 @@ def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Lay
     return list(dict.fromkeys(names))
 
 
-def _warn(found: Sequence[AuditedPair], few: int, told: bool) -> None:
-    """One warning of each kind, whatever the number of pairs."""
-    loose = sum(pair.result.certificate.status in ("max_iter", "uncertified") for pair in found)
+def _warned(found: _Found, few: int, told: bool) -> _Found:
+    """One warning of each kind, whatever the number of pairs; that no layer tells anything is noted with each."""
+    if not told:
+        text = "no layer of the teacher tells more of the labels than of shuffled ones: the rows may be misaligned"
+        found = {key: _concerned(pair, text) for key, pair in found.items()}
+        warnings.warn(text, AlignmentWarning, stacklevel=4)
+    loose = sum(pair.result.certificate.status in ("max_iter", "uncertified") for pair in found.values())
     if loose:
         text = f"{loose} of {len(found)} pairs are not certified to the tolerance; see the notes"
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
     if few:
         text = f"{few} of {len(found)} pairs have fewer samples than combinations of class and cells; see the notes"
         warnings.warn(text, SmallSampleWarning, stacklevel=4)
-    if not told:
-        warnings.warn(found[0].result.warnings[-1], AlignmentWarning, stacklevel=4)
+    return found
 
 
 def _text(path: PathLike | None) -> str | None:

@@ -1,6 +1,7 @@
 """What an audit puts beside the atoms: checkpoints, baseline, chance, probes, likeness, held-out counting, resuming."""
 
 import dataclasses
+import functools
 import importlib.util
 import json
 import tracemalloc
@@ -16,6 +17,8 @@ from pidkd.distill.similarity import centred_gram, debiased_cka, linear_probe
 from pidkd.errors import AlignmentWarning, InputError, UnknownNameError
 
 Y = np.arange(600) % 6
+
+audit = functools.partial(pidkd.audit, estimator="broja")
 
 
 def spread(codes, d=12, seed=0, noise=0.01):
@@ -43,7 +46,7 @@ def timeless(report):
 
 
 def test_trajectory_and_baseline_by_closed_form():
-    report = pidkd.audit(
+    report = audit(
         {"h": Y}, {"h": Y}, Y, checkpoints={"early": {"h": Y % 2}, "late": {"h": Y % 3}}, baseline={"h": Y // 3}
     )
     pair = report.pairs[0]
@@ -56,7 +59,7 @@ def test_trajectory_and_baseline_by_closed_form():
 
 def test_the_teachers_cells_are_the_same_at_every_checkpoint():
     student = {"h": spread(Y % 3, seed=1)}
-    report = pidkd.audit({"h": spread(Y)}, student, Y, checkpoints={"a": student}, quantize=clusters(6))
+    report = audit({"h": spread(Y)}, student, Y, checkpoints={"a": student}, quantize=clusters(6))
     pair = report.pairs[0]
     assert pair.history[0].result.atoms == pair.result.atoms
     assert pair.history[0].result.mi_t == pair.result.mi_t
@@ -64,20 +67,20 @@ def test_the_teachers_cells_are_the_same_at_every_checkpoint():
 
 def test_a_checkpoint_without_a_layer():
     with pytest.raises(UnknownNameError, match=r"checkpoints\['early'\]\): expected the layers of the student"):
-        pidkd.audit({"h": Y}, {"h": Y}, Y, checkpoints={"early": {"g": Y}})
+        audit({"h": Y}, {"h": Y}, Y, checkpoints={"early": {"g": Y}})
 
 
 @pytest.mark.parametrize("checkpoints", [[Y], {"": Y}, {"baseline": Y}])
 def test_checkpoints_that_are_none(checkpoints):
     with pytest.raises(InputError, match=r"audit\(\.\.\., checkpoints\): expected"):
-        pidkd.audit({"h": Y}, {"h": Y}, Y, checkpoints=checkpoints)
+        audit({"h": Y}, {"h": Y}, Y, checkpoints=checkpoints)
 
 
 # --- chance
 
 
 def test_chance_is_what_counting_alone_reads():
-    report = pidkd.audit({"h": spread(Y)}, {"h": spread(Y % 3, seed=1)}, Y, quantize=clusters(6), shuffles=8)
+    report = audit({"h": spread(Y)}, {"h": spread(Y % 3, seed=1)}, Y, quantize=clusters(6), shuffles=8)
     null = report.pairs[0].result.null
     # Miller and Madow: (classes - 1)(cells - 1) / 2n nats for each source of labels that it knows nothing of.
     expected = 5 * 5 / (2 * 600) / np.log(2)
@@ -86,19 +89,19 @@ def test_chance_is_what_counting_alone_reads():
 
 
 def test_chance_is_the_null_of_a_permutation():
-    [pair] = pidkd.audit({"h": Y}, {"h": Y % 3}, Y, shuffles=7).pairs
+    [pair] = audit({"h": Y}, {"h": Y % 3}, Y, shuffles=7).pairs
     assert pair.result.null == pidkd.decompose(Y, Y, Y % 3, uncertainty=pidkd.Permutation(n=7)).null
 
 
 def test_shuffled_rows_are_suspected():
     rng = np.random.default_rng(3)
     with pytest.warns(AlignmentWarning, match="the rows may be misaligned"):
-        report = pidkd.audit({"h": rng.normal(size=(600, 5))}, {"h": Y}, Y, estimator="mmi", shuffles=40)
+        report = audit({"h": rng.normal(size=(600, 5))}, {"h": Y}, Y, estimator="mmi", shuffles=40)
     assert any("misaligned" in note for note in report.notes)
 
 
 def test_without_shuffles_there_is_no_chance():
-    assert pidkd.audit({"h": Y}, {"h": Y}, Y, shuffles=0).pairs[0].result.null is None
+    assert audit({"h": Y}, {"h": Y}, Y, shuffles=0).pairs[0].result.null is None
 
 
 # --- ids and labels beside the layers
@@ -106,7 +109,7 @@ def test_without_shuffles_there_is_no_chance():
 
 def complaint(*arguments, **options):
     with pytest.raises(InputError) as caught:
-        pidkd.audit(*arguments, **options)
+        audit(*arguments, **options)
     return str(caught.value)
 
 
@@ -114,7 +117,7 @@ def test_stored_labels_must_be_the_given_ones():
     other = Y.copy()
     other[7] = 5 - other[7]
     assert "others from row 7; the rows may be misaligned" in complaint({"h": Y, "labels": other}, {"h": Y}, Y)
-    assert pidkd.audit({"h": Y, "labels": Y}, {"h": Y, "y": Y}, Y).pairs
+    assert audit({"h": Y, "labels": Y}, {"h": Y, "y": Y}, Y).pairs
 
 
 def test_ids_must_agree():
@@ -123,7 +126,7 @@ def test_ids_must_agree():
         {"h": Y, "ids": ids}, {"h": Y, "ids": ids[::-1]}, Y
     )
     assert "others from row 0" in complaint({"h": Y, "ids": ids}, {"h": Y, "ids": ids + 1}, Y)
-    assert pidkd.audit({"h": Y, "ids": ids}, {"h": Y, "ids": ids}, Y).pairs
+    assert audit({"h": Y, "ids": ids}, {"h": Y, "ids": ids}, Y).pairs
 
 
 # --- probes and likeness
@@ -149,7 +152,7 @@ def test_debiased_cka_is_one_for_rotations_and_nothing_for_strangers():
 
 
 def test_codes_have_neither_probe_nor_likeness():
-    pair = pidkd.audit({"h": Y}, {"h": spread(Y)}, Y, quantize=clusters(6)).pairs[0]
+    pair = audit({"h": Y}, {"h": spread(Y)}, Y, quantize=clusters(6)).pairs[0]
     assert (pair.probe_t, pair.probe_s, pair.cka) == (None, 1.0, None)
 
 
@@ -160,7 +163,7 @@ def test_codes_have_neither_probe_nor_likeness():
 def test_cells_are_fitted_on_some_samples_and_counted_on_others(fit_on):
     labels = np.arange(600) // 2 % 6  # both halves of the rows see every class
     layers = {"h": spread(labels)}, {"h": spread(labels % 3, seed=1)}
-    report = pidkd.audit(*layers, labels, quantize=pidkd.Quantizer(n_clusters=3), fit_on=fit_on)
+    report = audit(*layers, labels, quantize=pidkd.Quantizer(n_clusters=3), fit_on=fit_on)
     assert report.n_samples == 300
     assert report.pairs[0].result.provenance["teacher"]["quantizer"]["fitted_on"] == 300
     assert report.provenance["counted_on"] == 300
@@ -169,7 +172,7 @@ def test_cells_are_fitted_on_some_samples_and_counted_on_others(fit_on):
 @pytest.mark.parametrize("fit_on", [0, 1.0, 2, True, "some.npy", [], [-1, 3], [0.5], [600]])
 def test_samples_that_cannot_be_fitted_on(fit_on):
     with pytest.raises(InputError):
-        pidkd.audit({"h": Y}, {"h": Y}, Y, fit_on=fit_on)
+        audit({"h": Y}, {"h": Y}, Y, fit_on=fit_on)
 
 
 # --- resuming
@@ -185,7 +188,7 @@ def files(tmp_path):
 
 def test_a_killed_audit_goes_on_where_it_was(files, tmp_path, monkeypatch):
     options = {"quantize": clusters(6), "resume": tmp_path / "finished"}
-    whole = pidkd.audit(*files, "all", quantize=clusters(6))
+    whole = audit(*files, "all", quantize=clusters(6))
     calls = []
     real = measuring.decompose
 
@@ -198,9 +201,9 @@ def test_a_killed_audit_goes_on_where_it_was(files, tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "decompose", killed)
     monkeypatch.setattr(measuring, "_quantised", counting := Counting(measuring._quantised))
     with pytest.raises(KeyboardInterrupt):
-        pidkd.audit(*files, "all", **options)
+        audit(*files, "all", **options)
     assert counting.n == 4
-    report = pidkd.audit(*files, "all", **options)
+    report = audit(*files, "all", **options)
     assert (len(calls), counting.n) == (5, 4)  # two of the four pairs were done, and the third is tried again
     assert timeless(report) == timeless(whole)
 
@@ -216,25 +219,25 @@ class Counting:
 
 def test_what_has_changed_is_done_again(files, tmp_path, monkeypatch):
     options = {"resume": tmp_path / "finished"}
-    pidkd.audit(*files, quantize=clusters(6), **options)
+    audit(*files, quantize=clusters(6), **options)
     monkeypatch.setattr(measuring, "_quantised", counting := Counting(measuring._quantised))
-    pidkd.audit(*files, quantize=clusters(6), **options)
+    audit(*files, quantize=clusters(6), **options)
     assert counting.n == 0
-    pidkd.audit(*files, quantize=clusters(5), **options)
+    audit(*files, quantize=clusters(5), **options)
     assert counting.n == 4
     values = np.load(files[0] / "a.npy")
     values[0, 0] += 1e-3
     np.save(files[0] / "a.npy", values)
-    pidkd.audit(*files, quantize=clusters(6), **options)
+    audit(*files, quantize=clusters(6), **options)
     assert counting.n == 5
 
 
 def test_damaged_work_is_done_again(files, tmp_path):
     options = {"quantize": clusters(6), "resume": tmp_path / "finished"}
-    report = pidkd.audit(*files, **options)
+    report = audit(*files, **options)
     for path in (tmp_path / "finished").iterdir():
         path.write_bytes(path.read_bytes()[:50])
-    assert timeless(pidkd.audit(*files, **options)) == timeless(report)
+    assert timeless(audit(*files, **options)) == timeless(report)
 
 
 # --- a cluster
@@ -245,18 +248,18 @@ def test_damaged_work_is_done_again(files, tmp_path):
 def test_a_cluster_gives_the_same_bit_for_bit(files):
     from distributed import Client, LocalCluster
 
-    alone = pidkd.audit(*files, "all", quantize=clusters(6))
+    alone = audit(*files, "all", quantize=clusters(6))
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         Client(cluster),
         joblib.parallel_config(backend="dask"),
     ):
-        spread_out = pidkd.audit(*files, "all", quantize=clusters(6))
+        spread_out = audit(*files, "all", quantize=clusters(6))
     assert timeless(alone) == timeless(spread_out)
 
 
 def test_intervals_are_made_by_default_and_say_that_they_are_conditional_on_the_codebook():
-    report = pidkd.audit({"h": spread(Y)}, {"h": spread(Y % 3, seed=1)}, Y, quantize=clusters(6))
+    report = audit({"h": spread(Y)}, {"h": spread(Y % 3, seed=1)}, Y, quantize=clusters(6))
     result = report.pairs[0].result
     low, high = result.interval["unique_t"]
     assert low < 1.0 < high  # the bit that the student lacks
@@ -267,7 +270,7 @@ def test_intervals_are_made_by_default_and_say_that_they_are_conditional_on_the_
 
 
 def test_intervals_can_be_left_out():
-    report = pidkd.audit({"h": Y}, {"h": Y}, Y, uncertainty=None)
+    report = audit({"h": Y}, {"h": Y}, Y, uncertainty=None)
     assert report.pairs[0].result.interval is None
     assert not any("conditional" in note for note in report.notes)
 
@@ -275,30 +278,30 @@ def test_intervals_can_be_left_out():
 def test_large_tables_and_other_estimators_get_intervals_only_when_asked(monkeypatch):
     monkeypatch.setattr("pidkd.distill.measuring.MOST_CELLS", 10)
     layers = {"h": Y}, {"h": Y}
-    report = pidkd.audit(*layers, Y)
+    report = audit(*layers, Y)
     assert report.pairs[0].result.interval is None
     assert any("no sampling intervals" in note for note in report.notes)
-    assert pidkd.audit(*layers, Y, estimator="mmi").pairs[0].result.interval is None
-    asked = pidkd.audit(*layers, Y, estimator="mmi", uncertainty=[pidkd.Bootstrap(n=10)])
+    assert audit(*layers, Y, estimator="mmi").pairs[0].result.interval is None
+    asked = audit(*layers, Y, estimator="mmi", uncertainty=[pidkd.Bootstrap(n=10)])
     assert asked.pairs[0].result.interval is not None
 
 
 def test_too_few_samples_are_noted_with_the_number_that_would_do():
     rng = np.random.default_rng(0)
     codes = rng.integers(5, size=(2, 600))
-    report = pidkd.audit({"h": codes[0]}, {"h": codes[1]}, Y, uncertainty=None, shuffles=0)
+    report = audit({"h": codes[0]}, {"h": codes[1]}, Y, uncertainty=None, shuffles=0)
     assert any("samples would do" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("uncertainty", ["bootstrap", pidkd.Bootstrap, [], 3])
 def test_methods_of_uncertainty_that_are_none(uncertainty):
     with pytest.raises(InputError, match=r"audit\(\.\.\., uncertainty\): expected"):
-        pidkd.audit({"h": Y}, {"h": Y}, Y, uncertainty=uncertainty)
+        audit({"h": Y}, {"h": Y}, Y, uncertainty=uncertainty)
 
 
 def test_sampling_intervals_reach_the_table_and_the_page():
     layers = {"h": spread(Y)}, {"h": spread(Y % 3, seed=1)}
-    report = pidkd.audit(*layers, Y, quantize=clusters(6), uncertainty=pidkd.Bootstrap(n=20), shuffles=2)
+    report = audit(*layers, Y, quantize=clusters(6), uncertainty=pidkd.Bootstrap(n=20), shuffles=2)
     low, high = report.pairs[0].result.interval["unique_t"]
     row = next(report.rows())
     assert (row["unique_t_low"], row["unique_t_high"]) == (low, high)
@@ -316,9 +319,9 @@ def test_shards_of_ten_times_the_memory_are_audited_within_it(tmp_path):
             shard = centres[some] + noise * rng.standard_normal((len(some), 300), dtype=np.float32)
             save_layers(tmp_path / role / "out", {f"{number:02d}": shard})
     quantizer = pidkd.Quantizer(max_memory=limit)
-    pidkd.audit(spread(Y), spread(Y), Y)  # so that all modules are there already
+    audit(spread(Y), spread(Y), Y)  # so that all modules are there already
     tracemalloc.start()
-    report = pidkd.audit(tmp_path / "teacher", tmp_path / "student", y, quantize=quantizer, resume=tmp_path / "done")
+    report = audit(tmp_path / "teacher", tmp_path / "student", y, quantize=quantizer, resume=tmp_path / "done")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sum(file.stat().st_size for file in tmp_path.glob("*/out/*.npy")) > 10 * limit

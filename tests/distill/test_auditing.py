@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import math
 import pickle
 import sys
@@ -23,6 +24,8 @@ from pidkd.inputs import Gaussian
 from pidkd.result import Certificate
 
 Y = np.arange(600) % 6
+
+audit = functools.partial(pidkd.audit, estimator="broja")
 
 
 def spread(codes: np.ndarray, shape: tuple[int, ...] = (5, 4), seed: int = 0) -> np.ndarray:
@@ -51,7 +54,7 @@ def files(tmp_path):
 
 
 def test_codes_are_taken_as_they_are():
-    result = pidkd.audit({"out": Y}, {"out": Y % 3}, Y).results["out", "out"]
+    result = audit({"out": Y}, {"out": Y % 3}, Y).results["out", "out"]
     assert result.redundant == pytest.approx(math.log2(3), abs=1e-9)
     assert result.unique_t == pytest.approx(1.0, abs=1e-9)
     assert result.unique_s == pytest.approx(0.0, abs=1e-9)
@@ -62,27 +65,27 @@ def test_codes_are_taken_as_they_are():
 
 def test_activations_in_clusters_give_the_atoms_of_the_clusters():
     truth = pidkd.decompose(Y, Y // 2, Y % 2)
-    report = pidkd.audit({"h": spread(Y // 2)}, {"h": Y % 2}, Y, quantize=clusters(3))
+    report = audit({"h": spread(Y // 2)}, {"h": Y % 2}, Y, quantize=clusters(3))
     for atom, value in report.results["h", "h"].atoms.items():
         assert value == pytest.approx(truth.atoms[atom], abs=1e-9)
 
 
 def test_two_independent_halves_are_unique():
     y = np.arange(400) % 4
-    result = pidkd.audit(y // 2, y % 2, y).pairs[0].result
+    result = audit(y // 2, y % 2, y).pairs[0].result
     assert result.unique_t == pytest.approx(1.0, abs=1e-9)
     assert result.unique_s == pytest.approx(1.0, abs=1e-9)
 
 
 def test_exclusive_or_is_synergy():
     t, s = np.arange(400) // 2 % 2, np.arange(400) % 2
-    result = pidkd.audit(spread(t), spread(s, seed=3), t ^ s, quantize=clusters(2), shuffles=0).pairs[0].result
+    result = audit(spread(t), spread(s, seed=3), t ^ s, quantize=clusters(2), shuffles=0).pairs[0].result
     assert result.synergistic == pytest.approx(1.0, abs=1e-9)
 
 
 def test_a_student_that_copies_its_teacher_leaves_nothing():
     layers = {"h": np.random.default_rng(4).normal(size=(600, 25))}
-    result = pidkd.audit(layers, layers, Y, shuffles=0).results["h", "h"]
+    result = audit(layers, layers, Y, shuffles=0).results["h", "h"]
     assert result.unique_t == pytest.approx(0.0, abs=1e-9)
     assert result.unique_s == pytest.approx(0.0, abs=1e-9)
     assert result.synergistic == pytest.approx(0.0, abs=1e-9)
@@ -92,7 +95,7 @@ def test_a_student_that_copies_its_teacher_leaves_nothing():
 def test_renamed_labels_change_nothing():
     layers = {"h": np.random.default_rng(5).normal(size=(600, 25))}, {"h": spread(Y % 3)}
     words = np.array(["cat", "dog", "emu", "fox", "gnu", "hen"])[Y[::-1]]
-    a, b = (pidkd.audit(*layers, y, quantize=clusters(3), shuffles=0).results["h", "h"] for y in (Y[::-1], words))
+    a, b = (audit(*layers, y, quantize=clusters(3), shuffles=0).results["h", "h"] for y in (Y[::-1], words))
     assert a.atoms == pytest.approx(b.atoms, abs=1e-9)
 
 
@@ -100,9 +103,9 @@ def test_renamed_labels_change_nothing():
 
 
 def test_any_number_of_processes_gives_the_same(files):
-    reports = [pidkd.audit(*files, "all", n_jobs=n) for n in (1, 2)]
+    reports = [audit(*files, "all", n_jobs=n) for n in (1, 2)]
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        reports.append(pidkd.audit(*files, "all"))
+        reports.append(audit(*files, "all"))
 
     def timeless(report):
         pairs = [dataclasses.replace(pair, result=dataclasses.replace(pair.result, seconds=0)) for pair in report.pairs]
@@ -115,7 +118,7 @@ def test_each_layer_is_read_once(files, monkeypatch):
     read = []
     original = Layer.read
     monkeypatch.setattr(Layer, "read", lambda layer, *pool: read.append(layer.where) or original(layer, *pool))
-    report = pidkd.audit(*files, "all")
+    report = audit(*files, "all")
     assert len(report.pairs) == 6
     assert len(read) == len(set(read)) == 5
 
@@ -123,31 +126,31 @@ def test_each_layer_is_read_once(files, monkeypatch):
 def test_layers_that_no_pair_needs_are_not_read(files):
     teacher, *rest = files
     np.save(teacher / "h1.npy", np.full((600, 3), np.nan), allow_pickle=False)
-    assert len(pidkd.audit(teacher, *rest, [("h2", "h2")]).pairs) == 1
+    assert len(audit(teacher, *rest, [("h2", "h2")]).pairs) == 1
 
 
 def test_arrays_and_their_files_give_the_same(files):
     teacher, student, _ = files
     arrays = {name: np.load(teacher / f"{name}.npy") for name in ("h1", "h2", "h10")}
     with np.load(student) as archive:
-        found = pidkd.audit(arrays, dict(archive), Y)
-    for pair, result in pidkd.audit(*files).results.items():
+        found = audit(arrays, dict(archive), Y)
+    for pair, result in audit(*files).results.items():
         assert result.atoms == found.results[pair].atoms
 
 
 def test_layers_of_equal_name_are_paired(files):
-    assert set(pidkd.audit(*files).results) == {("h1", "h1"), ("h2", "h2")}
+    assert set(audit(*files).results) == {("h1", "h1"), ("h2", "h2")}
 
 
 def test_named_pairs(files):
-    report = pidkd.audit(*files, [("h10", "h2"), ("h2", "h2"), ("h2", "h2")])
+    report = audit(*files, [("h10", "h2"), ("h2", "h2"), ("h2", "h2")])
     assert len(report.pairs) == 2
     assert set(report.results) == {("h2", "h2"), ("h10", "h2")}
 
 
 def test_the_provenance_says_where_every_number_comes_from(files):
     teacher, student, labels = files
-    report = pidkd.audit(*files, [("h1", "h2")], quantize=pidkd.Quantizer(4, 5, seed=11), seed=3, shuffles=0)
+    report = audit(*files, [("h1", "h2")], quantize=pidkd.Quantizer(4, 5, seed=11), seed=3, shuffles=0)
     origin = report.pairs[0].result.provenance
     assert origin["teacher"]["file"] == str(teacher / "h1.npy")
     assert origin["student"]["file"] == str(student)
@@ -159,12 +162,12 @@ def test_the_provenance_says_where_every_number_comes_from(files):
 
 
 def test_the_seed_is_that_of_the_quantizer_unless_one_is_given(files):
-    report = pidkd.audit(*files, seed=5)
+    report = audit(*files, seed=5)
     assert report.pairs[0].result.provenance["teacher"]["quantizer"]["seed"] == 5
 
 
 def test_other_units(files):
-    bits, nats = (pidkd.audit(*files, units=units) for units in ("bits", "nats"))
+    bits, nats = (audit(*files, units=units) for units in ("bits", "nats"))
     for pair, result in bits.results.items():
         assert nats.results[pair].unique_t == pytest.approx(result.unique_t * math.log(2))
     assert nats.entropy == pytest.approx(math.log(6))
@@ -172,14 +175,14 @@ def test_other_units(files):
 
 def test_progress_ends_at_one(files):
     seen = []
-    pidkd.audit(*files, progress=seen.append)
+    audit(*files, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     assert len(seen) == 4 + 2
 
 
 def test_an_estimator_with_parameters(files):
-    report = pidkd.audit(*files, estimator=pidkd.get_estimator("broja")(tol=1e-6))
+    report = audit(*files, estimator=pidkd.get_estimator("broja")(tol=1e-6))
     assert report.pairs[0].result.params["tol"] == 1e-6
 
 
@@ -190,7 +193,7 @@ def test_a_fault_travels_whole_from_another_process(files):
     np.save(teacher / "h1.npy", values)
     for n_jobs in (1, 2):
         with pytest.raises(InputError, match=r"h1\.npy: expected finite values, got NaN or infinity in row 7"):
-            pidkd.audit(teacher, *rest, n_jobs=n_jobs)
+            audit(teacher, *rest, n_jobs=n_jobs)
 
 
 # --- warnings
@@ -200,7 +203,7 @@ def test_too_few_samples_for_the_cells_are_warned_of_once_and_noted():
     rng = np.random.default_rng(0)
     teacher, student = {"a": rng.normal(size=(60, 8)), "b": rng.normal(size=(60, 8))}, {"s": rng.normal(size=(60, 8))}
     with pytest.warns(SmallSampleWarning, match="2 of 2 pairs have fewer samples") as caught:
-        report = pidkd.audit(teacher, student, Y[:60], "all", shuffles=0)
+        report = audit(teacher, student, Y[:60], "all", shuffles=0)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert any(note.startswith("60 samples for ") for note in report.notes)
@@ -214,7 +217,7 @@ def test_what_is_not_certified_is_warned_of(monkeypatch):
     monkeypatch.setattr(MMI, "_decompose_exactly", MMI._decompose, raising=False)
     monkeypatch.setattr(MMI, "_decompose", loose)
     with pytest.warns(ConvergenceWarning, match="1 of 1 pairs are not certified"):
-        report = pidkd.audit(Y, Y % 2, Y, estimator="mmi")
+        report = audit(Y, Y % 2, Y, estimator="mmi")
     assert any("try more" in note for note in report.notes)
 
 
@@ -223,7 +226,7 @@ def test_what_is_not_certified_is_warned_of(monkeypatch):
 
 def complaint(*arguments, **options) -> str:
     with pytest.raises(InputError) as caught:
-        pidkd.audit(*arguments, **options)
+        audit(*arguments, **options)
     message = str(caught.value)
     assert "\n" not in message
     assert str(pickle.loads(pickle.dumps(caught.value))) == message
@@ -240,7 +243,7 @@ def test_no_layers_of_equal_name_lists_both():
 
 def test_unknown_layer_suggests_the_nearest():
     with pytest.raises(UnknownNameError) as caught:
-        pidkd.audit({"layer1": Y, "layer2": Y}, {"out": Y}, Y, [("layre2", "out")])
+        audit({"layer1": Y, "layer2": Y}, {"out": Y}, Y, [("layre2", "out")])
     assert str(caught.value) == (
         "audit(..., pairs): expected a layer of the teacher, one of layer1, layer2, got 'layre2'; "
         "did you mean 'layer2'?"
@@ -284,7 +287,7 @@ def test_more_clusters_than_samples_names_the_layer(files):
 
 def test_unknown_estimator(files):
     with pytest.raises(UnknownNameError, match="did you mean 'broja'"):
-        pidkd.audit(*files, estimator="brioja")
+        audit(*files, estimator="brioja")
 
 
 @dataclass(frozen=True)
@@ -296,7 +299,7 @@ def test_an_estimator_that_takes_no_codes(files):
     with pytest.raises(
         IncompatibleInputError, match="expected an estimator of codes, got 'mmi', which decomposes Gaussian"
     ):
-        pidkd.audit(*files, estimator=OfGaussians())
+        audit(*files, estimator=OfGaussians())
 
 
 def test_what_is_no_estimator_and_no_quantizer(files):
@@ -312,7 +315,7 @@ def test_parameters_are_refused_before_any_file_is_read():
 def test_a_missing_extra_is_said_before_any_file_is_read(monkeypatch):
     monkeypatch.setitem(sys.modules, "cvxpy", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'pidkd\[cvx\]'"):
-        pidkd.audit("no.npz", "no.npz", "no.npy", estimator="broja_cvx")
+        audit("no.npz", "no.npz", "no.npy", estimator="broja_cvx")
 
 
 @pytest.mark.parametrize("n_jobs", [0, 1.5, True, "all"])

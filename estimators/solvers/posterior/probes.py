@@ -25,7 +25,7 @@ from pidkd.inputs import Array, IntArray
 
 HIDDEN = 64
 DROPOUT = 0.3
-RATES = (1e-2, 3e-3)
+RATES = (1e-1, 1e-2)
 """Learning rates of the linear probe and of the network at the start; they fall along a cosine."""
 WEIGHT_DECAY = 1e-2
 AVERAGING = 0.98
