@@ -14,5 +14,5 @@ def test_correction_helps_where_there_is_much_bias(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
 def test_correction_never_hurts(configuration):
-    found = errors(configuration, rules=RULES)
+    found = errors(configuration, n_systems=10, rules=RULES)
     assert found["matching"] < found["none"]
