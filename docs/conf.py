@@ -19,6 +19,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "estimator_pages",
     "method_pages",
+    "preset_pages",
     "public_names",
 ]
 exclude_patterns = ["_build"]
