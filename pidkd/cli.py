@@ -100,7 +100,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist
 Jobs = Annotated[int | None, typer.Option("--jobs", help="Processes; -1 for all cores. The result is the same.")]
 Seed = Annotated[int, typer.Option("--seed", min=0)]
 Units = Annotated[UnitsOption, typer.Option("--units")]
-Estimator = Annotated[str, typer.Option("--estimator", help="One of 'pidkd list'; auto is broja.")]
+Estimator = Annotated[str, typer.Option("--estimator", help="One of 'pidkd list'; auto goes by the kind of data.")]
 Param = Annotated[
     list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the estimator; repeatable.")
 ]
@@ -207,8 +207,9 @@ def audit(
     estimator: Estimator = "auto",
     param: Param = None,
     quantize: Annotated[
-        str, typer.Option("--quantize", help="How activations become codes; also pca=2,quantile=5.")
-    ] = "pca=10,kmeans=10",
+        str | None,
+        typer.Option("--quantize", help="Audit codes, made so: pca=10,kmeans=10 as in the paper, or pca=2,quantile=5."),
+    ] = None,
     fit_on: Annotated[
         str, typer.Option("--fit-on", metavar="all|FRACTION|FILE", help="Samples for the cells; the rest is counted.")
     ] = "all",
@@ -216,8 +217,13 @@ def audit(
     max_memory: Annotated[
         str, typer.Option("--max-memory", help="Activations larger than this, as float64, are read in pieces.")
     ] = "2GiB",
-    shuffles: Annotated[int, typer.Option("--shuffles", min=0, help="Audits with shuffled labels.")] = 20,
+    shuffles: Annotated[
+        int | None, typer.Option("--shuffles", min=0, help="Audits with shuffled labels; 20 of codes, else 2.")
+    ] = None,
     uncertainty: Uncertainty = None,
+    local: Annotated[
+        Path | None, typer.Option("--local", metavar="FILE", help="Write the atoms of every sample, with ids, as .npz.")
+    ] = None,
     units: Units = UnitsOption.BITS,
     jobs: Jobs = None,
     seed: Seed = 0,
@@ -233,14 +239,21 @@ def audit(
     What teacher and student both know about the labels, what only one of them knows, what is left to distill. Labels
     and activations are of the same samples in the same order. With -o, an audit that was stopped goes on where it was.
     """
-    from pidkd.activations import check_output
+    import numpy as np
+
+    from pidkd.activations import check_output, read_labels, stored
     from pidkd.quantize import Quantizer
 
     if pair and all_pairs:
         raise InputError("--pair, --all-pairs", "one of them", "both")
-    if out is not None:
-        for name in ("audit.json", "audit.csv", "report.html"):
-            check_output(out / name, force)
+    outputs = [] if out is None else [out / name for name in ("audit.json", "audit.csv", "report.html")]
+    for path in (*outputs, *([] if local is None else [local])):
+        check_output(path, force)
+    cells = "pca=10,kmeans=10" if quantize is None and estimator not in ("auto", "posterior", "kmeans") else quantize
+    quantizer = None if cells is None else Quantizer.from_text(cells, seed=seed)
+    memory = _bytes("--max-memory", max_memory)
+    if quantizer is not None:
+        quantizer.set_params(max_memory=memory)
     with progress_bar("auditing") as progress:
         report = pidkd.audit(
             teacher,
@@ -250,11 +263,12 @@ def audit(
             checkpoints=_checkpoints(checkpoint or []),
             baseline=baseline,
             estimator=_estimator(estimator, param),
-            quantize=Quantizer.from_text(quantize, seed=seed).set_params(max_memory=_bytes("--max-memory", max_memory)),
+            quantize=quantizer,
             fit_on=_number(fit_on),
             pool=pool.value,
             shuffles=shuffles,
             uncertainty="auto" if uncertainty is None else _uncertainty(uncertainty),
+            local=local is not None,
             n_jobs=jobs,
             seed=seed,
             units=units.value,
@@ -263,6 +277,10 @@ def audit(
         )
     if out is not None:
         report.write(out, force)
+    if local is not None:
+        ids = stored(teacher, str(teacher), ("ids",))
+        about = {"labels": read_labels(labels, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}
+        report.write_local(local, force, **about)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -90,7 +90,7 @@ def test_uncertainty_that_is_none(folder, run, text):
 
 
 def test_audit_without_intervals(folder, run):
-    status, out, _ = run(*AUDIT, "--pair", "h1:h1", "--uncertainty", "none", "--json")
+    status, out, _ = run(*AUDIT, "--estimator", "broja", "--pair", "h1:h1", "--uncertainty", "none", "--json")
     assert status == 0
     assert pidkd.AuditReport.from_dict(json.loads(out)).pairs[0].result.interval is None
 
@@ -195,7 +195,7 @@ def test_audit_with_checkpoints_and_a_baseline_says_what_python_says(folder, run
     ],
 )
 def test_options_of_the_audit_that_cannot_be_used(folder, run, options, message):
-    assert run(*AUDIT, *options) == (2, "", f"pidkd audit: {message}\n")
+    assert run(*AUDIT, "--estimator", "broja", *options) == (2, "", f"pidkd audit: {message}\n")
 
 
 def test_audit_of_named_pairs(folder, run):

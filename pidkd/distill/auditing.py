@@ -469,10 +469,9 @@ def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Lay
 
 def _warned(found: _Found, few: int, told: bool) -> _Found:
     """One warning of each kind, whatever the number of pairs; that no layer tells anything is noted with each."""
+    misaligned = "no layer of the teacher tells more of the labels than of shuffled ones: the rows may be misaligned"
     if not told:
-        text = "no layer of the teacher tells more of the labels than of shuffled ones: the rows may be misaligned"
-        found = {key: _concerned(pair, text) for key, pair in found.items()}
-        warnings.warn(text, AlignmentWarning, stacklevel=4)
+        found = {key: _concerned(pair, misaligned) for key, pair in found.items()}
     loose = sum(pair.result.certificate.status in ("max_iter", "uncertified") for pair in found.values())
     if loose:
         text = f"{loose} of {len(found)} pairs are not certified to the tolerance; see the notes"
@@ -480,6 +479,8 @@ def _warned(found: _Found, few: int, told: bool) -> _Found:
     if few:
         text = f"{few} of {len(found)} pairs have fewer samples than combinations of class and cells; see the notes"
         warnings.warn(text, SmallSampleWarning, stacklevel=4)
+    if not told:
+        warnings.warn(misaligned, AlignmentWarning, stacklevel=4)
     return found
 
 
