@@ -172,12 +172,13 @@ class Estimator(abc.ABC):
         """Refuse what cannot be run, and settle where it runs."""
         if ctx.device == "auto":
             ctx = dataclasses.replace(ctx, device="cuda" if "cuda" in self.devices and cuda_is_there() else "cpu")
+        call = "mutual_information" if self.kind == "mi" else "decompose"
         if ctx.device not in self.devices:
             got = f"{ctx.device!r} with estimator {self.name!r}"
-            raise InputError("decompose(..., device)", " or ".join(map(repr, self.devices)), got)
+            raise InputError(f"{call}(..., device)", " or ".join(map(repr, self.devices)), got)
         if ctx.device == "cuda" and not cuda_is_there():
-            import_extra("torch", "torch", needed_by="decompose(..., device='cuda')")
-            raise InputError("decompose(..., device)", "'cpu', or a machine with CUDA", "'cuda', and torch finds none")
+            import_extra("torch", "torch", needed_by=f"{call}(..., device='cuda')")
+            raise InputError(f"{call}(..., device)", "'cpu', or a machine with CUDA", "'cuda', and torch finds none")
         for module, extra in self.requires.items():
             import_extra(module, extra, needed_by=f"estimator {self.name!r}")
         self.check_params()

@@ -50,7 +50,7 @@ class MIResult:
     warnings : tuple of str
         What a reader of the number must know.
     provenance : mapping, optional
-        Of an estimator that is trained: its splits, and the history of each training run.
+        Of an estimator that is trained: its splits, and the history of each training run, in nats.
     """
 
     value: float

@@ -31,9 +31,7 @@ def test_a_task_has_a_row_and_a_verdict(monkeypatch):
     assert "best lower bound off by" in lines[3]
 
 
-def test_draws_both_staircases(tmp_path):
-    steps = staircase(d=2, values=(0.5, 1.0))
-    found = [measure(step, 100, 2, QUICK) for step in steps]
-    every = [dict.fromkeys(OF_STAIRCASE, each["gaussian"]) for each in found]
-    draw({cubic: ([0.5, 1.0], every) for cubic in (False, True)}, str(tmp_path / "figure.png"))
+def test_draws_the_staircase(tmp_path):
+    found = [measure(step, 100, 2, QUICK) for step in staircase(d=2, values=(0.5, 1.0))]
+    draw([0.5, 1.0], found, str(tmp_path / "figure.png"))
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

@@ -126,10 +126,15 @@ def _weights(critic: Critic) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in critic.state_dict().items()}
 
 
-def score(critic: Critic, x: Tensor, y: Tensor) -> Tensor:
-    """Scores of all pairs, a chunk of rows a time, so that a joint critic needs no more memory than in training."""
-    with torch.no_grad():
-        return torch.cat([critic(x[start : start + ROWS_SCORED], y) for start in range(0, len(x), ROWS_SCORED)])
+def score(critic: Critic, x: Tensor, y: Tensor, rows: int = ROWS_SCORED) -> Tensor:
+    """Scores of all pairs, some rows of x a time; fewer where the device has too little memory."""
+    try:
+        with torch.no_grad():
+            return torch.cat([critic(x[start : start + rows], y) for start in range(0, len(x), rows)])
+    except torch.OutOfMemoryError:
+        if rows == 1:
+            raise
+    return score(critic, x, y, rows // 2)
 
 
 def as_tensor(columns: FloatArray, device: str) -> Tensor:

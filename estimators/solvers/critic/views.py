@@ -15,6 +15,8 @@ from pidkd.inputs import FloatArray
 
 SIGNIFICANCE = 0.05
 """Of Bartlett's test: how readily a canonical correlation of training rows counts as one of the variables."""
+ROWS_PER_DIRECTION = 10
+"""Of more directions than that the correlations are chance; the principal ones are taken."""
 
 
 class NormalScores:
@@ -88,9 +90,10 @@ def _canonical(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, Fl
 
 
 def _whitening(scores: FloatArray) -> FloatArray:
-    """Directions of variance one that span the scores; those of collinear columns are left out."""
+    """Principal directions, scaled to variance one; those of collinear columns are left out."""
     variances, directions = np.linalg.eigh(scores.T @ scores / len(scores))
     kept = variances > 1e-9 * max(variances[-1], 1e-9)
+    kept[: -max(1, len(scores) // ROWS_PER_DIRECTION)] = False  # in ascending order
     return np.asarray(directions[:, kept] / np.sqrt(variances[kept]), dtype=np.float64)
 
 

@@ -94,3 +94,10 @@ def test_scores_of_many_rows_are_those_of_few():
     x, y = pairs(300)
     learned = critic()
     assert (score(learned, x, y)[200:210] == score(learned, x[200:210], y)).all()
+
+
+def test_scoring_takes_fewer_rows_where_memory_is_little(monkeypatch):
+    monkeypatch.setattr(torch, "is_grad_enabled", lambda: True)  # so that Narrow minds
+    x, y = pairs(100)
+    with torch.no_grad():
+        assert (score(critic(Narrow), x, y) == critic()(x, y)).all()

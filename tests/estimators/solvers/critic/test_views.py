@@ -63,6 +63,11 @@ def test_collinear_and_constant_columns_are_no_directions():
     assert not len(Views.fit(np.ones((500, 2)), x, with_base=True, with_norms=True).correlations)
 
 
+def test_more_columns_than_rows_have_no_correlations_by_chance():
+    x, y = np.random.default_rng(0).normal(size=(2, 100, 300))
+    assert not len(Views.fit(x, y, with_base=True, with_norms=False).correlations)
+
+
 def test_a_copy_has_a_correlation_below_one():
     x = np.random.default_rng(0).normal(size=(400, 2))
     assert Views.fit(x, x, with_base=True, with_norms=False).correlations == pytest.approx(np.sqrt(1 - 1 / 400))
