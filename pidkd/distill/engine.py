@@ -6,6 +6,7 @@ import hashlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import nn
 
 from pidkd.activations import PathLike
 from pidkd.distill.batches import Batches, hold_out, open_batches, stream
+from pidkd.distill.checkpoint import load_checkpoint
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, get_method
 from pidkd.distill.preflight import Preflight, preflight
@@ -144,7 +146,7 @@ def train(
     ...     return nn.Sequential(nn.Linear(5, width), nn.ReLU(), nn.Linear(width, 3))
     >>> x = torch.randn(64, 5)
     >>> data = x, x[:, :3].argmax(1)
-    >>> recipe = Recipe(epochs=4, batch_size=16)
+    >>> recipe = Recipe(epochs=4, batch_size=16, clip=5.0)
     >>> teacher = train(None, network(16), data, method="none", recipe=recipe).student
     >>> method = get_method("rid")(q=2, r=0.5)
     >>> run = train(teacher, network(4), data, data, method=method, taps=[("1", "1")], recipe=recipe)
@@ -155,24 +157,9 @@ def train(
     recipe = recipe or Recipe()
     method = method if isinstance(method, Method) else get_method(method)()
     pairs = _pairs(taps, method, teacher, student)
-    with Runtime(device, processes=processes, strict=strict, precision=recipe.precision) as runtime:
-        for network in (teacher, student):
-            if isinstance(network, nn.Module):
-                network.to(runtime.device)
-        if recipe.sync_batchnorm:
-            student = _synchronised(student, runtime)
-        data, evaluated = _data(train_data, valid_data, recipe, seed, runtime)
-        teacher_tap = None
-        if method.needs_teacher and teacher is not None:
-            teacher_tap = tap(teacher, [t for t, _ in pairs], "teacher", frozen=True)
-        student_tap = tap(student, [s for _, s in pairs], "student", frozen=False)
-        runtime.seed(stream(seed, 0))
-        step = Step(method, teacher_tap, student_tap, pairs if method.needs_taps else (), data.example()[0])
-        if recipe.sync_batchnorm:
-            step.loss = _synchronised(step.loss, runtime)
-        _check_parts(recipe, step)
-        run = Run(step, teacher_tap, recipe, data, evaluated, runtime, seed)
-        report = preflight(method, recipe, step, teacher_tap, run.optimizers, data, remarks)
+    with Runtime(device, processes=processes, strict=strict, precision=recipe.precision) as runtime, ExitStack() as end:
+        run = _prepare(teacher, student, train_data, valid_data, method, pairs, recipe, seed, runtime, end)
+        report = preflight(run, remarks)
         folder = None
         if not dry_run and out is not None:
             settings = {
@@ -183,27 +170,68 @@ def train(
                 "strict": strict,
                 "device": runtime.device.type,
                 "processes": runtime.world_size,
-                "teacher": None if teacher_tap is None else fingerprint(teacher_tap.model),
-                "data": data.fingerprint,
+                "teacher": None if run.teacher is None else fingerprint(run.teacher.model),
+                "data": run.train.fingerprint,
             }
             about = {"preflight": report.to_dict(), "note": dict(note or {})}
             folder = _open_folder(out, settings, resume, about, run)
-            if folder is not None and tensorboard:
+        if folder is not None:
+            end.callback(folder.close)
+            if tensorboard:
                 folder.show_on_tensorboard(run.epoch)
         if before is not None and runtime.is_main:
             before(report)
-        try:
-            if not dry_run:
-                _train(run, folder, after_epoch, progress if runtime.is_main else None)
-        finally:
-            run.close()
-            if folder is not None:
-                folder.close()
-        student.eval()
+        if not dry_run:
+            _train(run, folder, after_epoch, progress if runtime.is_main else None)
+        student = run.step.student.model
         if folder is not None:
             folder.finish(student, run.best)
     place = None if folder is None else folder.path
-    return TrainResult(student, teacher, step.loss, run.history, run.best, report, place, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return TrainResult(student, teacher, run.step.loss, run.history, run.best, report, place, seconds)
+
+
+def _prepare(
+    teacher: nn.Module | None,
+    student: nn.Module,
+    train_data: Any,
+    valid_data: Any,
+    method: Method,
+    pairs: Sequence[tuple[str, str]],
+    recipe: Recipe,
+    seed: int,
+    runtime: Runtime,
+    end: ExitStack,
+) -> Run:
+    """A run at its beginning: everything on the device, tapped, with a loss and optimisers."""
+    for network in (teacher, student):
+        if isinstance(network, nn.Module):
+            _place(network, runtime)
+    if recipe.sync_batchnorm:
+        student = _synchronised(student, runtime)
+    data, evaluated = _data(train_data, valid_data, recipe, seed, runtime)
+    teacher_tap = None
+    if method.needs_teacher and teacher is not None:
+        teacher_tap = tap(teacher, [t for t, _ in pairs], "teacher", frozen=True)
+        end.callback(teacher_tap.close)
+    student_tap = tap(student, [s for _, s in pairs], "student", frozen=False)
+    end.callback(student_tap.close)
+    runtime.seed(stream(seed, 0))
+    step = Step(method, teacher_tap, student_tap, pairs if method.needs_taps else (), data.example()[0])
+    _place(step.loss, runtime)
+    if recipe.sync_batchnorm:
+        step.loss = _synchronised(step.loss, runtime)
+    _check_parts(recipe, step)
+    run = Run(step, teacher_tap, recipe, data, evaluated, runtime, seed)
+    end.callback(run.close)
+    return run
+
+
+def _place(module: nn.Module, runtime: Runtime) -> None:
+    """Put a module on the device, in the layout that is fastest there."""
+    module.to(runtime.device)
+    if runtime.device.type == "cuda":
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _train(
@@ -246,8 +274,6 @@ def _open_folder(
     out: PathLike, settings: Mapping[str, Any], resume: bool, about: Mapping[str, Any], run: Run
 ) -> RunFolder | None:
     """The folder, in the main process; and every process goes on from the checkpoint that is there, if so asked."""
-    from pidkd.distill.checkpoint import load_checkpoint
-
     folder = RunFolder(out, settings, resume, about) if run.runtime.is_main else None
     state = folder.load() if folder is not None else None
     run.runtime.gather(None)

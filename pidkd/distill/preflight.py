@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from pidkd.distill.batches import Batches
 from pidkd.distill.features import align
-from pidkd.distill.method import Method, Phase
+from pidkd.distill.method import Phase
 from pidkd.distill.recipe import Recipe
+from pidkd.distill.run import Run
 from pidkd.distill.step import Step
 from pidkd.distill.taps import FeatureTap
 from pidkd.errors import InputError
@@ -104,15 +104,7 @@ class Preflight:
         return capture.get()
 
 
-def preflight(
-    method: Method,
-    recipe: Recipe,
-    step: Step,
-    teacher: FeatureTap | None,
-    optimizers: Mapping[Phase, Optimizer],
-    batches: Batches,
-    notes: Sequence[str] = (),
-) -> Preflight:
+def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
     """Look at a run before it starts.
 
     Raises
@@ -120,12 +112,10 @@ def preflight(
     InputError
         When classes do not agree, no optimiser owns a parameter, or the loss of a phase cannot be computed.
     """
-    schedule = method.schedule(recipe.epochs)
+    step, teacher, batches, schedule = run.step, run.teacher, run.train, run.schedule
     x, y = batches.example()
     check_classes(step, y, batches)
-    check_owners(step, optimizers, schedule)
-    notes = [*notes, *_notes(step, teacher, x)]
-    step.eval()
+    check_owners(run)
     with torch.no_grad():
         outputs = None if teacher is None else step.paired(teacher(x), 0)
         for phase in dict.fromkeys(schedule):
@@ -135,13 +125,13 @@ def preflight(
     seen = {side: look(tap, x[:1]) for side, tap in taps.items()}
     return Preflight(
         schedule=schedule,
-        trained={phase: _sizes(step, method.phases[phase]) for phase in dict.fromkeys(schedule)},
-        rates=_rates_of(step, recipe, schedule),
+        trained={phase: _sizes(step, run.method.phases[phase]) for phase in dict.fromkeys(schedule)},
+        rates=_rates_of(step, run.recipe, schedule),
         layers=() if teacher is None else tuple(_pair(t, s, seen) for t, s in step.taps),
         flops={side: total for side, (_, total) in seen.items()},
         steps=batches.steps,
         n_samples=batches.n_samples,
-        notes=tuple(notes),
+        notes=(*remarks, *_notes(step, teacher, x)),
     )
 
 
@@ -158,10 +148,11 @@ def check_classes(step: Step, y: Tensor, batches: Batches) -> None:
         raise InputError("train(train_data)", f"labels from 0 to {n_classes - 1}, the classes of the student", got)
 
 
-def check_owners(step: Step, optimizers: Mapping[Phase, Optimizer], schedule: Sequence[str]) -> None:
+def check_owners(run: Run) -> None:
     """Every parameter must be trained in some epoch."""
-    rules = {step.loss.method.phases[phase] for phase in schedule}
-    owned = {id(p) for rule in rules for group in optimizers[rule].param_groups for p in group["params"]}
+    step, schedule = run.step, run.schedule
+    rules = {run.method.phases[phase] for phase in schedule}
+    owned = {id(p) for rule in rules for group in run.optimizers[rule].param_groups for p in group["params"]}
     every = {f"student.{name}": p for name, p in step.student.model.named_parameters() if name in step.reach["whole"]}
     every |= {f"loss.{name}": p for name, p in step.loss.named_parameters()}
     free = [name for name, p in every.items() if id(p) not in owned]
@@ -169,7 +160,7 @@ def check_owners(step: Step, optimizers: Mapping[Phase, Optimizer], schedule: Se
         got = f"none that trains {', '.join(free[:3])}{f' and {len(free) - 3} more' if len(free) > 3 else ''}"
         expected = f"an epoch of {len(schedule)} for every parameter"
         hint = f"phases are {', '.join(dict.fromkeys(schedule))}; have more epochs, or other parameters of the method"
-        raise InputError(f"train(method={step.loss.method.name!r})", expected, got, hint)
+        raise InputError(f"train(method={run.method.name!r})", expected, got, hint)
 
 
 def look(tap: FeatureTap, x: Tensor) -> tuple[dict[str, tuple[tuple[int, ...], int]], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -155,7 +156,8 @@ class Run:
                 row |= {key: self.history[-1][key] for key in (f"{name}_loss", f"{name}_accuracy")}
             else:
                 sums = self.runtime.sum(measure(self.step.student, batches, self.runtime.autocast()))
-                row |= {f"{name}_{key}": value for key, value in scores(sums).items()}
+                found = scores(sums)  # a loss may be infinite here, where no step has to go on from it
+                row |= {f"{name}_{key}": value if math.isfinite(value) else None for key, value in found.items()}
         accuracy = row.get("held_out_accuracy")
         if accuracy is not None and (self.best is None or accuracy > self.best["accuracy"]):
             state = {name: value.detach().clone() for name, value in self.step.student.model.state_dict().items()}
@@ -170,12 +172,13 @@ class Run:
         """Let go of what holds on to the other processes: freed after these have gone, it may wait for them forever."""
         self._wrapped.clear()
         self.step.finish()
-        if self.teacher is not None:
-            self.teacher.close()
 
     def state_dict(self) -> dict[str, Any]:
         """All that training changes, as plain values and tensors."""
         self._check_finite(self.sums)
+        for name, value in self.step.state_dict().items():
+            if not bool(value.isfinite().all()):
+                raise DivergenceError(f"train: expected finite weights after epoch {self.epoch}, got others in {name}")
         return {
             "epoch": self.epoch,
             "steps_done": self.steps_done,

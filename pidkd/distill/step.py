@@ -76,11 +76,11 @@ class Step(nn.Module):
         self.train()
 
     def finish(self) -> None:
-        """Give the student back as it was: every parameter that needed a gradient needs one, no hook is left."""
+        """Give the student back: in eval mode, and every parameter that needed a gradient needs one again."""
         self.student.freeze(False)
+        self.student.eval()
         for name, p in self.student.model.named_parameters():
             p.requires_grad_(name in self.reach["whole"])
-        self.student.close()
 
     def trained(self, rule: Phase) -> dict[str, dict[str, nn.Parameter]]:
         """The parameters that a phase trains, by name, in groups: "student", and the parts of the loss."""
