@@ -121,6 +121,25 @@ class AuditConfig:
 
 
 @dataclass(frozen=True)
+class MonitorConfig:
+    """Audits of the audited layer pairs while a student is distilled, as ``pidkd.distill.Monitor`` makes them.
+
+    Parameters
+    ----------
+    every : int
+        Epochs from one audit to the next.
+    held_out : float
+        The part of the student's training set that is audited, and not trained on by any method.
+    gate : {"unique", "information"}, optional
+        What the weight of the distillation is multiplied by, from the last audit.
+    """
+
+    every: int = 10
+    held_out: float = 0.2
+    gate: Literal["unique", "information"] | None = None
+
+
+@dataclass(frozen=True)
 class Config:
     """An experiment: one data set, a teacher and a student, the layers that are matched, a method and a recipe.
 
@@ -142,6 +161,7 @@ class Config:
     starts : mapping
         For a method the one whose student, of the same seed, its own begins as.
     audit : AuditConfig
+    monitor : MonitorConfig, optional
     seed : int
         The student's: its first weights, the order of samples, augmentation.
     teacher_seed : int
@@ -175,6 +195,7 @@ class Config:
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
     audit: AuditConfig = field(default_factory=AuditConfig)
+    monitor: MonitorConfig | None = None
     seed: int = 0
     teacher_seed: int = 0
     device: str = "cpu"

@@ -20,12 +20,15 @@ from pidkd.distill.auditing import audit
 from pidkd.distill.capture import capture
 from pidkd.distill.config import Config
 from pidkd.distill.corruption import corrupt
+from pidkd.distill.dataset import ImageData
 from pidkd.distill.engine import TrainResult, train
 from pidkd.distill.evaluation import evaluate
 from pidkd.distill.making import SIDES, load_weights, make_network, read_data
 from pidkd.distill.method import get_method
+from pidkd.distill.monitor import Monitor
 from pidkd.distill.preflight import Preflight
 from pidkd.distill.provenance import check_same, note, remarks
+from pidkd.distill.run import Run
 from pidkd.errors import AlignmentWarning
 from pidkd.quantize import Quantizer
 
@@ -99,6 +102,9 @@ class Workbench:
         )
         if settings.label_noise:
             self.student_data = self.student_data.with_label_noise(settings.label_noise, settings.seed)
+        self.held_out: ImageData | None = None
+        if config.monitor is not None:
+            self.student_data, self.held_out = self.student_data.split(config.monitor.held_out, settings.seed)
         self.teachers: dict[str, tuple[nn.Module, float | None]] = {}
         self.students: dict[str, tuple[nn.Module, dict[str, Any]]] = {}
 
@@ -189,6 +195,12 @@ class Workbench:
         dry_run: bool = False,
     ) -> TrainResult:
         config = case.of(self.config)
+        monitor = self._monitor(teacher, case)
+
+        def after_epoch(run: Run) -> Mapping[str, Any] | None:
+            self._keep(run.step.student.model, case, run.epoch + 1)
+            return None if monitor is None else monitor(run)
+
         return train(
             teacher,
             student,
@@ -203,9 +215,24 @@ class Workbench:
             note=note(config),
             remarks=remarks(config),
             before=None if before is None else lambda report: before(case.run_name, report),
-            after_epoch=lambda run: self._keep(run.step.student.model, case, run.epoch + 1),
+            after_epoch=after_epoch,
             progress=lambda fraction, row: show(fraction, _now(row)),
             **self.options,
+        )
+
+    def _monitor(self, teacher: nn.Module, case: Case) -> Monitor | None:
+        settings = self.config.monitor
+        if settings is None or self.held_out is None or not get_method(case.method)().needs_teacher:
+            return None
+        return Monitor(
+            teacher,
+            self.held_out,
+            self.audited,
+            every=settings.every,
+            gate=settings.gate,
+            folder=self.folder / "runs" / case.run_name / "monitor",
+            quantize=self.quantizer,
+            shuffles=self.config.audit.shuffles,
         )
 
     def _keep(self, student: nn.Module, case: Case, epochs: int) -> None:

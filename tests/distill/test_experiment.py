@@ -159,6 +159,22 @@ def test_weights_of_a_file_and_a_corrupted_teacher(experiment: Experiment, tmp_p
     assert run_experiment(noisy, tmp_path / "noisy").rows[0]["teacher_accuracy"] < 0.5
 
 
+def test_a_monitor_looks_at_what_no_method_is_trained_on(tmp_path: Path) -> None:
+    monitored = "monitor={every: 2, held_out: 0.5, gate: information}"
+    config = load_config("digits-rid", [*AUDITED, "audit.every=null", monitored, "teacher.weights=untrained"])
+    run_experiment(config, tmp_path, methods=["none", "rid"])
+    log, alone = (
+        [json.loads(line) for line in (tmp_path / "runs" / name / "log.jsonl").read_text().splitlines()]
+        for name in ("rid-untrained-t0-s0", "none-s0")
+    )
+    assert [bool(row["monitor"]) for row in log] == [False, True, False, True]
+    assert log[1]["monitor"]["gate"] in (0, 1)
+    # Half of 300 digits are held out, of either method.
+    assert log[-1]["steps"] == alone[-1]["steps"] == 4 * (150 // 32)
+    report = pidkd.AuditReport.load(tmp_path / "runs" / "rid-untrained-t0-s0" / "monitor" / "epoch-00004.json")
+    assert report.n_samples == 150
+
+
 def test_label_noise_is_the_students_alone(tmp_path: Path) -> None:
     clean = load_config("digits-rid", [*QUICK, "data.samples_per_class=100"])
     noisy = load_config("digits-rid", [*QUICK, "data.samples_per_class=100", "data.label_noise=1"])
