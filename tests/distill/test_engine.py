@@ -363,3 +363,24 @@ def test_a_loss_that_is_not_finite_stops_on_cuda_at_the_end_of_the_epoch():
     student.insert(2, Overflowing(7))
     with pytest.raises(DivergenceError, match="got nan in epoch 1"):
         train(training.teacher(), student, data(), method="kd", recipe=RECIPE, device="cuda")
+
+
+def test_weights_that_are_not_finite_are_never_kept(tmp_path):
+    recipe = Recipe(epochs=2, batch_size=96, lr=1e40, weight_decay=0.0)
+    with pytest.raises(
+        DivergenceError, match=r"train: expected finite weights after epoch 1, got others in student\.model"
+    ):
+        train(None, training.student(), data(), method="none", recipe=recipe, out=tmp_path)
+    assert not (tmp_path / "last.pt").exists()
+
+
+def test_networks_are_left_without_hooks_whatever_happens():
+    teacher, student = training.teacher(), training.student()
+    options = {"method": "rid", "taps": TAPS}
+    with pytest.raises(InputError):
+        train(teacher, student, data(), recipe=Recipe(epochs=2, batch_size=16), **options)
+    train(teacher, student, data(), recipe=Recipe(epochs=40, batch_size=16), dry_run=True, **options)
+    assert not any(layer._forward_hooks for network in (teacher, student) for layer in network.modules())
+    assert not teacher.training
+    assert not student.training
+    assert all(p.requires_grad for p in student.parameters())
