@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -119,3 +121,24 @@ def test_the_demo_says_what_it_left_out_without_torch(
     said = capsys.readouterr().err
     assert said.startswith("left out: students that learn from teachers: expected the package 'torch'")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_several_processes_stay_together_from_run_to_run(tmp_path: Path) -> None:
+    """They train, write and audit as one."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "pidkd.cli"]
+    arguments = [
+        "train",
+        "digits-rid",
+        *QUICK,
+        "--methods",
+        "none,rid",
+        "--processes",
+        "2",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    subprocess.run([*torchrun, *arguments], check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [case["method"] for case in found["cases"]] == ["none", "rid"]
+    assert all(case["redundant"] is not None for case in found["cases"])

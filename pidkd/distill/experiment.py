@@ -7,7 +7,9 @@ import dataclasses
 import io
 import itertools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -17,6 +19,7 @@ from pidkd.activations import PathLike, writing
 from pidkd.distill.audit_report import AuditedPair, AuditReport
 from pidkd.distill.config import Config
 from pidkd.distill.preflight import Preflight
+from pidkd.distill.runtime import Runtime
 from pidkd.distill.workbench import ATOMS, CONFIG, Case, Workbench
 from pidkd.errors import InputError
 
@@ -165,19 +168,22 @@ def run_experiment(
     if (folder / CONFIG).exists() and not resume:
         hint = "go on with it by --resume (resume=True), or take another folder"
         raise InputError(str(folder), "a new folder", "one with an experiment", hint)
-    bench = Workbench(config, folder, resume=resume, processes=processes, tensorboard=tensorboard)
-    _check(bench, cases, before)
-    bench.record(CONFIG, config.to_yaml())
-    experiment = Experiment(folder, [], bench.is_main)
-    for number, case in enumerate(cases):
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    # Processes that have found each other stay together from run to run.
+    with Runtime(config.device, processes=processes) if several else nullcontext():
+        bench = Workbench(config, folder, resume=resume, processes=processes, tensorboard=tensorboard)
+        _check(bench, cases, before)
+        bench.record(CONFIG, config.to_yaml())
+        experiment = Experiment(folder, [], bench.is_main)
+        for number, case in enumerate(cases):
 
-        def show(fraction: float, now: str, number: int = number, name: str = case.name) -> None:
-            if progress is not None:
-                progress((number + fraction) / len(cases), f"{name}: {now}")
+            def show(fraction: float, now: str, number: int = number, name: str = case.name) -> None:
+                if progress is not None:
+                    progress((number + fraction) / len(cases), f"{name}: {now}")
 
-        experiment.rows.append(bench.row(case, show))
-        if bench.is_main:
-            experiment.write()
+            experiment.rows.append(bench.row(case, show))
+            if bench.is_main:
+                experiment.write()
     if bench.is_main and (report := experiment.report()) is not None:
         report.write(folder, force=True)
     return experiment
