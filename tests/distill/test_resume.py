@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import time
 
 import pytest
 
@@ -12,7 +11,7 @@ torch = pytest.importorskip("torch")
 import training  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 from training import RESUMED as RECIPE  # noqa: E402
-from training import data, equal, signalling, started, state  # noqa: E402
+from training import data, equal, run_and_die, signalling, started, state  # noqa: E402
 from training import run_with_state as run  # noqa: E402
 
 from pidkd.distill import Recipe, get_method  # noqa: E402
@@ -73,18 +72,13 @@ def test_a_run_that_is_stopped_within_epochs_goes_on_to_the_bit(tmp_path, given)
 
 @pytest.mark.parametrize("moments", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_at_random_moments_goes_on_to_the_bit(tmp_path, moments):
-    begun = time.monotonic()
     run(tmp_path / "whole")
-    seconds = time.monotonic() - begun
     rng = random.Random(moments)
     for number in range(moments):
         folder = tmp_path / f"killed{number}"
-        process = started(run, folder)
-        while not (folder / "run.json").exists():
-            time.sleep(0.001)
-        time.sleep(rng.uniform(0, seconds))
-        process.kill()
+        process = started(run_and_die, folder, rng.randint(1, 20), rng.uniform(0, 0.04))
         process.join()
+        assert process.exitcode == -signal.SIGKILL
         run(folder)
         check_same(folder, tmp_path / "whole")
 

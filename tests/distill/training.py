@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -104,6 +105,18 @@ def run_with_state(folder: Path, given: object = None, **options: object) -> Tra
     """RID with batch statistics, dropout, momentum and a held-out part: all that has a state."""
     settings = {"method": get_method("rid")(**CYCLES), "taps": TAPS, "recipe": RESUMED, "strict": True, "resume": True}
     return train(teacher(), student(dropout=0.2), given or data(), data(48, seed=9), out=folder, **settings | options)
+
+
+def run_and_die(folder: Path, at: int, seconds: float) -> None:
+    """``run_with_state``, killed some time after a step, whatever it does then."""
+    steps = []
+
+    def progress(part: float, row: object) -> None:
+        steps.append(part)
+        if len(steps) == at:
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    run_with_state(folder, progress=progress)
 
 
 def run_on_vectors(folder: Path, resume: bool = False, processes: int | None = None, stop_at: int = 0) -> TrainResult:
