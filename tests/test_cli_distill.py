@@ -126,19 +126,11 @@ def test_the_demo_says_what_it_left_out_without_torch(
 @pytest.mark.slow
 def test_several_processes_stay_together_from_run_to_run(tmp_path: Path) -> None:
     """They train, write and audit as one."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "pidkd.cli"]
-    arguments = [
-        "train",
-        "digits-rid",
-        *QUICK,
-        "--methods",
-        "none,rid",
-        "--processes",
-        "2",
-        "-o",
-        str(tmp_path / "out"),
-    ]
-    subprocess.run([*torchrun, *arguments], check=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python"]
+    command = [str(Path(sys.executable).with_name("pidkd")), "train", "digits-rid", *QUICK]
+    options = ["--methods", "none,rid", "--processes", "2", "-o", str(tmp_path / "out")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*torchrun, *command, *options], check=True, timeout=300, env=environment)
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [case["method"] for case in found["cases"]] == ["none", "rid"]
     assert all(case["redundant"] is not None for case in found["cases"])
