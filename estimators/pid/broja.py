@@ -87,12 +87,13 @@ class BROJA(PIDEstimator):
 
     def _in_torch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
         """Tables of one shape all at once; what that leaves open is finished on the CPU."""
-        from pidkd.estimators.solvers.union.accelerated import solve_many
+        from pidkd.estimators.solvers.union.accelerated import memory, solve_many
 
         tol = self.tol * math.log(2)
         by_shape: dict[tuple[int, int, int], list[int]] = defaultdict(list)
         for index, item in enumerate(data):
-            by_shape[item.shape].append(index)
+            if memory(item.shape) <= self.max_memory:
+                by_shape[item.shape].append(index)
         raws: dict[int, Raw] = {}
         seen = 0
         for indices in by_shape.values():

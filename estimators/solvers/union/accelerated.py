@@ -45,6 +45,13 @@ class Answers(NamedTuple):
     iterations: Array
 
 
+def memory(shape: tuple[int, int, int]) -> int:
+    """Bytes that one table takes on the device."""
+    n_y, n_t, n_s = shape
+    cells, square = n_y * n_t * n_s, (n_y * min(n_t, n_s)) ** 2
+    return 8 * (3 * n_y * cells + 20 * cells + 3 * square)
+
+
 def solve_many(p: FloatArray, tol: float, device: str) -> Iterator[Answers]:
     """Solve and certify many tables, some members a time.
 
@@ -58,9 +65,8 @@ def solve_many(p: FloatArray, tol: float, device: str) -> Iterator[Answers]:
     """
     n_y, n_t, n_s = p.shape[1:]
     swapped = n_t < n_s
-    cells, square = n_y * n_t * n_s, (n_y * min(n_t, n_s)) ** 2
-    together = max(1, CHUNK_BYTES[device] // (8 * (3 * n_y * cells + 20 * cells + 3 * square)))
-    block = max(1, BLOCK_BYTES // (8 * cells))
+    together = max(1, CHUNK_BYTES[device] // memory((n_y, n_t, n_s)))
+    block = max(1, BLOCK_BYTES // (8 * n_y * n_t * n_s))
     for start in range(0, len(p), together):
         chunk = p[start : start + together]
         yt, ys = chunk.sum(axis=3).transpose(0, 2, 1), chunk.sum(axis=2)

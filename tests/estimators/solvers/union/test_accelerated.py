@@ -5,6 +5,7 @@ import pytest
 
 import pidkd
 from pidkd.benchmarks.problems.robust import nasty_set, random_set
+from pidkd.errors import ConvergenceWarning
 from pidkd.info import information, informations
 from pidkd.inputs import Pmf
 from pidkd.result import ATOMS
@@ -70,6 +71,15 @@ def test_members_that_do_not_converge_are_finished_on_the_cpu_and_counted(on_ten
     assert batch.finished_on_cpu == len(tables) - in_torch
     assert 0 < in_torch < len(tables)
     assert f"finished_on_cpu={batch.finished_on_cpu}" in repr(batch)
+
+
+def test_a_table_beyond_the_memory_budget_is_left_to_the_cpu(on_tensors):
+    tables = [random_pmf(shape, 1.0, rng=np.random.default_rng(0)) for shape in ((2, 2, 2), (5, 9, 9))]
+    limit = accelerated.memory((3, 3, 3))
+    with pytest.warns(ConvergenceWarning, match="1 of 2"):
+        batch = pidkd.decompose_batch(tables, estimator="broja", device="cuda", max_memory=limit)
+    assert batch.finished_on_cpu == 1
+    assert "in torch" in batch[0].certificate.message
 
 
 def test_plans_and_potentials_are_in_the_order_of_the_table(on_tensors):
