@@ -123,21 +123,29 @@ class Run:
         optimizer.zero_grad()
 
     def _check_finite(self, values: Tensor, *batch: Any) -> None:
+        """Refuse a loss, and its terms, of an epoch or of one batch; of a batch the layer can be named."""
         finite = values.isfinite()
         if bool(finite.all()):
             return
-        bad = [name for name, fine in zip(self.terms, finite.tolist(), strict=True) if not fine]
-        where = "its terms are finite" if bad == ["loss"] else f"term {' and '.join(map(repr, bad[1:]))}"
-        layer = None
+        bad = [
+            repr(name) for name, fine in zip(self.terms, finite.tolist(), strict=True) if not fine and name != "loss"
+        ]
+        where = [f"term {' and '.join(bad)}" if bad else "its terms are finite"]
         if batch:
-            x = batch[0]
-            layer = None if self.teacher is None else first_nonfinite(self.teacher.model, x)
-            layer = f"teacher.{layer}" if layer else first_nonfinite(self.step, *batch)
-            layer = "the inputs" if not bool(x.isfinite().all()) else (layer or "").replace("student.model", "student")
+            where.append(f"first not finite: {self._first_nonfinite(*batch)}")
+        step = f", step {self.steps_done}" if batch else ""
         raise DivergenceError(
-            f"train: expected a finite loss, got {values[0].item()} in epoch {self.epoch}, step {self.steps_done} "
-            f"({where}{f'; first not finite: {layer}' if layer else ''}); lower the rate, or clip gradients"
+            f"train: expected a finite loss, got {values[0].item()} in epoch {self.epoch}{step} ({'; '.join(where)}); "
+            "lower the rate, or clip gradients"
         )
+
+    def _first_nonfinite(self, x: Tensor, *outputs_and_labels: Any) -> str:
+        if not bool(x.isfinite().all()):
+            return "the inputs"
+        if self.teacher is not None and (layer := first_nonfinite(self.teacher.model, x)):
+            return f"teacher.{layer}"
+        layer = first_nonfinite(self.step, x, *outputs_and_labels)
+        return layer.replace("student.model", "student") if layer else "the loss"
 
     def end_epoch(self, after_epoch: Callable[[Run], Mapping[str, Any] | None] | None = None) -> dict[str, Any]:
         """Evaluate the student, and add the epoch's row to the history."""
