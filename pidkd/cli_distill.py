@@ -62,7 +62,7 @@ def train(
     from pidkd.distill import list_methods, load_config
 
     settings = load_config(config, overrides or [])
-    import_extra("torch", "train", needed_by="pidkd train")
+    import_extra("torch", "train", needed_by="training")
     from pidkd.distill.experiment import preview, run_experiment
     from pidkd.distill.preflight import Preflight
 
@@ -123,7 +123,7 @@ def capture(
     from pidkd.distill import load_config
 
     settings = load_config(config, overrides or [])
-    import_extra("torch", "train", needed_by="pidkd capture")
+    import_extra("torch", "train", needed_by="capturing")
     from pidkd.distill.capture import capture as capture_layers
     from pidkd.distill.making import load_weights, make_network, read_data
 

@@ -8,15 +8,18 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from pidkd.activations import PathLike, writing
 from pidkd.distill.auditing import audit
+from pidkd.distill.batches import stream
 from pidkd.distill.capture import capture
 from pidkd.distill.config import Config
 from pidkd.distill.corruption import corrupt
@@ -176,7 +179,9 @@ class Workbench:
             if config.teacher.corrupted:
                 corrupt(network, [t for t, _ in config.taps], config.teacher.corrupted, config.teacher.noise)
             alike = config.teacher.n_classes in (None, self.test.n_classes)
-            self.teachers[case.teacher_name] = network, evaluate(network, self.test)["accuracy"] if alike else None
+            with _drawing(stream(case.teacher_seed, 6)):
+                accuracy = evaluate(network, self.test)["accuracy"] if alike else None
+            self.teachers[case.teacher_name] = network, accuracy
         return self.teachers[case.teacher_name]
 
     def record(self, name: str, text: str) -> None:
@@ -248,10 +253,11 @@ class Workbench:
         """Atoms on the test set; the report goes into the folder of the case."""
         if not self.audited:
             return {}
-        held_t, held_s = (
-            capture(network, self.test, [pair[side] for pair in self.audited], device=self.config.device)
-            for side, network in enumerate((teacher, student))
-        )
+        with _drawing(stream(case.teacher_seed, 6)):
+            held_t, held_s = (
+                capture(network, self.test, [pair[side] for pair in self.audited], device=self.config.device)
+                for side, network in enumerate((teacher, student))
+            )
         checkpoints = {f"epoch {int(path.name)}": path for path in sorted(self._snapshots(case).glob("?????"))}
         with warnings.catch_warnings():
             # An untrained teacher may know nothing; the report says so.
@@ -271,6 +277,14 @@ class Workbench:
 
     def _snapshots(self, case: Case) -> Path:
         return self.folder / "runs" / case.run_name / "snapshots"
+
+
+@contextmanager
+def _drawing(seed: int) -> Iterator[None]:
+    """What a corrupted teacher draws is the same each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def _teaching(config: Config) -> dict[str, Any]:
