@@ -35,11 +35,20 @@ class Look:
     Parameters
     ----------
     means, sds : tuple of float
-        One for each value.
+        One for each value; deviations above 0.
+
+    Raises
+    ------
+    InputError
+        When they are not.
     """
 
     means: tuple[float, ...]
     sds: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.means) != len(self.sds) or not all(sd > 0 for sd in self.sds):
+            raise InputError("Look(means, sds)", "as many of each, deviations above 0", f"{self.means}, {self.sds}")
 
     def table(self, steps: int) -> FloatArray:
         """Joint masses of the value, which is uniform, and the points of a grid, shape (n_values, n_points)."""
@@ -130,7 +139,7 @@ class Component:
 
     @cached_property
     def union(self) -> float:
-        r""":math:`I_\cup(Y:T,S)` of this component, in nats: the least I(Y;T,S) with these I(Y;T) and I(Y;S)."""
+        r""":math:`I_\cup(Y:T,S)` of this component, in nats: the least I(Y;T,S) with these p(y,t), p(y,s)."""
         if self.t is None or self.s is None or self._ordered:
             return max(self.information.t, self.information.s)
         return union_information(self.t.table(STEPS_ROC), self.s.table(STEPS_ROC))
@@ -139,16 +148,17 @@ class Component:
         """What T and S see of these values, shapes (n_samples, 1), or (n_samples, 0) where it is nothing."""
         noise = rng.normal(size=(2, len(values)))
         if self.chained and self.t is not None and self.s is not None:
-            # The noisier one's noise, in units of its own deviation, is a part of the other's and a part of its own.
+            # In units of deviations: the noise of the noisier one is the other's, scaled down, and some of its own.
             sds = np.array([self.t.sds[0], self.s.sds[0]])
             noisier = int(sds.argmax())
             share = float(sds.min() / sds.max())
             noise[noisier] = share * noise[1 - noisier] + math.sqrt(1 - share**2) * noise[noisier]
-        seen = []
-        for look, own in zip((self.t, self.s), noise, strict=True):
-            columns = [] if look is None else [np.array(look.means)[values] + np.array(look.sds)[values] * own]
-            seen.append(np.array(columns, dtype=np.float64).reshape(len(columns), len(values)).T)
-        return seen[0], seen[1]
+        nothing = np.zeros((len(values), 0))
+        t, s = (
+            nothing if look is None else (np.array(look.means)[values] + np.array(look.sds)[values] * own)[:, None]
+            for look, own in zip((self.t, self.s), noise, strict=True)
+        )
+        return t, s
 
 
 @dataclass(frozen=True)

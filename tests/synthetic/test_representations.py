@@ -134,6 +134,7 @@ def test_the_same_seed_draws_the_same():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: levels(3, 0.0), r"Look\(means, sds\): expected as many of each, deviations above 0"),
         (lambda: Component(), "at least one look"),
         (lambda: Component(shift(1.0), levels(3, 0.5)), "looks at the same values"),
         (lambda: Component(levels(3, 0.5), Look((0.0, 1.0, 3.0), (0.5,) * 3)), "same means"),
