@@ -70,7 +70,6 @@ class Step(nn.Module):
         self.student.freeze(rule.student == "frozen")
         for name, p in self.student.model.named_parameters():
             p.requires_grad_(name in self.reach[rule.student])
-        for p in self.student.model.parameters():
             if not p.requires_grad:
                 p.grad = None
         self.train()
