@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +33,7 @@ def list_models() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules([str(FAMILIES)]) if not m.name.startswith("_"))
 
 
-def build_model(name: str, shape: tuple[int, int, int], n_classes: int, *, seed: int = 0, **options: Any) -> nn.Module:
+def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: int = 0, /, **options: Any) -> nn.Module:
     """A network with fresh weights, for images of a shape and a number of classes.
 
     Parameters
@@ -66,35 +68,37 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, *, seed:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if ":" in name:
-            return _foreign(name, options)
-        if name not in list_models():
-            raise UnknownNameError("model", "a model, or package.module:callable", name, list_models())
-        build = importlib.import_module(f"pidkd.distill.models.{name}").build
-        known = list(inspect.signature(build).parameters)[2:]
-        for option in options:
-            if option not in known:
-                raise UnknownNameError(f"model {name!r}", "an option", option, known)
-        model: nn.Module = build(shape, n_classes, **options)
-        return model
-
-
-def _foreign(name: str, options: dict[str, Any]) -> nn.Module:
-    from torch import nn
-
-    place, _, attribute = name.partition(":")
-    where = f"model {name!r}"
-    try:
-        make = getattr(importlib.import_module(place), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(where, "package.module:callable that can be imported", str(error)) from error
-    try:
-        model = make(**options)
-    except PidkdError:
-        raise
-    except Exception as error:  # whatever somebody else's code may raise
-        got = f"{type(error).__name__}: {error}"
-        raise InputError(where, f"a callable that takes {options or 'no arguments'}", got) from error
-    if not isinstance(model, nn.Module):
+        make = _foreign(name) if ":" in name else _family(name, shape, n_classes, options)
+        where = f"model {name!r}"
+        try:
+            model = make(**options)
+        except PidkdError:
+            raise
+        except Exception as error:  # whatever somebody else's code may raise, or an option of another type
+            got = f"{type(error).__name__}: {error}"
+            raise InputError(where, f"to be made with {options or 'no options'}", got) from error
+    if not isinstance(model, torch.nn.Module):
         raise InputError(where, "a callable that gives a torch.nn.Module", type(model).__name__)
     return model
+
+
+def _family(
+    name: str, shape: tuple[int, int, int], n_classes: int, options: Collection[str]
+) -> Callable[..., nn.Module]:
+    if name not in list_models():
+        raise UnknownNameError("model", "a model, or package.module:callable", name, list_models())
+    build = importlib.import_module(f"pidkd.distill.models.{name}").build
+    known = list(inspect.signature(build).parameters)[2:]
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"model {name!r}", "an option", option, known)
+    return partial(build, shape, n_classes)
+
+
+def _foreign(name: str) -> Callable[..., Any]:
+    place, _, attribute = name.partition(":")
+    try:
+        made: Callable[..., Any] = getattr(importlib.import_module(place), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"model {name!r}", "package.module:callable that can be imported", str(error)) from error
+    return made

@@ -172,7 +172,7 @@ def list_data() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules([str(READERS)]) if not m.name.startswith("_"))
 
 
-def load_data(name: str, path: PathLike | None = None, **options: Any) -> tuple[ImageData, ImageData]:
+def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tuple[ImageData, ImageData]:
     """The training and the test set of a data set, normalised alike, by the moments of the training set.
 
     Parameters
@@ -204,7 +204,10 @@ def load_data(name: str, path: PathLike | None = None, **options: Any) -> tuple[
     for option in options:
         if option not in known:
             raise UnknownNameError(f"data {name!r}", "an option", option, known)
-    return read(None if path is None else Path(path), **options)
+    try:
+        return read(None if path is None else Path(path), **options)
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"data {name!r}", f"to be read with {options or 'no options'}", str(error)) from error
 
 
 def _moments(images: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -48,13 +48,13 @@ class Experiment:
     is_main: bool = True
 
     def summary(self) -> list[dict[str, Any]]:
-        """For each method and teacher: n, and mean and standard deviation (n - 1; None for one run) over the seeds."""
-        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        """For each method and teacher: n, and mean and standard deviation (n - 1) over the seeds of students."""
+        groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
         for row in self.rows:
-            groups.setdefault((row["method"], row["teacher"]), []).append(row)
+            groups.setdefault((row["method"], row["teacher"], row["teacher_seed"]), []).append(row)
         found = []
-        for (method, teacher), rows in groups.items():
-            entry: dict[str, Any] = {"method": method, "teacher": teacher, "n": len(rows)}
+        for (method, teacher, teacher_seed), rows in groups.items():
+            entry: dict[str, Any] = {"method": method, "teacher": teacher, "teacher_seed": teacher_seed, "n": len(rows)}
             for key in MEASURED:
                 values = [row[key] for row in rows if row.get(key) is not None]
                 entry[key] = fmean(values) if values else None
@@ -98,14 +98,14 @@ class Experiment:
 
         columns = {"teacher": "teacher_accuracy", "student": "accuracy", **ATOMS}
         runs = Table("case", title="Cases", title_justify="left")
-        means = Table("method", "with", "n", title="Means over seeds", title_justify="left")
+        means = Table("method", "with", "n", title="Means over the seeds of students", title_justify="left")
         for table, column in itertools.product((runs, means), columns):
             table.add_column(column, justify="right", no_wrap=True)
         for row in self.rows:
             runs.add_row(_case(row).name, *(_shown(row, key) for key in columns.values()))
         for entry in self.summary():
             cells = (_shown(entry, key) for key in columns.values())
-            means.add_row(entry["method"], entry["teacher"], str(entry["n"]), *cells)
+            means.add_row(entry["method"], f"{entry['teacher']}-t{entry['teacher_seed']}", str(entry["n"]), *cells)
         parts: list[RenderableType] = [runs, means] if any(entry["n"] > 1 for entry in self.summary()) else [runs]
         if (report := self.report()) is not None and report.pairs[0].history:
             parts.append(_trajectories(report))

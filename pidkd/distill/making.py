@@ -49,7 +49,7 @@ def make_network(config: Config, side: Side, data: ImageData) -> nn.Module:
     n_classes = getattr(network, "n_classes", None) or data.n_classes
     # Alike networks of one seed are not to begin alike.
     seed = stream(config.teacher_seed, 5) if side == "teacher" else stream(config.seed, 4)
-    return build_model(network.model, data.shape, n_classes, seed=seed, **network.options)
+    return build_model(network.model, data.shape, n_classes, seed, **network.options)
 
 
 def load_weights(network: nn.Module, path: PathLike, where: str) -> None:

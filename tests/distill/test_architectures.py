@@ -14,7 +14,7 @@ def test_weights_go_by_the_seed_and_leave_the_global_generator() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    first, second, other = (build_model("cnn", (8, 8, 1), 3, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (build_model("cnn", (8, 8, 1), 3, seed) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(3), expected)
     assert torch.equal(first.stage1[0].weight, second.stage1[0].weight)
     assert not torch.equal(first.stage1[0].weight, other.stage1[0].weight)
@@ -31,6 +31,8 @@ def test_a_callable_gets_the_options_as_they_are() -> None:
         ("wnr", {}, "did you mean 'wrn'"),
         ("wrn", {"depht": 16}, "did you mean 'depth'"),
         ("wrn", {"depth": 17}, "10, 16, 22"),
+        ("wrn", {"depth": "deep"}, "to be made with {'depth': 'deep'}"),
+        ("wrn", {"n_classes": 3}, "an option"),
         ("wrn", {"width": 0}, "at least 1"),
         ("wrn", {"dropout": 1.0}, r"in \[0, 1\)"),
         ("wrn", {"init": "zero"}, "'normal' or 'uniform'"),
@@ -42,8 +44,8 @@ def test_a_callable_gets_the_options_as_they_are() -> None:
         ("mlp", {"widths": [0]}, "units"),
         ("no.such.module:thing", {}, "can be imported"),
         ("torch.nn:NoSuchThing", {}, "can be imported"),
-        ("torch.nn:Linear", {"width": 3}, "a callable that takes"),
-        ("math:sqrt", {}, "a callable that takes no arguments"),
+        ("torch.nn:Linear", {"width": 3}, "to be made with"),
+        ("math:sqrt", {}, "to be made with no options"),
         ("collections:Counter", {}, "gives a torch.nn.Module, got Counter"),
     ],
 )

@@ -61,7 +61,7 @@ def test_in_memory_it_is_the_same(tmp_path: Path, data: ImageData, model: Any) -
 
 
 def test_the_audit_reads_it_and_checks_the_labels(tmp_path: Path, data: ImageData, model: Any) -> None:
-    for name, network in {"t": model, "s": build_model("cnn", (6, 6, 1), 5, widths=[2, 2], seed=1)}.items():
+    for name, network in {"t": model, "s": build_model("cnn", (6, 6, 1), 5, 1, widths=[2, 2])}.items():
         capture(network, data, TAPS, tmp_path / name, shard_size=16, batch_size=8)
     quantizer = pidkd.Quantizer.from_text("pca=2,kmeans=3")
     report = pidkd.audit(tmp_path / "t", tmp_path / "s", data.labels, quantize=quantizer, shuffles=0)
