@@ -56,6 +56,7 @@ def test_the_norms_beside_the_convolutions_are_the_only_difference() -> None:
     assert post - pre == stem - end + first_norms + shortcuts
 
 
+@torch.no_grad()
 def test_uniform_weights_have_the_variance_of_normal_ones_and_are_bounded() -> None:
     weights = {
         init: build_model("wrn", (32, 32, 3), 10, depth=10, width=4, init=init).stage3[0].conv2.weight
