@@ -123,6 +123,8 @@ class Estimator(abc.ABC):
     requires: ClassVar[Mapping[str, str]] = {}
     """Optional modules that it needs, each with the extra of pidkd that installs it."""
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    cross_fitted: ClassVar[bool] = False
+    """Whether it scores rows by what it fitted to others, so that no row may stand among the data twice."""
     target: ClassVar[Literal["any", "discrete", "continuous"]] = "any"
     """Which kind of target it takes of ``Activations``, where it accepts them."""
 
@@ -322,8 +324,8 @@ class PIDEstimator(Estimator):
             text = f"{self.name}: not certified to its tolerance, gap {gap}; {certificate.message}"
             concerns.append((ConvergenceWarning, text))
         slack = (certificate.gap if math.isfinite(certificate.gap) else 0.0) + 1e-12
-        # An estimate from samples falls below zero by chance where nothing is.
-        slack += SAMPLING_ERRORS * max((result.se or {}).values(), default=0.0)
+        if result.se:  # an estimate from samples falls below zero by chance where nothing is
+            slack += SAMPLING_ERRORS * max(result.se.values()) + 1 / (result.n_samples or 1)
         negative = {name: value for name, value in result.atoms.items() if value < -slack}
         if negative:
             listed = ", ".join(f"{name} {value:.3g}" for name, value in negative.items())

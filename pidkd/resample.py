@@ -299,6 +299,11 @@ def quantify(
     methods = as_methods(uncertainty)
     sample = as_sample(estimator._accept(data))
     for method in methods:
+        if estimator.cross_fitted and method.fills == "interval":
+            hint = "a row that is drawn twice would be scored by what has seen it"
+            raise InputError(
+                WHERE, f"none, as {estimator.name!r} has its own intervals", f"{type(method).__name__}()", hint
+            )
         method.check(sample)
     result = estimator.decompose(data, units, dataclasses.replace(ctx, progress=None))
     point = {name: float(getattr(result, name)) for name in QUANTITIES}

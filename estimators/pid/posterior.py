@@ -22,6 +22,9 @@ from pidkd.estimators.solvers.posterior.probes import classifier_logs, features,
 from pidkd.inputs import Activations, Array, FloatArray, IntArray, Posteriors
 from pidkd.result import Certificate, Information, PIDResult
 
+NEVER = 2**40
+"""What posteriors as given rule out is taken for this rare until they are calibrated: its logarithm must be finite."""
+
 
 @dataclass(frozen=True)
 class Posterior(PIDEstimator):
@@ -97,6 +100,7 @@ class Posterior(PIDEstimator):
     target = "discrete"
     certifies = False
     exactness = "sampled"
+    cross_fitted = True
     laws = frozenset()
     devices = ("cpu", "cuda")
 
@@ -227,5 +231,5 @@ def atoms_of(found: Local) -> dict[str, FloatArray]:
 def _given(p: FloatArray, y: IntArray) -> Logs:
     """Posteriors that nothing here was fitted to: the same for calibrating and for scoring."""
     prior = np.bincount(y) / len(y)
-    logs = np.log(smoothed(p, prior, len(y)))[None]
+    logs = np.log(smoothed(p, prior, NEVER))[None]
     return Logs(logs, logs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -117,12 +118,19 @@ def _union(
     group = np.arange(n_classes) if n_classes <= max_classes else confused(p_t, p_s, y, max_classes)
     member = np.eye(int(group.max()) + 1)[group]
     (g_t, g_s), (h_t, h_s) = ([p @ member for p in pair] for pair in ((p_t, p_s), (q_t, q_s)))
-    fitted = (
-        Thresholds.fit(g_t, g_s, prior @ member)
-        if member.shape[1] == 2
-        else Anchors.fit(g_t, g_s, prior @ member, n_cells)
-    )
-    total: FloatArray = fitted.potentials(h_t, h_s)[:, group]
+
+    def fitted(rows: slice, to_t: FloatArray, to_s: FloatArray) -> FloatArray:
+        kind = Thresholds.fit if member.shape[1] == 2 else partial(Anchors.fit, n_cells=n_cells)
+        return kind(g_t[rows], g_s[rows], prior @ member).potentials(to_t, to_s)
+
+    # What one source says alone is feasible too, and where it tells all that the other does, nothing is better: whether
+    # potentials of half of the rows earn more on the other half decides.
+    ends = slice(len(y) // 2), slice(len(y) // 2, None)
+    halves = [fitted(mine, g_t[other], g_s[other]) for mine, other in (ends, ends[::-1])]
+    right = np.arange(len(y)), group[y]
+    earned = [float(values[right].mean()) for values in (np.concatenate(halves[::-1]), np.log(g_t), np.log(g_s))]
+    best = int(np.argmax(earned))
+    total: FloatArray = (fitted(slice(None), h_t, h_s) if best == 0 else np.log((h_t, h_s)[best - 1]))[:, group]
     if member.shape[1] < n_classes:
         right = np.arange(len(y)), y
         lead = np.log(p_t / g_t[:, group])[right] - np.log(p_s / g_s[:, group])[right]
