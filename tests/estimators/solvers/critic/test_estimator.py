@@ -167,7 +167,7 @@ def test_intervals_of_bounds_are_above_the_truth_no_more_often_than_their_level_
 def test_norms_help_where_variables_share_their_radius():
     x, y = student(5, 5, df=2).sample(3000)
     with_norms, without = (run(x, y, norms=norms, n_folds=1) for norms in (True, False))
-    assert with_norms.value > without.value + 0.03
+    assert with_norms.value > without.value + 0.01  # of the same rows
 
 
 @pytest.mark.slow
