@@ -15,6 +15,7 @@ rigour. A posterior of the other side takes the column of b that promises it mos
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,10 +95,13 @@ def best_response(p: FloatArray, b: FloatArray) -> FloatArray:
 def _soft_table(p: FloatArray, prior: FloatArray, n_cells: int) -> FloatArray:
     """p(y, cell), the posteriors added up in cells: k-means of sqrt(p), where distances are Hellinger's."""
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     points = np.sqrt(p)
     distinct = len(np.unique(np.round(points, 9), axis=0))
-    cells = KMeans(min(n_cells, distinct), n_init=1, random_state=0).fit(points).labels_
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # cells that stay empty are left out below
+        cells = KMeans(min(n_cells, distinct), n_init=1, random_state=0).fit(points).labels_
     table = np.zeros((p.shape[1], int(cells.max()) + 1))
     np.add.at(table.T, cells, p)
     table = table[:, table.sum(axis=0) > 0]
