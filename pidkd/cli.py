@@ -42,6 +42,8 @@ AS_WRITTEN = {
     "audit(..., fit_on)": "--fit-on",
     "audit(..., n_jobs)": "--jobs",
     "audit(..., pairs)": "--pair",
+    "audit(..., quantize)": "--quantize",
+    "audit(..., uncertainty)": "--uncertainty",
     "capture(taps)": "--tap",
     "configuration": "CONFIG",
     "decompose(..., estimator)": "--estimator",
@@ -53,6 +55,7 @@ AS_WRITTEN = {
     "mutual_information(x)": "X",
     "mutual_information(x, y)": "X, Y",
     "mutual_information(y)": "Y",
+    "write_local(path)": "--local",
     "override": "KEY=VALUE",
     "train(processes)": "--processes",
 }

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import pidkd
+from pidkd.activations import save_layers
+from pidkd.cli import main
 from pidkd.distill import learning
 from pidkd.errors import InputError
 
@@ -73,6 +75,34 @@ def test_samples_are_written_and_shown(report, tmp_path):
     assert "What the student still has to learn" in report.to_html()
     with pytest.raises(InputError, match="expected atoms of single samples, got a report without"):
         pidkd.audit(Y, Y % 2, Y).write_local(tmp_path / "none.npz")
+
+
+def test_the_command_writes_samples_with_their_ids(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_layers("t", {"h": layer(Y), "ids": Y + 7})
+    save_layers("s", {"h": Y % 2})
+    np.save("y.npy", Y)
+    command = [
+        "audit",
+        "--labels",
+        "y.npy",
+        "--teacher",
+        "t",
+        "--student",
+        "s",
+        "--local",
+        "local.npz",
+        "--shuffles",
+        "0",
+    ]
+    assert main(command) == 0
+    with np.load("local.npz") as found:
+        assert found["ids"].tolist() == (Y + 7).tolist()
+        assert found["labels"].tolist() == Y.tolist()
+    assert main(command) == 2
+    assert "local.npz" in capsys.readouterr().err
+    assert main([*command, "--estimator", "broja", "--force"]) == 2
+    assert "pidkd audit: --local: expected atoms of single samples" in capsys.readouterr().err
 
 
 def test_processes_and_resuming_change_nothing(tmp_path, monkeypatch):
