@@ -216,6 +216,10 @@ class Config:
         changed(self.recipe, self.teacher.recipe, "teacher.recipe")
         if self.audit.every is not None and self.audit.every < 1:
             raise InputError("audit.every", "a number of epochs >= 1, or null", str(self.audit.every))
+        if self.monitor is not None and (self.audit.layers == "none" or not self.taps):
+            raise InputError(
+                "monitor", "layer pairs that are audited", f"audit.layers {self.audit.layers}, taps {self.taps}"
+            )
         for key in ("teacher.corrupted", "data.label_noise"):
             part = getattr(getattr(self, key.partition(".")[0]), key.partition(".")[2])
             if not 0 <= part <= 1:

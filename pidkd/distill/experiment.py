@@ -8,7 +8,7 @@ import io
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,23 +93,20 @@ class Experiment:
     def __rich__(self) -> RenderableType:
         """A table of the runs, and one of means."""
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
-        columns = {"teacher": "teacher_accuracy", "student": "accuracy", **ATOMS}
-        runs = Table("case", title="Cases", title_justify="left")
-        means = Table("method", "with", "n", title="Means over the seeds of students", title_justify="left")
-        for table, column in itertools.product((runs, means), columns):
-            table.add_column(column, justify="right", no_wrap=True)
+        columns = {"student": "accuracy", **ATOMS}
+        runs = _table("Cases", ["case"], ["teacher", *columns])
+        means = _table("Means over the seeds of students", ["method", "with", "n"], columns)
         for row in self.rows:
-            runs.add_row(_case(row).name, *(_shown(row, key) for key in columns.values()))
+            runs.add_row(_case(row).name, *(_shown(row, key) for key in ("teacher_accuracy", *columns.values())))
         for entry in self.summary():
             cells = (_shown(entry, key) for key in columns.values())
             means.add_row(entry["method"], f"{entry['teacher']}-t{entry['teacher_seed']}", str(entry["n"]), *cells)
         parts: list[RenderableType] = [runs, means] if any(entry["n"] > 1 for entry in self.summary()) else [runs]
         if (report := self.report()) is not None and report.pairs[0].history:
             parts.append(_trajectories(report))
-        note = "Accuracy on the test set after the last epoch; atoms in bits, there too; standard deviations (n - 1)."
+        note = "Accuracy in per cent on the test set after the last epoch; atoms in bits there; deviations are n - 1."
         return Group(*parts, Text(note, "dim"))
 
 
@@ -263,8 +260,21 @@ def _trajectories(report: AuditReport) -> Table:
     return table
 
 
+def _table(title: str, names: Sequence[str], numbers: Iterable[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    return table
+
+
 def _shown(row: Mapping[str, Any], key: str) -> str:
-    """A mean with its standard deviation, or a value."""
-    form = "{:.1%}" if key.endswith("accuracy") else "{:.3f}"
+    """A value, or a mean with its standard deviation; accuracy in per cent."""
     value, spread = row.get(key), row.get(f"{key}_sd")
-    return "" if value is None else form.format(value) + ("" if spread is None else f" ± {form.format(spread)}")
+    if value is None:
+        return ""
+    scale, digits = (100, 1) if key.endswith("accuracy") else (1, 3 if spread is None else 2)
+    return f"{scale * value:.{digits}f}" + ("" if spread is None else f" ± {scale * spread:.{digits}f}")

@@ -160,6 +160,8 @@ def test_overrides_reach_every_depth() -> None:
         ("recipes.rid.lrr=3", r"recipes.rid.lrr: .*did you mean 'lr'"),
         ("teacher.recipe.epochs=-1", r"teacher.recipe.epochs: expected a whole number >= 1"),
         ("teacher.corrupted=2", r"teacher.corrupted: expected a fraction from 0 to 1"),
+        ("audit.every=0", r"audit.every: expected a number of epochs >= 1"),
+        ("monitor.gate=open", r"monitor.gate: expected unique or information"),
         ("data.options=3", r"data.options: expected keys with values"),
         ("data=3", r"data: expected keys with values"),
         ("data.name.x=3", r"data.name.x: expected a key of values"),
@@ -172,6 +174,11 @@ def test_overrides_reach_every_depth() -> None:
 def test_bad_overrides_name_their_key(override: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         load_config("digits-rid", [override])
+
+
+def test_a_monitor_needs_something_to_audit() -> None:
+    with pytest.raises(InputError, match="monitor: expected layer pairs that are audited, got audit.layers none"):
+        load_config("digits-rid", ["monitor.every=5", "audit.layers=none"])
 
 
 @pytest.mark.parametrize(
