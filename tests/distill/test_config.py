@@ -177,7 +177,7 @@ def test_bad_overrides_name_their_key(override: str, words: str) -> None:
 
 
 def test_a_monitor_needs_something_to_audit() -> None:
-    with pytest.raises(InputError, match="monitor: expected layer pairs that are audited, got audit.layers none"):
+    with pytest.raises(InputError, match=r"monitor: expected layer pairs that are audited, got audit\.layers none"):
         load_config("digits-rid", ["monitor.every=5", "audit.layers=none"])
 
 
