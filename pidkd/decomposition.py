@@ -44,7 +44,8 @@ def decompose(
         give ``Activations``. Instead of three arrays, one ``Pmf``, ``Codes``, ``Activations``, ``Gaussian`` or
         ``Posteriors`` goes in alone.
     estimator : str or PIDEstimator, default "auto"
-        A name of ``list_estimators()``, or an estimator with its parameters. "auto" is ``broja`` for tables and codes.
+        A name of ``list_estimators()``, or an estimator with its parameters. "auto" is ``broja`` for tables and codes,
+        ``posterior`` for activations with labels and for posteriors, ``gaussian`` for covariances.
     units : {"bits", "nats"}
     seed : int, default 0
     device : {"cpu", "cuda", "auto"}
