@@ -124,7 +124,7 @@ def capture(
 
     settings = load_config(config, overrides or [])
     import_extra("torch", "train", needed_by="capturing")
-    from pidkd.distill.capture import capture as capture_layers
+    from pidkd.distill.capturing import capture as capture_layers
     from pidkd.distill.making import load_weights, make_network, read_data
 
     data = dict(zip(PartOption, read_data(settings), strict=True))[part]

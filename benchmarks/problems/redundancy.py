@@ -25,6 +25,6 @@ def random(shape: tuple[int, int, int]) -> list[Pmf]:
 
 PROBLEMS = (
     Problem("and", "tiny", partial(named, "and")),
-    *(Problem(name, "small", partial(named, name)) for name in ("xor", "rdn", "unq", "sum", "rdnxor", "imperfect_rdn")),
-    Problem("random (2,3,3)", "small", partial(random, (2, 3, 3))),
+    *(Problem(name, "full", partial(named, name)) for name in ("xor", "rdn", "unq", "sum", "rdnxor", "imperfect_rdn")),
+    Problem("random (2,3,3)", "full", partial(random, (2, 3, 3))),
 )

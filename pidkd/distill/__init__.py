@@ -14,7 +14,7 @@ from pidkd.distill.recipe import Recipe
 from pidkd.errors import import_extra
 
 if TYPE_CHECKING:
-    from pidkd.distill.capture import capture
+    from pidkd.distill.capturing import capture
     from pidkd.distill.engine import TrainResult, train
     from pidkd.distill.evaluation import evaluate
     from pidkd.distill.monitor import Monitor, prospect
@@ -24,7 +24,7 @@ _WITH_TORCH = {
     "FeatureTap": "pidkd.distill.taps",
     "Monitor": "pidkd.distill.monitor",
     "TrainResult": "pidkd.distill.engine",
-    "capture": "pidkd.distill.capture",
+    "capture": "pidkd.distill.capturing",
     "evaluate": "pidkd.distill.evaluation",
     "prospect": "pidkd.distill.monitor",
     "train": "pidkd.distill.engine",

@@ -18,7 +18,7 @@ from pidkd.arrays import Array
 from pidkd.distill.audit_report import AuditedPair, AuditReport
 from pidkd.distill.auditing import audit
 from pidkd.distill.batches import open_batches
-from pidkd.distill.capture import capture
+from pidkd.distill.capturing import capture
 from pidkd.distill.features import align
 from pidkd.distill.run import Run
 from pidkd.errors import InputError

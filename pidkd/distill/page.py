@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from pidkd.plots import curves, stack
-from pidkd.report import LOOKS
+from pidkd.report import LOOKS, page_template
 from pidkd.result import ATOMS, NATS_PER
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from pidkd.distill.audit_report import AuditedPair, AuditReport
 
 MAX_BARS = 30
@@ -43,7 +39,7 @@ def audit_page(report: AuditReport, title: str) -> str:
     stages = max(len(pair.stages) for pair in report.pairs)
     top = report.pairs[0]
     bars = [_bar(pair, scale) for pair in report.pairs[:MAX_BARS]]
-    return _template().render(
+    return page_template("report.html").render(
         title=title,
         report=report,
         top=top,
@@ -67,15 +63,6 @@ def audit_page(report: AuditReport, title: str) -> str:
         warnings=sorted({text for pair in report.pairs for stage in pair.stages for text in stage.result.warnings}),
         notes=[note for note in report.notes if note not in {t for p in report.pairs for t in p.result.warnings}],
     )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["figure"] = lambda value, digits=3: "" if value is None else f"{value:z.{digits}f}"
-    return environment.from_string((files("pidkd") / "templates" / "report.html").read_text(encoding="utf-8"))
 
 
 def _lede(report: AuditReport, top: AuditedPair) -> list[str]:

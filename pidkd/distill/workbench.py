@@ -20,7 +20,7 @@ from torch import nn
 from pidkd.activations import PathLike, writing
 from pidkd.distill.auditing import audit
 from pidkd.distill.batches import stream
-from pidkd.distill.capture import capture
+from pidkd.distill.capturing import capture
 from pidkd.distill.config import Config
 from pidkd.distill.corruption import corrupt
 from pidkd.distill.dataset import ImageData

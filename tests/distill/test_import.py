@@ -1,9 +1,12 @@
 """What of distillation works without torch, and what says that it is missing."""
 
+import pkgutil
 import subprocess
 import sys
 
 import pytest
+
+import pidkd.distill
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; import pidkd, pidkd.distill; "
 
@@ -36,3 +39,9 @@ def test_what_needs_torch_names_the_extra(code):
 def test_a_name_that_is_not_there_is_an_attribute_error():
     done = run("import pidkd.distill; pidkd.distill.FeatureTab")
     assert "module 'pidkd.distill' has no attribute 'FeatureTab'" in done.stderr
+
+
+def test_no_module_bears_the_name_of_a_public_function():
+    """Importing it would put the module in the function's place."""
+    modules = {module.name for module in pkgutil.iter_modules(pidkd.distill.__path__)}
+    assert not modules & set(pidkd.distill.__all__)

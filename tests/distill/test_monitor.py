@@ -9,7 +9,7 @@ from training import TAPS, data, signalling  # noqa: E402
 
 import pidkd  # noqa: E402
 from pidkd.distill import Recipe, get_method, train  # noqa: E402
-from pidkd.distill.capture import capture  # noqa: E402
+from pidkd.distill.capturing import capture  # noqa: E402
 from pidkd.distill.monitor import Monitor, filtered, gate_of, prospect  # noqa: E402
 from pidkd.errors import AlignmentWarning, InputError  # noqa: E402
 from pidkd.quantize import Quantizer  # noqa: E402

@@ -16,7 +16,7 @@ from pidkd.errors import InputError
 
 torch = pytest.importorskip("torch")
 
-from pidkd.distill.capture import capture  # noqa: E402
+from pidkd.distill.capturing import capture  # noqa: E402
 
 TAPS = ["stage1", "stage2"]
 
