@@ -17,6 +17,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinxcontrib.bibtex",
+    "benchmark_pages",
     "estimator_pages",
     "method_pages",
     "preset_pages",
