@@ -171,9 +171,10 @@ def _train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.steps)
 
     def forward(part: Any, w: list[Any], drop: bool) -> Any:
-        size = len(part)
-        plain = (part @ w[0].view(d, -1)).view(size, m, k).transpose(0, 1) + w[1]
-        hidden = torch.nn.functional.silu((part @ w[2].view(d, -1)).view(size, m, HIDDEN).transpose(0, 1) + w[3])
+        size, models = len(part), len(w[1])
+        plain = (part @ w[0].reshape(d, -1)).view(size, models, k).transpose(0, 1) + w[1]
+        hidden = (part @ w[2].reshape(d, -1)).view(size, models, HIDDEN).transpose(0, 1) + w[3]
+        hidden = torch.nn.functional.silu(hidden)
         if drop:  # drawn on the CPU, so that it does not depend on the device, and once for all models
             kept = (torch.rand(size, HIDDEN, generator=generator) >= DROPOUT).float().to(device)
             hidden = hidden * kept / (1 - DROPOUT)
@@ -182,15 +183,22 @@ def _train(
     def of_label(logs: Any, at: Any) -> Any:
         return logs.gather(-1, at.expand(2, *at.shape)[..., None])[..., 0]
 
+    def calibrating(w: list[Any]) -> Any:
+        """Log-likelihood of the rows that a model calibrates on, each of which only that model sees."""
+        score = torch.zeros(2, m, device=device)
+        for j in range(m):
+            own = [v[:, j : j + 1] if layer in (0, 2) else v[j : j + 1] for layer, v in enumerate(w)]
+            for part in held[j].nonzero()[:, 0].split(PIECE):
+                score[:, j] += of_label(forward(rows[part], own, False), y[j : j + 1, part])[:, 0].sum(-1)
+        return score
+
     highest = torch.full((2, m), -math.inf, device=device)
     since = 0
     order, at = torch.randperm(n, generator=generator), 0
     for step in range(plan.steps + 1):
         if step % plan.every == 0 or step == plan.steps:
             with torch.no_grad():
-                score = torch.zeros(2, m, device=device)
-                for part in torch.arange(n, device=device).split(PIECE):
-                    score += (of_label(forward(rows[part], average, False), y[:, part]) * held[:, part]).sum(-1)
+                score = calibrating(average)
                 better = score > highest
                 highest = torch.where(better, score, highest)
                 for kept, new, kind in zip(best, average, (0, 0, 1, 1, 1, 1), strict=True):
