@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pidkd.arrays import Array
 from pidkd.distill.audit_report import AuditedPair
 from pidkd.distill.resuming import content_key, resumed
 from pidkd.distill.similarity import centred_gram, debiased_cka, linear_probe, probe_rows, read_rows
-from pidkd.distill.spreading import Job, advancing, run_spread
+from pidkd.distill.spreading import Job, advancing, one_thread, run_spread
 from pidkd.errors import InputError, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.estimators.pid.posterior import Posterior
@@ -212,25 +210,6 @@ def refuse_what_is_for_cells(quantize: Any, fit_on: Any, uncertainty: Any) -> No
         raise InputError("audit(..., fit_on)", "'all' with estimator 'posterior', which has folds of its own", got)
     if uncertainty is not None and uncertainty != "auto":
         raise InputError("audit(..., uncertainty)", "'auto' with estimator 'posterior', which has its own", "others")
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Computing with one thread, because the order in which threads add decides the last digit."""
-    import importlib.util
-
-    with threadpool_limits(1):
-        if importlib.util.find_spec("torch") is None:
-            yield
-            return
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def _features(layer: Layer, pool: Pool) -> Any:

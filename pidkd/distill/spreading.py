@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +65,25 @@ def run_spread(
             results.append(result)
             advance()
     return results
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Computing with one thread, because the order in which threads add decides the last digit."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        if importlib.util.find_spec("torch") is None:
+            yield
+            return
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def advancing(progress: Callable[[float], None] | None, total: int) -> Callable[[], None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pidkd.activations import PathLike
 from pidkd.distill.config import load_config
 from pidkd.distill.experiment import Experiment, run_experiment
+from pidkd.distill.spreading import one_thread
 from pidkd.distill.workbench import CONFIG
 from pidkd.errors import InputError
 
@@ -91,4 +92,6 @@ def demonstrate_training(
             )
         shutil.rmtree(out)
     config = dataclasses.replace(load_config(PRESET), seed=seed, teacher_seed=seed)
-    return TrainingDemonstration(run_experiment(config, out, methods=METHODS, teachers=TEACHERS, progress=progress))
+    with one_thread():  # in networks this small, threads mostly wait for each other
+        found = run_experiment(config, out, methods=METHODS, teachers=TEACHERS, progress=progress)
+    return TrainingDemonstration(found)
