@@ -162,7 +162,7 @@ class _Bench:
             stored, kind = self._stored(family, problem)
             size = stored.stat().st_size
             found: dict[str, Any]
-            if too_much is not None and size >= too_much[0]:
+            if too_much is not None and size > too_much[0]:
                 found = {"status": "skipped", "message": f"ran out of {too_much[1]}"}
             else:
                 found = self._measured(estimator, kind, stored)

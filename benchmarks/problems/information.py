@@ -14,7 +14,7 @@ from pidkd.synthetic import Task, list_tasks, staircase, task
 
 INPUT = ContinuousPairs
 ESTIMATORS = ("*",)
-PEERS = ("mi-*",)
+PEERS = ("mi-*-neighbours", "mi-*-ksg")
 
 
 def drawn(of: Task, n_samples: int) -> Sequence[ContinuousPairs]:
