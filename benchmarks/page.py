@@ -1,8 +1,7 @@
-"""A record as one page that needs nothing beside it, and as the body of a page of the documentation."""
+"""A record as sections, and these as one page that needs nothing beside it."""
 
 from __future__ import annotations
 
-import html
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,19 +51,6 @@ def write_page(head: Mapping[str, Any], rows: Sequence[Row], path: PathLike, for
     """
     with writing(path, force) as stream:
         stream.write(page_template("benchmark.html").render(head=head, sections=list(sections(rows))).encode())
-
-
-def body(rows: Sequence[Row]) -> Iterator[str]:
-    """The same as pieces of HTML, for a page that has a head of its own."""
-    for section in sections(rows):
-        yield f"<h2>{html.escape(section.title)}</h2><p>{html.escape(section.words)}</p>"
-        for figure in section.figures:
-            yield f"<figure>{figure.svg}<figcaption>{html.escape(figure.caption)}</figcaption></figure>"
-        if section.rows:
-            cells = ["".join(f"<th>{html.escape(title)}</th>" for title in section.head)]
-            cells += ["".join(f"<td>{html.escape(text)}</td>" for text in row) for row in section.rows]
-            yield '<div class="table-wrapper docutils container"><table class="docutils">'
-            yield "".join(f"<tr>{row}</tr>" for row in cells) + "</table></div>"
 
 
 def sections(rows: Sequence[Row]) -> Iterator[Section]:
@@ -121,7 +107,13 @@ def _growth(rows: Sequence[Row]) -> Section | None:
         return _figure(axis, f"Time against {axis}.", draw)
 
     table = [
-        (line.axis, line.estimator, f"{line.sizes[0]:g} to {line.sizes[-1]:g}", *map(_power_of, _exponents(line)))
+        (
+            line.axis,
+            line.estimator,
+            f"{line.sizes[0]:g} to {line.sizes[-1]:g}",
+            _power_of(line.time_exponent),
+            _power_of(line.memory_exponent),
+        )
         for group in grouped.values()
         for line in group
     ]
@@ -132,10 +124,6 @@ def _growth(rows: Sequence[Row]) -> Section | None:
         ("what grows", "estimator", "sizes", "time", "memory"),
         table,
     )
-
-
-def _exponents(line: Line) -> tuple[float | None, float | None]:
-    return line.time_exponent, line.memory_exponent
 
 
 def _power_of(value: float | None) -> str:

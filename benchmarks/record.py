@@ -110,6 +110,8 @@ class Record:
         None keeps it in memory.
     settings : mapping
         What holds for every row: limits, repeats.
+    force : bool
+        Begin anew what is there.
 
     Raises
     ------

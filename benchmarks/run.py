@@ -134,7 +134,7 @@ class _Bench:
     settings: dict[str, Any]
     variables: dict[str, str]
     progress: Progress | None
-    made: dict[tuple[str, str], tuple[Path, str]] = field(default_factory=dict)
+    made: dict[tuple[str, str], Path] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     done: int = 0
 
@@ -159,7 +159,7 @@ class _Bench:
                 self.done += 1
             if (family, problem.name, estimator) in before:
                 continue
-            stored, kind = self._stored(family, problem)
+            stored, kind = self._stored(family, problem), kind_of(get_family(family))
             size = stored.stat().st_size
             found: dict[str, Any]
             if too_much is not None and size > too_much[0]:
@@ -173,7 +173,7 @@ class _Bench:
             with self.lock:
                 self.record.append(row)
 
-    def _stored(self, family: str, problem: Problem) -> tuple[Path, str]:
+    def _stored(self, family: str, problem: Problem) -> Path:
         """The problem's data in a file, made when the first estimator asks for it."""
         with self.lock:
             if (family, problem.name) not in self.made:
@@ -181,7 +181,7 @@ class _Bench:
                 path = self.folder / f"{len(self.made)}.pkl"
                 truths = None if problem.truth is None else problem.truth(data)
                 path.write_bytes(pickle.dumps((data, truths, problem.uncertainty)))
-                self.made[family, problem.name] = path, kind_of(get_family(family))
+                self.made[family, problem.name] = path
             return self.made[family, problem.name]
 
     def _measured(self, estimator: str, kind: str, stored: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ CERTIFIED = 1e-9
 STEADY_SECONDS, STEADY_RUNS = 0.5, 50
 """An estimator is run so long, or so often, before its median is believed."""
 
-Answer = PIDResult | MIResult | PidkdError
+Answer = PIDResult | MIResult | Exception
 
 
 def measure(
@@ -70,7 +70,13 @@ def measure(
 
 
 def _run(estimator: Estimator, data: Sequence[Any], uncertainty: Method | None) -> list[Answer]:
-    if isinstance(estimator, PIDEstimator) and len(data) > 1 and uncertainty is None:
+    """As one batch where the estimator has a way of its own with batches; otherwise a fault is its member's alone."""
+    if (
+        isinstance(estimator, PIDEstimator)
+        and type(estimator)._decompose_batch is not PIDEstimator._decompose_batch
+        and len(data) > 1
+        and uncertainty is None
+    ):
         return list(estimator.decompose_batch(data))
     return [_one(estimator, item, uncertainty) for item in data]
 
@@ -80,15 +86,15 @@ def _one(estimator: Estimator, item: Any, uncertainty: Method | None) -> Answer:
         if isinstance(estimator, MIEstimator):
             return estimator.estimate(item)
         return decompose(item, estimator=estimator, uncertainty=uncertainty)  # type: ignore[arg-type]
-    except (MissingDependencyError, IncompatibleInputError):
+    except (MissingDependencyError, IncompatibleInputError, MemoryError):
         raise
-    except PidkdError as error:
+    except Exception as error:  # whatever somebody else's code may raise
         return error
 
 
 def _judged(answers: Sequence[Answer], truths: Sequence[Truth] | None) -> dict[str, Any]:
     """How good the answers are, and what they say of the effort."""
-    solved = {i: answer for i, answer in enumerate(answers) if not isinstance(answer, PidkdError) and _finite(answer)}
+    solved = {i: answer for i, answer in enumerate(answers) if not isinstance(answer, Exception) and _finite(answer)}
     faults = [answer for i, answer in enumerate(answers) if i not in solved]
     found: dict[str, Any] = {
         "status": "solved" if not faults else "failed",

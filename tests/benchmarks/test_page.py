@@ -1,13 +1,14 @@
 """A record as tables and pictures."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from pidkd.benchmarks.growth import exponent, lines
-from pidkd.benchmarks.page import body, sections
-from pidkd.benchmarks.record import Row
+from pidkd.benchmarks.page import sections, write_page
+from pidkd.benchmarks.record import Row, environment
 from pidkd.benchmarks.tables import benchmark_table, speedup_table
 
 ROWS = [
@@ -83,7 +84,9 @@ def test_every_question_that_a_record_answers_has_a_section() -> None:
     assert all(figure.svg.startswith("<svg") for section in found.values() for figure in section.figures)
 
 
-def test_whatever_a_failure_says_is_escaped() -> None:
-    text = "".join(body([Row("f", "<script>", "e", "pid", "failed", "<b>&")]))
+def test_whatever_a_failure_says_is_escaped(tmp_path: Path) -> None:
+    rows = [Row("f", "<script>", "e", "pid", "failed", "<b>&")]
+    write_page(environment() | {"settings": {}}, rows, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
     assert "<script>" not in text
     assert "&lt;b&gt;&amp;" in text

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pidkd.benchmarks import run
-from pidkd.benchmarks.peers import list_peers
+from pidkd.benchmarks.peers import _peers, list_peers
 from pidkd.benchmarks.problems import Problem, broja, get_family, list_families
 from pidkd.benchmarks.run import run_benchmark
 from pidkd.errors import InputError, UnknownNameError
@@ -67,6 +66,11 @@ class Raises(Faulty):
     def misbehave(self, data):
         raise RuntimeError("no such luck")
 
+class Sometimes(Faulty):
+    def misbehave(self, data):
+        if data.shape == (2, 3, 3):
+            raise ValueError("not of this shape")
+
 class Hoards(Faulty):
     def misbehave(self, data):
         np.ones(2**32)
@@ -93,7 +97,7 @@ def two_problems(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("faulty", "two_problems")
 def test_what_misbehaves_is_a_row_and_stops_nobody(tmp_path: Path) -> None:
-    names = ["Hangs", "Dies", "Leaves", "Absent", "Raises", "Hoards", "Faulty"]
+    names = ["Hangs", "Dies", "Leaves", "Absent", "Raises", "Hoards", "Sometimes", "Faulty"]
     record = run_benchmark(
         "broja",
         estimators=[f"faulty:{name}" for name in names],
@@ -114,7 +118,12 @@ def test_what_misbehaves_is_a_row_and_stops_nobody(tmp_path: Path) -> None:
     assert found["Leaves", "one"].status == "crashed"
     assert found["Absent", "one"].status == "skipped"
     assert "pip install 'pidkd[bench]'" in found["Absent", "one"].message
-    assert found["Raises", "one"].message.endswith("RuntimeError: no such luck")
+    assert (found["Raises", "one"].status, found["Raises", "one"].failed) == ("failed", 1)
+    assert found["Raises", "one"].message == "RuntimeError: no such luck"
+    sometimes = found["Sometimes", "two"]
+    assert (sometimes.status, sometimes.members, sometimes.failed) == ("failed", 2, 1)
+    assert sometimes.message == "ValueError: not of this shape"
+    assert sometimes.gap == pytest.approx(1e-3 / math.log(2))
     assert found["Faulty", "one"].status == "solved"
     assert found["Faulty", "one"].message.startswith("uncertified: 11,")
     assert found["Faulty", "one"].iterations == 4
@@ -249,5 +258,5 @@ def test_an_estimator_of_a_user_appears_in_the_page(tmp_path: Path, monkeypatch:
 def test_peers_have_names_that_begin_alike() -> None:
     names = list_peers()
     assert len(names) == len(set(names))
-    for peer in run.list_peers.__globals__["_peers"]():
+    for peer in _peers():
         assert all(name.startswith(peer.PREFIX) for name in peer.estimators())
