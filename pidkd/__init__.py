@@ -19,14 +19,14 @@ from pidkd.resample import Bootstrap, Jackknife, Permutation
 from pidkd.result import Certificate, PIDBatch, PIDResult
 
 if TYPE_CHECKING:
-    from pidkd.distill.auditing import AuditReport, audit
+    from pidkd.distill.audits.auditing import AuditReport, audit
     from pidkd.quantize import Quantizer
 
 __version__ = "0.1.0.dev0"
 
 _ON_FIRST_USE = {
-    "AuditReport": "pidkd.distill.auditing",
-    "audit": "pidkd.distill.auditing",
+    "AuditReport": "pidkd.distill.audits.auditing",
+    "audit": "pidkd.distill.audits.auditing",
     "Quantizer": "pidkd.quantize",
 }
 """Public names whose modules need more than numpy, each with its module."""

@@ -408,7 +408,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Train networks on handwritten digits and audit them; with torch, distill students, too."""
-    from pidkd.distill.demo import demonstrate
+    from pidkd.distill.audits.demo import demonstrate
 
     # A folder that nobody named is the demonstration's own.
     folder, force = out or Path("pidkd-demo"), force or out is None

@@ -12,7 +12,7 @@ from pidkd.console import print_json, progress_bar, say, stderr, stdout
 from pidkd.errors import InputError, MissingDependencyError, import_extra
 
 if TYPE_CHECKING:
-    from pidkd.distill.training_demo import TrainingDemonstration
+    from pidkd.distill.experiments.demo import TrainingDemonstration
 
 Configuration = Annotated[
     str,
@@ -63,8 +63,8 @@ def train(
 
     settings = load_config(config, overrides or [])
     import_extra("torch", "train", needed_by="training")
-    from pidkd.distill.experiment import preview, run_experiment
-    from pidkd.distill.preflight import Preflight
+    from pidkd.distill.experiments.experiment import preview, run_experiment
+    from pidkd.distill.training.preflight import Preflight
 
     chosen = list_methods() if methods == "all" else _listed(methods)
 
@@ -124,8 +124,8 @@ def capture(
 
     settings = load_config(config, overrides or [])
     import_extra("torch", "train", needed_by="capturing")
-    from pidkd.distill.capturing import capture as capture_layers
-    from pidkd.distill.making import load_weights, make_network, read_data
+    from pidkd.distill.experiments.making import load_weights, make_network, read_data
+    from pidkd.distill.training.capturing import capture as capture_layers
 
     data = dict(zip(PartOption, read_data(settings), strict=True))[part]
     model = make_network(settings, network.value, data)
@@ -147,7 +147,7 @@ def demonstrate(folder: Path, force: bool, seed: int) -> TrainingDemonstration |
     except MissingDependencyError as error:
         say(f"left out: {error}")
         return None
-    from pidkd.distill.training_demo import demonstrate_training
+    from pidkd.distill.experiments.demo import demonstrate_training
 
     with progress_bar("distilling") as progress:
         return demonstrate_training(folder, force=force, seed=seed, progress=progress)

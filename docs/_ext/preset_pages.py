@@ -10,8 +10,8 @@ from estimator_pages import Written
 from sphinx.application import Sphinx
 
 from pidkd.distill import list_data, list_models, list_presets, load_config
-from pidkd.distill.config import Config
-from pidkd.distill.plain_values import to_plain
+from pidkd.distill.experiments.config import Config
+from pidkd.distill.experiments.plain_values import to_plain
 
 
 def comparison() -> list[str]:

@@ -6,28 +6,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from pidkd.distill.architectures import build_model, list_models
-from pidkd.distill.auditing import AuditedPair, AuditReport, audit
-from pidkd.distill.config import Config, list_presets, load_config
+from pidkd.distill.audits.auditing import AuditedPair, AuditReport, audit
 from pidkd.distill.dataset import ImageData, list_data, load_data
+from pidkd.distill.experiments.config import Config, list_presets, load_config
 from pidkd.distill.method import get_method, list_methods
-from pidkd.distill.recipe import Recipe
+from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import import_extra
 
 if TYPE_CHECKING:
-    from pidkd.distill.capturing import capture
-    from pidkd.distill.engine import TrainResult, train
-    from pidkd.distill.evaluation import evaluate
-    from pidkd.distill.monitor import Monitor, prospect
     from pidkd.distill.taps import FeatureTap
+    from pidkd.distill.training.capturing import capture
+    from pidkd.distill.training.engine import TrainResult, train
+    from pidkd.distill.training.evaluation import evaluate
+    from pidkd.distill.training.monitor import Monitor, prospect
 
 _WITH_TORCH = {
     "FeatureTap": "pidkd.distill.taps",
-    "Monitor": "pidkd.distill.monitor",
-    "TrainResult": "pidkd.distill.engine",
-    "capture": "pidkd.distill.capturing",
-    "evaluate": "pidkd.distill.evaluation",
-    "prospect": "pidkd.distill.monitor",
-    "train": "pidkd.distill.engine",
+    "Monitor": "pidkd.distill.training.monitor",
+    "TrainResult": "pidkd.distill.training.engine",
+    "capture": "pidkd.distill.training.capturing",
+    "evaluate": "pidkd.distill.training.evaluation",
+    "prospect": "pidkd.distill.training.monitor",
+    "train": "pidkd.distill.training.engine",
 }
 """Public names whose modules import torch, each with its module."""
 

@@ -22,7 +22,12 @@ pytestmark = pytest.mark.core_only
 
 EXTRAS = ("torch", "cvxpy", "clarabel", "dit", "ecos", "infomeasure", "tensorboard", "h5py", "zarr", "dask")
 CHECKOUT = Path(__file__).parents[2]
-OF_TORCH = ("pidkd.distill.", "pidkd.estimators.solvers.critic.", "pidkd.benchmarks.training")
+OF_TORCH = (
+    *(f"pidkd.distill.{name}" for name in ("features", "loss", "taps", "corruption")),
+    *(f"pidkd.distill.{folder}." for folder in ("methods", "models", "training", "experiments")),
+    "pidkd.estimators.solvers.critic.",
+    "pidkd.benchmarks.training",
+)
 COMMAND = Path(sysconfig.get_path("scripts")) / "pidkd"
 
 

@@ -1,0 +1,1 @@
+"""Activations compared: what an audit measures, computes and says."""

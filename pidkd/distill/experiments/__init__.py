@@ -1,0 +1,1 @@
+"""Experiments from a file of settings: data, teacher, student, method, audit."""

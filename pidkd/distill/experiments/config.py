@@ -1,0 +1,337 @@
+"""The configuration of an experiment: plain values, to and from YAML. Nothing here needs torch.
+
+``load_config("digits-rid", ["recipe.epochs=5"])`` reads a preset or a file and changes single values. What is unknown
+or of another type is an error that names the key as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pidkd.distill.experiments.plain_values import changed, from_plain, key_of, to_plain
+from pidkd.distill.method import get_method, list_methods
+from pidkd.distill.training.recipe import Recipe
+from pidkd.errors import InputError, UnknownNameError, import_extra
+from pidkd.layers import faults
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data, and what of it the student learns from. The teacher learns from all of it unless its own part says.
+
+    Parameters
+    ----------
+    name : str
+        A reader, one of ``pidkd.distill.list_data()``.
+    path : str, optional
+        Where the files are.
+    options : mapping
+        Those of the reader.
+    mean, std : tuple of float, optional
+        What a pixel is normalised by after division by 255; the moments of the training set unless given.
+    samples_per_class : int, optional
+        As many of each class, drawn by ``seed``; all unless given.
+    label_noise : float
+        The part of the student's training labels that is replaced by another class, drawn by ``seed``.
+    seed : int
+        The same for every run, so that all students see the same samples.
+    """
+
+    name: str
+    path: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    samples_per_class: int | None = None
+    label_noise: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """A network.
+
+    Parameters
+    ----------
+    model : str
+        A family, one of ``pidkd.distill.list_models()``, or ``package.module:callable``, of which the code is run.
+    options : mapping
+        Those of the family, or the arguments of the callable.
+    """
+
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TeacherConfig(StudentConfig):
+    """A network with weights.
+
+    Parameters
+    ----------
+    model, options
+        As for a student.
+    weights : str
+        "trained" by this command, "untrained", or a file of weights: a state dictionary, as ``torch.save`` writes it.
+    n_classes : int, optional
+        Classes of the teacher, where they are not those of the data.
+    samples_per_class : int, optional
+        What it is trained on; all unless given.
+    recipe : mapping
+        Where training it differs from the student's recipe.
+    corrupted : float
+        The part of its features, the first rows of each batch, that get noise: N(0, ``noise``).
+    noise : float
+        Standard deviation.
+    """
+
+    weights: str = "trained"
+    n_classes: int | None = None
+    samples_per_class: int | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    corrupted: float = 0.0
+    noise: float = 1.0
+
+
+@dataclass(frozen=True)
+class AuditConfig:
+    """What is audited, on the test set.
+
+    Parameters
+    ----------
+    layers : {"last", "all", "none"}
+        Which layer pairs.
+    quantize : str
+        How activations become codes, as ``pidkd.Quantizer.from_text`` reads it.
+    shuffles : int
+        Audits with shuffled labels.
+    every : int, optional
+        Audit the student as it was made, and after every so many epochs, too.
+    """
+
+    layers: Literal["last", "all", "none"] = "last"
+    quantize: str = "pca=10,kmeans=10"
+    shuffles: int = 5
+    every: int | None = None
+
+
+@dataclass(frozen=True)
+class MonitorConfig:
+    """Audits of the audited layer pairs while a student is distilled, as ``pidkd.distill.Monitor`` makes them.
+
+    Parameters
+    ----------
+    every : int
+        Epochs from one audit to the next.
+    held_out : float
+        The part of the student's training set that is audited, and not trained on by any method.
+    gate : {"unique", "information"}, optional
+        What the weight of the distillation is multiplied by, from the last audit.
+    """
+
+    every: int = 10
+    held_out: float = 0.2
+    gate: Literal["unique", "information"] | None = None
+
+
+@dataclass(frozen=True)
+class Config:
+    """An experiment: one data set, a teacher and a student, the layers that are matched, a method and a recipe.
+
+    Parameters
+    ----------
+    data : DataConfig
+    teacher : TeacherConfig
+    student : StudentConfig
+    taps : tuple of (str, str)
+        Layer pairs: a path in the teacher and one in the student.
+    method : str
+        One of ``pidkd.distill.list_methods()``.
+    methods : mapping
+        Parameters of each method, by its name, where they are not its defaults.
+    recipe : Recipe
+        For every method alike.
+    recipes : mapping
+        Where a method's recipe differs, by its name.
+    starts : mapping
+        For a method the one whose student, of the same seed, its own begins as.
+    audit : AuditConfig
+    monitor : MonitorConfig, optional
+    seed : int
+        The student's: its first weights, the order of samples, augmentation.
+    teacher_seed : int
+        The teacher's.
+    device : str
+        "cpu", "cuda" or "auto".
+    strict : bool
+        Deterministic, in float32.
+    chosen : mapping
+        Reasons of values that the source of a preset does not print, by key.
+
+    Raises
+    ------
+    InputError
+        When a value cannot be used.
+
+    Examples
+    --------
+    >>> config = load_config("digits-rid", ["method=vid", "recipe.epochs=3"])
+    >>> config.recipe.epochs, config.method
+    (3, 'vid')
+    """
+
+    data: DataConfig
+    teacher: TeacherConfig
+    student: StudentConfig
+    taps: tuple[tuple[str, str], ...] = ()
+    method: str = "rid"
+    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipe: Recipe = field(default_factory=Recipe)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    starts: Mapping[str, str] = field(default_factory=dict)
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    monitor: MonitorConfig | None = None
+    seed: int = 0
+    teacher_seed: int = 0
+    device: str = "cpu"
+    strict: bool = False
+    chosen: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        named = {"method": [self.method], "methods": self.methods, "recipes": self.recipes}
+        for key, names in (named | {"starts": [*self.starts, *self.starts.values()]}).items():
+            for name in names:
+                if name not in list_methods():
+                    raise UnknownNameError(key, "a distillation method", name, list_methods())
+        for name, first in self.starts.items():
+            if first in self.starts:
+                raise InputError(f"starts.{name}", "a method whose student starts from nothing", repr(first))
+        for name, changes in self.recipes.items():
+            changed(self.recipe, changes, f"recipes.{name}")
+        changed(self.recipe, self.teacher.recipe, "teacher.recipe")
+        if self.audit.every is not None and self.audit.every < 1:
+            raise InputError("audit.every", "a number of epochs >= 1, or null", str(self.audit.every))
+        if self.monitor is not None and (self.audit.layers == "none" or not self.taps):
+            raise InputError(
+                "monitor", "layer pairs that are audited", f"audit.layers {self.audit.layers}, taps {self.taps}"
+            )
+        for key in ("teacher.corrupted", "data.label_noise"):
+            part = getattr(getattr(self, key.partition(".")[0]), key.partition(".")[2])
+            if not 0 <= part <= 1:
+                raise InputError(key, "a fraction from 0 to 1", str(part))
+
+    def make_method(self) -> Any:
+        """The method with its parameters."""
+        where = f"methods.{self.method}"
+        try:
+            defaults = get_method(self.method)()
+            return changed(defaults, self.methods.get(self.method, {}), where)
+        except InputError as error:
+            raise error.at(key_of(error.where, where)) from error
+
+    @property
+    def student_recipe(self) -> Recipe:
+        """The recipe, as it differs for the method."""
+        recipe: Recipe = changed(self.recipe, self.recipes.get(self.method, {}), f"recipes.{self.method}")
+        return recipe
+
+    @property
+    def teacher_recipe(self) -> Recipe:
+        """The recipe, as it differs for the teacher."""
+        recipe: Recipe = changed(self.recipe, self.teacher.recipe, "teacher.recipe")
+        return recipe
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as YAML holds them."""
+        held: dict[str, Any] = to_plain(self)
+        return held
+
+    def to_yaml(self) -> str:
+        """As text that ``load_config`` reads."""
+        yaml = import_extra("yaml", "train", needed_by="a configuration")
+        return str(yaml.safe_dump(self.to_dict(), sort_keys=False, width=110))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+        """From plain values.
+
+        Raises
+        ------
+        UnknownNameError
+            When a key is unknown.
+        InputError
+            When a value is of another type, or cannot be used.
+        """
+        made: Config = from_plain(cls, values, "")
+        return made
+
+
+def list_presets() -> list[str]:
+    """Names of the configurations that come with pidkd, in alphabetic order.
+
+    Examples
+    --------
+    >>> list_presets()
+    ['cifar10-rid-paper', 'cifar10-rid-repo', 'cifar100-rid-paper', 'cub-rid-paper', 'digits-rid', 'fmnist-rid']
+    """
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """A preset by name, or a file, with single values changed.
+
+    Parameters
+    ----------
+    source : str or path
+        One of ``list_presets()``, or a file in ``.yaml`` or ``.yml``.
+    overrides : sequence of str
+        ``key=value``, the key with dots and the value as YAML: ``recipe.epochs=5``, ``methods.rid.q=10``.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such preset or key.
+    InputError
+        When the file is damaged, or a value cannot be used.
+    MissingDependencyError
+        When PyYAML is not installed.
+    """
+    yaml = import_extra("yaml", "train", needed_by="a configuration")
+    text = str(source)
+    path = Path(source) if text.endswith((".yaml", ".yml")) else PRESETS / f"{text}.yaml"
+    if path.parent == PRESETS and path.stem not in list_presets():
+        raise UnknownNameError("configuration", "a preset, or a file in .yaml,", text, list_presets())
+    with faults(str(path)):
+        content = path.read_text(encoding="utf-8")
+    values = _parsed(yaml, content, str(path))
+    if not isinstance(values, dict):
+        raise InputError(str(path), "keys with values", type(values).__name__)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not all(key.split(".")):
+            raise InputError("override", "key=value", repr(override))
+        _set(values, key.split("."), _parsed(yaml, value, key), key)
+    return Config.from_dict(values)
+
+
+def _parsed(yaml: Any, text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        got = " ".join(str(error).split())
+        raise InputError(where, "YAML of plain values", got) from error
+
+
+def _set(values: dict[str, Any], keys: Sequence[str], value: Any, where: str) -> None:
+    for key in keys[:-1]:
+        if values.get(key) is None:
+            values[key] = {}
+        values = values[key]
+        if not isinstance(values, dict):
+            raise InputError(where, f"a key of values, which {key!r} does not have", "it")
+    values[keys[-1]] = value

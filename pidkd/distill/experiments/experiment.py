@@ -1,0 +1,280 @@
+"""An experiment: every method with every teacher and seed, and what came of them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from pidkd.activations import PathLike, writing
+from pidkd.distill.audits.audit_report import AuditedPair, AuditReport
+from pidkd.distill.experiments.config import Config
+from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Case, Workbench
+from pidkd.distill.training.preflight import Preflight
+from pidkd.distill.training.runtime import Runtime
+from pidkd.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What came of an experiment.
+
+    Parameters
+    ----------
+    folder : Path
+    rows : list of dict
+        One for each case: "method", "teacher", "teacher_seed", "seed", "run"; "accuracy" and "loss" on the test set
+        after the last epoch; "teacher_accuracy"; "cpu_seconds" of this process; and of the last audited layer pair, in
+        bits, "redundant", "unique_t", "unique_s", "synergistic", "mi_t" and "mi_s".
+    is_main : bool
+        Of several processes the one that audits and writes; the rows of others have no atoms.
+    """
+
+    folder: Path
+    rows: list[dict[str, Any]]
+    is_main: bool = True
+
+    def summary(self) -> list[dict[str, Any]]:
+        """For each method and teacher: n, and mean and standard deviation (n - 1) over the seeds of students."""
+        groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+        for row in self.rows:
+            groups.setdefault((row["method"], row["teacher"], row["teacher_seed"]), []).append(row)
+        found = []
+        for (method, teacher, teacher_seed), rows in groups.items():
+            entry: dict[str, Any] = {"method": method, "teacher": teacher, "teacher_seed": teacher_seed, "n": len(rows)}
+            for key in MEASURED:
+                values = [row[key] for row in rows if row.get(key) is not None]
+                entry[key] = fmean(values) if values else None
+                entry[f"{key}_sd"] = stdev(values) if len(values) > 1 else None
+            found.append(entry)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"summary": self.summary(), "cases": self.rows}
+
+    def report(self) -> AuditReport | None:
+        """The audits of all cases in one, each layer named with its case; None where nothing was audited."""
+        pairs, reports = [], []
+        for case in map(_case, self.rows):
+            path = self.folder / "results" / case.name / "audit.json"
+            if path.exists():
+                reports.append(AuditReport.load(path))
+                pairs += [_named(pair, case) for pair in reports[-1].pairs]
+        return dataclasses.replace(reports[0], pairs=tuple(pairs)) if reports else None
+
+    def write(self) -> None:
+        """Write ``results.json`` and ``results.csv``."""
+        text = io.StringIO()
+        columns = dict.fromkeys(key for row in self.rows for key in row)
+        table = csv.DictWriter(text, list(columns), lineterminator="\n")
+        table.writeheader()
+        table.writerows(self.rows)
+        for name, written in {
+            "results.json": json.dumps(self.to_dict(), indent=1),
+            "results.csv": text.getvalue(),
+        }.items():
+            with writing(self.folder / name, force=True) as stream:
+                stream.write(written.encode())
+
+    def __rich__(self) -> RenderableType:
+        """A table of the runs, and one of means."""
+        from rich.console import Group
+        from rich.text import Text
+
+        columns = {"student": "accuracy", **ATOMS}
+        runs = _table("Cases", ["case"], ["teacher", *columns])
+        means = _table("Means over the seeds of students", ["method", "with", "n"], columns)
+        for row in self.rows:
+            runs.add_row(_case(row).name, *(_shown(row, key) for key in ("teacher_accuracy", *columns.values())))
+        for entry in self.summary():
+            cells = (_shown(entry, key) for key in columns.values())
+            means.add_row(entry["method"], f"{entry['teacher']}-t{entry['teacher_seed']}", str(entry["n"]), *cells)
+        parts: list[RenderableType] = [runs, means] if any(entry["n"] > 1 for entry in self.summary()) else [runs]
+        if (report := self.report()) is not None and report.pairs[0].history:
+            parts.append(_trajectories(report))
+        note = "Accuracy in per cent on the test set after the last epoch; atoms in bits there; deviations are n - 1."
+        return Group(*parts, Text(note, "dim"))
+
+
+SHOWN = 5
+"""Stages of a trajectory in a table; the report has all."""
+
+Before = Callable[[str, Preflight], None]
+
+MEASURED = ("accuracy", "loss", "teacher_accuracy", "cpu_seconds", *ATOMS.values(), "mi_t", "mi_s")
+"""What is averaged over seeds."""
+
+
+def run_experiment(
+    config: Config,
+    out: PathLike,
+    *,
+    seeds: Sequence[int] | None = None,
+    methods: Sequence[str] | None = None,
+    teachers: Sequence[str] | None = None,
+    teacher_seeds: Sequence[int] | None = None,
+    resume: bool = False,
+    processes: int | None = None,
+    tensorboard: bool = False,
+    before: Before | None = None,
+    progress: Callable[[float, str], None] | None = None,
+) -> Experiment:
+    """Train every method with every teacher and every pair of seeds, evaluate on the test set, and audit there.
+
+    Parameters
+    ----------
+    config : Config
+    out : path
+        A new folder. It gets ``config.yaml``; ``teachers/`` and ``runs/`` with a folder for every run; ``results/``
+        with a folder for every case: its row, and the report of its audit; ``results.json`` and ``results.csv``, which
+        are written anew after each case; and at the end ``report.html``, ``audit.json`` and ``audit.csv`` of all cases.
+    seeds, methods, teachers, teacher_seeds : sequence, optional
+        Of the students; of distillation methods; "trained", "untrained" or files of weights; of the teachers. Those of
+        the configuration unless given.
+    resume : bool
+        Go on with the experiment in that folder: finished runs are skipped, and a stopped one goes on where it was.
+    processes, tensorboard
+        As for ``train``.
+    before : callable, optional
+        Called with the name of a run and its preflight, once for each method, before anything is trained.
+    progress : callable, optional
+        Called with the fraction done and what is being done.
+
+    Raises
+    ------
+    InputError
+        When the configuration cannot be used, or the folder holds an experiment and ``resume`` is not given, or one of
+        another configuration.
+    """
+    folder = Path(out)
+    cases = cases_of(config, seeds, methods, teachers, teacher_seeds)
+    if (folder / CONFIG).exists() and not resume:
+        hint = "go on with it by --resume (resume=True), or take another folder"
+        raise InputError(str(folder), "a new folder", "one with an experiment", hint)
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    # Processes that have found each other stay together from run to run.
+    with Runtime(config.device, processes=processes) if several else nullcontext():
+        bench = Workbench(config, folder, resume=resume, processes=processes, tensorboard=tensorboard)
+        _check(bench, cases, before)
+        bench.record(CONFIG, config.to_yaml())
+        experiment = Experiment(folder, [], bench.is_main)
+        for number, case in enumerate(cases):
+
+            def show(fraction: float, now: str, number: int = number, name: str = case.name) -> None:
+                if progress is not None:
+                    progress((number + fraction) / len(cases), f"{name}: {now}")
+
+            experiment.rows.append(bench.row(case, show))
+            if bench.is_main:
+                experiment.write()
+    if bench.is_main and (report := experiment.report()) is not None:
+        report.write(folder, force=True)
+    return experiment
+
+
+def preview(config: Config, before: Before, methods: Sequence[str] | None = None) -> None:
+    """Call ``before`` as ``run_experiment`` does, and stop: nothing is trained or written.
+
+    Raises
+    ------
+    InputError
+        When the configuration cannot be used.
+    """
+    _check(Workbench(config, Path()), cases_of(config, methods=methods), before)
+
+
+def _check(bench: Workbench, cases: Sequence[Case], before: Before | None) -> None:
+    """What is wrong is to be known before a teacher is trained."""
+    checked = set()
+    for case in cases:
+        if case.method not in checked:
+            bench.check(case, before)
+        checked.add(case.method)
+
+
+def cases_of(
+    config: Config,
+    seeds: Sequence[int] | None = None,
+    methods: Sequence[str] | None = None,
+    teachers: Sequence[str] | None = None,
+    teacher_seeds: Sequence[int] | None = None,
+) -> list[Case]:
+    """The cases of an experiment in their order; what is None is as the configuration has it.
+
+    Raises
+    ------
+    InputError
+        When a method is unknown, or one of its parameters cannot be used.
+    """
+    for method in methods or ():
+        dataclasses.replace(config, method=method).make_method()
+    axes = (
+        [config.method] if methods is None else methods,
+        [config.teacher.weights] if teachers is None else teachers,
+        [config.teacher_seed] if teacher_seeds is None else teacher_seeds,
+        [config.seed] if seeds is None else seeds,
+    )
+    return list(dict.fromkeys(Case(*values) for values in itertools.product(*axes)))
+
+
+def _case(row: Mapping[str, Any]) -> Case:
+    return Case(row["method"], row["teacher"], row["teacher_seed"], row["seed"])
+
+
+def _named(pair: AuditedPair, case: Case) -> AuditedPair:
+    """With the case in the names of the layers."""
+    return dataclasses.replace(
+        pair,
+        teacher=f"{pair.teacher} of {case.teacher_name}",
+        student=f"{pair.student} of {case.name}",
+        history=tuple(_named(before, case) for before in pair.history),
+    )
+
+
+def _trajectories(report: AuditReport) -> Table:
+    """What is shared and what is left while training, one pair a row."""
+    from rich.table import Table
+
+    n_stages = len(report.pairs[0].stages)
+    shown = sorted({round(i * (n_stages - 1) / (SHOWN - 1)) for i in range(SHOWN)})
+    table = Table("student's layer", title="While training: Red, Uni_T in bits", title_justify="left")
+    for i in shown:
+        table.add_column(report.pairs[0].stages[i].checkpoint or "end", justify="right", no_wrap=True)
+    for pair in report.pairs:
+        atoms = [pair.stages[i].result.atoms for i in shown]
+        table.add_row(pair.student, *(f"{a['redundant']:.2f}, {a['unique_t']:.2f}" for a in atoms))
+    return table
+
+
+def _table(title: str, names: Sequence[str], numbers: Iterable[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    return table
+
+
+def _shown(row: Mapping[str, Any], key: str) -> str:
+    """A value, or a mean with its standard deviation; accuracy in per cent."""
+    value, spread = row.get(key), row.get(f"{key}_sd")
+    if value is None:
+        return ""
+    scale, digits = (100, 1) if key.endswith("accuracy") else (1, 3 if spread is None else 2)
+    return f"{scale * value:.{digits}f}" + ("" if spread is None else f" ± {scale * spread:.{digits}f}")

@@ -1,0 +1,74 @@
+"""What a configuration names, made: data and networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from pidkd.activations import PathLike
+from pidkd.distill.architectures import build_model
+from pidkd.distill.dataset import ImageData, load_data
+from pidkd.distill.experiments.config import Config, StudentConfig
+from pidkd.distill.training.batches import stream
+from pidkd.errors import InputError
+from pidkd.layers import faults
+
+Side = Literal["teacher", "student"]
+SIDES: tuple[Side, Side] = ("teacher", "student")
+
+
+def read_data(config: Config) -> tuple[ImageData, ImageData]:
+    """The training and the test set, whole.
+
+    Raises
+    ------
+    InputError
+        When they cannot be read.
+    """
+    settings = config.data
+    train_data, test = load_data(settings.name, settings.path, **settings.options)
+    if not settings.mean and not settings.std:
+        return train_data, test
+    return tuple(dataclasses.replace(d, mean=settings.mean, std=settings.std) for d in (train_data, test))  # type: ignore[return-value]
+
+
+def make_network(config: Config, side: Side, data: ImageData) -> nn.Module:
+    """The teacher or the student of a configuration with fresh weights, by its seed.
+
+    Raises
+    ------
+    InputError
+        When there is no such model, or an option cannot be used.
+    """
+    network: StudentConfig = getattr(config, side)
+    n_classes = getattr(network, "n_classes", None) or data.n_classes
+    # Alike networks of one seed are not to begin alike.
+    seed = stream(config.teacher_seed, 5) if side == "teacher" else stream(config.seed, 4)
+    return build_model(network.model, data.shape, n_classes, seed, **network.options)
+
+
+def load_weights(network: nn.Module, path: PathLike, where: str) -> None:
+    """Load a state dictionary into a network.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged or holds anything else, or does not fit.
+    """
+    expected = "a state dictionary, as torch.save writes it"
+    if not Path(path).is_file():
+        raise InputError(where, f"trained, untrained, or a file with {expected}", repr(os.fspath(path)))
+    with faults(os.fspath(path)):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise InputError(os.fspath(path), expected, type(state).__name__)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        got = " ".join(str(error).split())[:300]
+        raise InputError(os.fspath(path), f"weights of the network, {type(network).__name__}", got) from error

@@ -1,0 +1,75 @@
+"""What the record of a run says of where it came from, and whether a record is of the same run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pidkd.distill.experiments.config import Config
+from pidkd.errors import InputError
+
+
+def check_same(path: Path, where: Sequence[str], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record in a file, whose configuration (under the keys ``where``) is to be ``config``, as far as that goes.
+
+    Raises
+    ------
+    InputError
+        When a value is another, or the record cannot be read.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        held: Any = record
+        for key in where:
+            held = held[key]
+        before = _flat({key: held[key] for key in config if key in held})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(str(path), "the record of a run", f"one that cannot be read ({error})") from error
+    now = _flat(json.loads(json.dumps(config)))
+    other = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if other:
+        got = f"{other[0]} {now.get(other[0])!r} instead of {before.get(other[0])!r}"
+        raise InputError(str(path), "the configuration it was made with", got, "take another folder")
+    return record
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
+def note(config: Config) -> dict[str, Any]:
+    """What the record of a run holds beside its settings."""
+    return {"config": config.to_dict(), "git": git_revision()}
+
+
+def git_revision() -> str | None:
+    """What git calls the working directory, "dirty" where it differs from its commit; None outside of git."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def remarks(config: Config) -> list[str]:
+    """The chosen values that matter for the method."""
+    values = _flat(config.to_dict())
+    lines = []
+    for key, why in config.chosen.items():
+        part, _, rest = key.partition(".")
+        if part not in ("methods", "recipes") or rest.partition(".")[0] == config.method:
+            lines.append(f"chosen: {key} {values.get(key, '')}; {why}".replace("  ", " "))
+    return lines

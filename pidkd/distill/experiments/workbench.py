@@ -1,0 +1,300 @@
+"""One case of an experiment after the other: its data, teacher and student, trained, evaluated and audited."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pidkd.activations import PathLike, writing
+from pidkd.distill.audits.auditing import audit
+from pidkd.distill.corruption import corrupt
+from pidkd.distill.dataset import ImageData
+from pidkd.distill.experiments.config import Config
+from pidkd.distill.experiments.making import SIDES, load_weights, make_network, read_data
+from pidkd.distill.experiments.provenance import check_same, note, remarks
+from pidkd.distill.method import get_method
+from pidkd.distill.training.batches import stream
+from pidkd.distill.training.capturing import capture
+from pidkd.distill.training.engine import TrainResult, train
+from pidkd.distill.training.evaluation import evaluate
+from pidkd.distill.training.monitor import Monitor
+from pidkd.distill.training.preflight import Preflight
+from pidkd.distill.training.run import Run
+from pidkd.errors import AlignmentWarning
+from pidkd.quantize import Quantizer
+
+CONFIG = "config.yaml"
+
+FREE = ("device", "chosen")
+"""Keys of a configuration that do not tell one case from another."""
+
+ATOMS = {"Red": "redundant", "Uni_T": "unique_t", "Uni_S": "unique_s", "Syn": "synergistic"}
+"""Atoms by their headings."""
+
+Show = Callable[[float, str], None]
+"""Called with the fraction done and what is being done."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method, one teacher, and the seeds of both networks."""
+
+    method: str
+    teacher: str
+    teacher_seed: int
+    seed: int
+
+    @property
+    def teacher_name(self) -> str:
+        """The name of the teacher's folder."""
+        label = self.teacher if self.teacher in ("trained", "untrained") else Path(self.teacher).stem
+        return f"{label}-t{self.teacher_seed}"
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"{self.method}-{self.teacher_name}-s{self.seed}"
+
+    @property
+    def run_name(self) -> str:
+        """The name of the folder of its run: one for all teachers if the method needs none."""
+        return self.name if get_method(self.method)().needs_teacher else f"{self.method}-s{self.seed}"
+
+    def of(self, config: Config) -> Config:
+        """The configuration of this run."""
+        teacher = dataclasses.replace(config.teacher, weights=self.teacher)
+        return dataclasses.replace(
+            config, teacher=teacher, method=self.method, teacher_seed=self.teacher_seed, seed=self.seed
+        )
+
+
+class Workbench:
+    """What the cases of an experiment share: data, teachers, and students that several cases ask for.
+
+    Parameters
+    ----------
+    config : Config
+    folder : path
+    **options
+        As for ``train``.
+    """
+
+    def __init__(self, config: Config, folder: PathLike, **options: Any) -> None:
+        self.config, self.folder = config, Path(folder)
+        self.options = {"device": config.device, "strict": config.strict, **options}
+        self.is_main = int(os.environ.get("RANK", 0)) == 0
+        self.quantizer = Quantizer.from_text(config.audit.quantize, seed=config.data.seed)
+        self.audited = {"last": config.taps[-1:], "all": config.taps, "none": ()}[config.audit.layers]
+        whole, self.test = read_data(config)
+        settings = config.data
+        self.teacher_data, self.student_data = (
+            whole if n is None else whole.per_class(n, settings.seed)
+            for n in (config.teacher.samples_per_class, settings.samples_per_class)
+        )
+        if settings.label_noise:
+            self.student_data = self.student_data.with_label_noise(settings.label_noise, settings.seed)
+        self.held_out: ImageData | None = None
+        if config.monitor is not None:
+            self.student_data, self.held_out = self.student_data.split(config.monitor.held_out, settings.seed)
+        self.teachers: dict[str, tuple[nn.Module, float | None]] = {}
+        self.students: dict[str, tuple[nn.Module, dict[str, Any]]] = {}
+
+    def check(self, case: Case, before: Callable[[str, Preflight], None] | None) -> None:
+        """Show the preflight of a case, with networks as they are made: nothing is trained or written."""
+        config = case.of(self.config)
+        teacher, student = (make_network(config, side, self.test) for side in SIDES)
+        self._train(teacher, student, case, lambda fraction, now: None, before=before, dry_run=True)
+
+    def row(self, case: Case, show: Show) -> dict[str, Any]:
+        """The row of a case: as found before, or now."""
+        config = {key: value for key, value in case.of(self.config).to_dict().items() if key not in FREE}
+        place = f"results/{case.name}"
+        if (self.folder / place / "result.json").exists():
+            return dict(check_same(self.folder / place / "result.json", ("config",), config)["row"])
+        student, measured = self.student(case, show)
+        teacher, accuracy = self.teacher(case, show)
+        row = {**dataclasses.asdict(case), "run": case.run_name, **measured, "teacher_accuracy": accuracy}
+        if self.is_main:
+            show(1.0, "audit")
+            row |= self._audit(case, teacher, student)
+            self.record(f"{place}/result.json", json.dumps({"config": config, "row": row}, indent=1))
+        return row
+
+    def student(self, case: Case, show: Show) -> tuple[nn.Module, dict[str, Any]]:
+        """The trained student of a case, and what its training came to."""
+        if case.run_name in self.students:
+            return self.students[case.run_name]
+        student = make_network(case.of(self.config), "student", self.test)
+        teacher, _ = self.teacher(case, show)
+        if first := self.config.starts.get(case.method):
+            student.load_state_dict(self.student(dataclasses.replace(case, method=first), show)[0].state_dict())
+        self._keep(student, case, 0)
+        started = time.process_time()
+        run = self._train(teacher, student, case, show)
+        measured: dict[str, Any] = {"cpu_seconds": time.process_time() - started}
+        measured |= {key: run.history[-1][f"valid_{key}"] for key in ("accuracy", "loss")}
+        if run.best is not None:
+            measured |= {"best_epoch": run.best["epoch"], "held_out_accuracy": run.best["accuracy"]}
+        if case.run_name != case.name or case.method in self.config.starts.values():
+            self.students[case.run_name] = run.student, measured
+        return run.student, measured
+
+    def teacher(self, case: Case, show: Show) -> tuple[nn.Module, float | None]:
+        """The teacher of a case and its accuracy on the test set, where its classes are those of the data."""
+        if case.teacher_name not in self.teachers:
+            config = case.of(self.config)
+            network = make_network(config, "teacher", self.test)
+            folder = self.folder / "teachers" / case.teacher_name
+            if case.teacher == "trained" and (folder / "student.pt").exists():
+                check_same(folder / "run.json", ("note", "config"), _teaching(config))
+                load_weights(network, folder / "student.pt", "teacher")
+            elif case.teacher == "trained":
+                train(
+                    None,
+                    network,
+                    self.teacher_data,
+                    self.test,
+                    method="none",
+                    recipe=self.config.teacher_recipe,
+                    seed=case.teacher_seed,
+                    out=folder,
+                    note=note(config),
+                    progress=lambda fraction, row: show(0.0, f"teacher, {fraction:.0%}, {_now(row)}"),
+                    **self.options,
+                )
+            elif case.teacher != "untrained":
+                load_weights(network, case.teacher, "teacher.weights")
+            if config.teacher.corrupted:
+                corrupt(network, [t for t, _ in config.taps], config.teacher.corrupted, config.teacher.noise)
+            alike = config.teacher.n_classes in (None, self.test.n_classes)
+            with _drawing(stream(case.teacher_seed, 6)):
+                accuracy = evaluate(network, self.test)["accuracy"] if alike else None
+            self.teachers[case.teacher_name] = network, accuracy
+        return self.teachers[case.teacher_name]
+
+    def record(self, name: str, text: str) -> None:
+        """Write a file of the experiment, from one process."""
+        if self.is_main:
+            with writing(self.folder / name, force=True) as stream:
+                stream.write(text.encode())
+
+    def _train(
+        self,
+        teacher: nn.Module,
+        student: nn.Module,
+        case: Case,
+        show: Show,
+        before: Callable[[str, Preflight], None] | None = None,
+        dry_run: bool = False,
+    ) -> TrainResult:
+        config = case.of(self.config)
+        monitor = self._monitor(teacher, case)
+
+        def after_epoch(run: Run) -> Mapping[str, Any] | None:
+            self._keep(run.step.student.model, case, run.epoch + 1)
+            return None if monitor is None else monitor(run)
+
+        return train(
+            teacher,
+            student,
+            self.student_data,
+            self.test,
+            method=config.make_method(),
+            taps=config.taps,
+            recipe=config.student_recipe,
+            seed=case.seed,
+            out=self.folder / "runs" / case.run_name,
+            dry_run=dry_run,
+            note=note(config),
+            remarks=remarks(config),
+            before=None if before is None else lambda report: before(case.run_name, report),
+            after_epoch=after_epoch,
+            progress=lambda fraction, row: show(fraction, _now(row)),
+            **self.options,
+        )
+
+    def _monitor(self, teacher: nn.Module, case: Case) -> Monitor | None:
+        settings = self.config.monitor
+        if settings is None or self.held_out is None or not get_method(case.method)().needs_teacher:
+            return None
+        return Monitor(
+            teacher,
+            self.held_out,
+            self.audited,
+            every=settings.every,
+            gate=settings.gate,
+            folder=self.folder / "runs" / case.run_name / "monitor",
+            quantize=self.quantizer,
+            shuffles=self.config.audit.shuffles,
+        )
+
+    def _keep(self, student: nn.Module, case: Case, epochs: int) -> None:
+        """Capture the student after so many epochs, if it is to be audited then."""
+        every, last = self.config.audit.every, case.of(self.config).student_recipe.epochs
+        due = every is not None and epochs % every == 0 and epochs < last
+        if due and self.is_main and self.audited:
+            out = self._snapshots(case) / f"{epochs:05}"
+            shutil.rmtree(out, ignore_errors=True)  # what a stopped run left
+            capture(student, self.test, [s for _, s in self.audited], out, device=self.config.device)
+
+    def _audit(self, case: Case, teacher: nn.Module, student: nn.Module) -> dict[str, float]:
+        """Atoms on the test set; the report goes into the folder of the case."""
+        if not self.audited:
+            return {}
+        with _drawing(stream(case.teacher_seed, 6)):
+            held_t, held_s = (
+                capture(network, self.test, [pair[side] for pair in self.audited], device=self.config.device)
+                for side, network in enumerate((teacher, student))
+            )
+        checkpoints = {f"epoch {int(path.name)}": path for path in sorted(self._snapshots(case).glob("?????"))}
+        with warnings.catch_warnings():
+            # An untrained teacher may know nothing; the report says so.
+            warnings.simplefilter("ignore", AlignmentWarning)
+            report = audit(
+                held_t,
+                held_s,
+                self.test.labels,
+                self.audited,
+                checkpoints=checkpoints,
+                quantize=self.quantizer,
+                shuffles=self.config.audit.shuffles,
+            )
+        report.write(self.folder / "results" / case.name, force=True)
+        last = report.results[self.audited[-1]]
+        return {key: getattr(last, key) for key in (*ATOMS.values(), "mi_t", "mi_s")}
+
+    def _snapshots(self, case: Case) -> Path:
+        return self.folder / "runs" / case.run_name / "snapshots"
+
+
+@contextmanager
+def _drawing(seed: int) -> Iterator[None]:
+    """What a corrupted teacher draws is the same each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _teaching(config: Config) -> dict[str, Any]:
+    """What a trained teacher depends on."""
+    held = config.to_dict()
+    return {key: held[key] for key in ("data", "teacher", "teacher_seed", "recipe", "strict")}
+
+
+def _now(row: Mapping[str, Any]) -> str:
+    """The last epoch in words."""
+    if not row:
+        return ""
+    return f"{row['phase']}, loss {row['loss']:.3g}, accuracy {row['valid_accuracy']:.1%}"

@@ -1,0 +1,340 @@
+"""Training: a teacher, a student, data and a method go in, and a student comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pidkd.activations import PathLike
+from pidkd.distill.loss import DistillationLoss
+from pidkd.distill.method import Method, get_method
+from pidkd.distill.training.batches import Batches, hold_out, open_batches, stream
+from pidkd.distill.training.checkpoint import load_checkpoint
+from pidkd.distill.training.preflight import Preflight, preflight
+from pidkd.distill.training.recipe import Recipe
+from pidkd.distill.training.run import Run
+from pidkd.distill.training.run_folder import RunFolder
+from pidkd.distill.training.runtime import Runtime
+from pidkd.distill.training.step import Step, tap
+from pidkd.errors import DivergenceError, InputError, UnknownNameError
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A student that has been trained, and how that went.
+
+    Parameters
+    ----------
+    student, teacher : torch.nn.Module
+        As they were given, the student after the last epoch, both in eval mode.
+    loss : DistillationLoss
+        The method's, with its trained filters.
+    history : list of dict
+        A row for each epoch: "epoch", "phase", "steps" since the start, "lr" by group, "loss" and its terms before
+        their weights, means of sigmas and variances, "valid_loss", "valid_accuracy", and what a hook added.
+    best : dict or None
+        "epoch", "accuracy" and "student" (its state) of the epoch that did best on what was held out.
+    preflight : Preflight
+        What was going to be done.
+    folder : Path or None
+        Where log and checkpoints are.
+    seconds : float
+        Wall time of this call.
+    """
+
+    student: nn.Module
+    teacher: nn.Module | None
+    loss: DistillationLoss
+    history: list[dict[str, Any]]
+    best: dict[str, Any] | None
+    preflight: Preflight
+    folder: Path | None
+    seconds: float
+
+
+def train(
+    teacher: nn.Module | None,
+    student: nn.Module,
+    train_data: Any,
+    valid_data: Any = None,
+    *,
+    method: str | Method = "rid",
+    taps: Sequence[tuple[str, str]] = (),
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    strict: bool = False,
+    processes: int | None = None,
+    out: PathLike | None = None,
+    resume: bool = False,
+    dry_run: bool = False,
+    tensorboard: bool = False,
+    note: Mapping[str, Any] | None = None,
+    remarks: Sequence[str] = (),
+    before: Callable[[Preflight], None] | None = None,
+    after_epoch: Callable[[Run], Mapping[str, Any] | None] | None = None,
+    progress: Callable[[float, Mapping[str, Any]], None] | None = None,
+) -> TrainResult:
+    r"""Train a student: epoch by epoch, each in its phase, at learning rate :math:`\lambda_e` of the recipe.
+
+    The teacher is never changed, its batch statistics included. The student is trained in place.
+
+    Parameters
+    ----------
+    teacher : torch.nn.Module or None
+        None where the method asks nothing of a teacher.
+    student : torch.nn.Module
+        It returns its logits, as the teacher does.
+    train_data, valid_data : ImageData, (x, y), torch Dataset or DataLoader
+        Arrays or tensors x of shape (n, ...) and class labels y of shape (n,). What is valid is only ever evaluated.
+    method : str or Method
+    taps : sequence of (teacher layer, student layer)
+        Layer pairs, by the names that ``named_modules()`` gives.
+    recipe : Recipe, optional
+        How long, how fast.
+    seed : int
+        Of filters, order, augmentation, and what layers draw. Networks come with weights of their own.
+    device : {"cpu", "cuda", "auto"}
+    strict : bool
+        Only deterministic operations, in float32: the same bits each time, on the same machine.
+    processes : int, optional
+        How many ``torchrun`` is meant to have started.
+    out : path, optional
+        A new folder, for log and checkpoints.
+    resume : bool
+        Go on with the run in that folder, if there is one, to the bit where strict on a CPU.
+    dry_run : bool
+        Stop after the preflight.
+    tensorboard : bool
+        Write the log for TensorBoard, too.
+    note : mapping, optional
+        What else the record of the run is to hold.
+    remarks : sequence of str
+        Lines that the preflight is to show.
+    before : callable, optional
+        Called with the preflight before the first step.
+    after_epoch : callable, optional
+        Called with the ``Run`` after each epoch; what it returns is logged with the epoch under "monitor".
+    progress : callable, optional
+        Called after each step with the fraction done and the row of the last epoch, or an empty one.
+
+    Returns
+    -------
+    TrainResult
+
+    Raises
+    ------
+    InputError
+        When networks, taps, data, method and recipe do not fit each other, or files cannot be written.
+    DivergenceError
+        When the loss is not a finite number; the last checkpoint stands.
+    KeyboardInterrupt, SystemExit
+        After Ctrl-C or SIGTERM, when the step is done and a checkpoint of it is written.
+
+    Examples
+    --------
+    >>> def network(width):
+    ...     return nn.Sequential(nn.Linear(5, width), nn.ReLU(), nn.Linear(width, 3))
+    >>> x = torch.randn(64, 5)
+    >>> data = x, x[:, :3].argmax(1)
+    >>> recipe = Recipe(epochs=4, batch_size=16, clip=5.0)
+    >>> teacher = train(None, network(16), data, method="none", recipe=recipe).student
+    >>> method = get_method("rid")(q=2, r=0.5)
+    >>> run = train(teacher, network(4), data, data, method=method, taps=[("1", "1")], recipe=recipe)
+    >>> [row["phase"] for row in run.history]
+    ['filters', 'student', 'filters', 'student']
+    """
+    started = time.perf_counter()
+    recipe = recipe or Recipe()
+    method = method if isinstance(method, Method) else get_method(method)()
+    pairs = _pairs(taps, method, teacher, student)
+    with Runtime(device, processes=processes, strict=strict, precision=recipe.precision) as runtime, ExitStack() as end:
+        run = _prepare(teacher, student, train_data, valid_data, method, pairs, recipe, seed, runtime, end)
+        report = preflight(run, remarks)
+        folder = None
+        if not dry_run and out is not None:
+            settings = {
+                "method": {"name": method.name, **method.get_params()},
+                "taps": pairs,
+                "recipe": recipe.to_dict(),
+                "seed": seed,
+                "strict": strict,
+                "device": runtime.device.type,
+                "processes": runtime.world_size,
+                "teacher": None if run.teacher is None else fingerprint(run.teacher.model),
+                "data": run.train.fingerprint,
+            }
+            about = {"preflight": report.to_dict(), "note": dict(note or {})}
+            folder = _open_folder(out, settings, resume, about, run)
+        if folder is not None:
+            end.callback(folder.close)
+            if tensorboard:
+                folder.show_on_tensorboard(run.epoch)
+        if before is not None and runtime.is_main:
+            before(report)
+        if not dry_run:
+            _train(run, folder, after_epoch, progress if runtime.is_main else None)
+        student = run.step.student.model
+        if folder is not None:
+            folder.finish(student, run.best)
+    place = None if folder is None else folder.path
+    seconds = time.perf_counter() - started
+    return TrainResult(student, teacher, run.step.loss, run.history, run.best, report, place, seconds)
+
+
+def _prepare(
+    teacher: nn.Module | None,
+    student: nn.Module,
+    train_data: Any,
+    valid_data: Any,
+    method: Method,
+    pairs: Sequence[tuple[str, str]],
+    recipe: Recipe,
+    seed: int,
+    runtime: Runtime,
+    end: ExitStack,
+) -> Run:
+    """A run at its beginning: everything on the device, tapped, with a loss and optimisers."""
+    for network in (teacher, student):
+        if isinstance(network, nn.Module):
+            _place(network, runtime)
+    if recipe.sync_batchnorm:
+        student = _synchronised(student, runtime)
+    data, evaluated = _data(train_data, valid_data, recipe, seed, runtime)
+    teacher_tap = None
+    if method.needs_teacher and teacher is not None:
+        teacher_tap = tap(teacher, [t for t, _ in pairs], "teacher", frozen=True)
+        end.callback(teacher_tap.close)
+    student_tap = tap(student, [s for _, s in pairs], "student", frozen=False)
+    end.callback(student_tap.close)
+    runtime.seed(stream(seed, 0))
+    step = Step(method, teacher_tap, student_tap, pairs if method.needs_taps else (), data.example()[0])
+    _place(step.loss, runtime)
+    if recipe.sync_batchnorm:
+        step.loss = _synchronised(step.loss, runtime)
+    _check_parts(recipe, step)
+    run = Run(step, teacher_tap, recipe, data, evaluated, runtime, seed)
+    end.callback(run.close)
+    return run
+
+
+def _place(module: nn.Module, runtime: Runtime) -> None:
+    """Put a module on the device, in the layout that is fastest there."""
+    module.to(runtime.device)
+    if runtime.device.type == "cuda":
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _train(
+    run: Run,
+    folder: RunFolder | None,
+    after_epoch: Callable[[Run], Mapping[str, Any] | None] | None,
+    progress: Callable[[float, Mapping[str, Any]], None] | None,
+) -> None:
+    """The loop: epochs of steps, a row of the log and a checkpoint after each epoch."""
+    runtime, n_epochs = run.runtime, run.recipe.epochs
+    try:
+        while run.epoch < n_epochs:
+            for done in run.steps():
+                if progress is not None:
+                    progress((run.epoch + done / run.train.steps) / n_epochs, run.history[-1] if run.history else {})
+                if runtime.any(runtime.stopping is not None):
+                    _stop(run, folder)
+            row = run.end_epoch(after_epoch)
+            state = run.state_dict()
+            every = run.recipe.keep_every
+            if folder is not None:
+                folder.save(state, f"epoch-{run.epoch}.pt" if every and run.epoch % every == 0 else None)
+                folder.log(row)
+    except DivergenceError as error:
+        last = None if folder is None else folder.last
+        raise DivergenceError(f"{error}; the last good checkpoint is {last}" if last else str(error)) from error
+
+
+def _stop(run: Run, folder: RunFolder | None) -> None:
+    """Write a checkpoint, and end as the signal asks."""
+    state = run.state_dict()
+    if folder is not None:
+        folder.save(state)
+    if run.runtime.stopping == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _open_folder(
+    out: PathLike, settings: Mapping[str, Any], resume: bool, about: Mapping[str, Any], run: Run
+) -> RunFolder | None:
+    """The folder, in the main process; and every process goes on from the checkpoint that is there, if so asked."""
+    folder = RunFolder(out, settings, resume, about) if run.runtime.is_main else None
+    state = folder.load() if folder is not None else None
+    run.runtime.gather(None)
+    if folder is None and resume:
+        state = load_checkpoint(Path(out))
+    if state is not None:
+        run.load_state_dict(state)
+    run.runtime.gather(None)
+    return folder
+
+
+def _data(
+    train_data: Any, valid_data: Any, recipe: Recipe, seed: int, runtime: Runtime
+) -> tuple[Batches, dict[str, Batches]]:
+    evaluated = {} if valid_data is None else {"valid": valid_data}
+    if recipe.held_out:
+        train_data, evaluated["held_out"] = hold_out(train_data, "train(train_data)", recipe.held_out, seed)
+    data = open_batches(train_data, "train(train_data)", recipe, seed, runtime.place)
+    return data, {
+        name: open_batches(part, f"train({name}_data)", recipe, seed, runtime.place, training=False)
+        for name, part in evaluated.items()
+    }
+
+
+def _pairs(
+    taps: Sequence[tuple[str, str]], method: Method, teacher: nn.Module | None, student: nn.Module
+) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(tuple(pair) if isinstance(pair, tuple | list) else (pair,) for pair in taps)
+    for pair in pairs:
+        if len(pair) != 2 or not all(isinstance(path, str) for path in pair):
+            raise InputError("train(taps)", "pairs (teacher layer, student layer)", repr(pair))
+    if method.needs_teacher and teacher is None:
+        raise InputError("train(teacher)", f"a teacher, for method {method.name!r}", "None")
+    if method.needs_taps and not pairs:
+        raise InputError("train(taps)", f"at least one layer pair, for method {method.name!r}", "none")
+    if teacher is student:
+        raise InputError("train(student)", "another network than the teacher", "the same", "give a copy of it")
+    return pairs  # type: ignore[return-value]
+
+
+def _check_parts(recipe: Recipe, step: Step) -> None:
+    known = [name for name, part in step.loss.named_children() if any(True for _ in part.parameters())]
+    for name in ("part_lr", "part_weight_decay"):
+        for part in getattr(recipe, name):
+            if part not in known:
+                raise UnknownNameError(
+                    f"Recipe({name})", f"a part of the loss of {step.loss.method.name!r}", part, known
+                )
+
+
+def _synchronised(module: Any, runtime: Runtime) -> Any:
+    if runtime.device.type != "cuda":
+        raise InputError("Recipe(sync_batchnorm)", "CUDA devices", f"device {runtime.device.type!r}")
+    return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+
+
+@torch.no_grad()
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 of a network's parameters and buffers, in hexadecimal: equal only if every bit is."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

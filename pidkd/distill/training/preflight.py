@@ -1,0 +1,273 @@
+"""What a run is going to do, before it does it: a table to be read, and the mistakes that can be known beforehand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from pidkd.distill.features import align
+from pidkd.distill.method import Phase
+from pidkd.distill.taps import FeatureTap
+from pidkd.distill.training.batches import Batches
+from pidkd.distill.training.recipe import Recipe
+from pidkd.distill.training.run import Run
+from pidkd.distill.training.step import Step
+from pidkd.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a run is going to do.
+
+    Parameters
+    ----------
+    schedule : tuple of str
+        The phase of every epoch.
+    trained : mapping from phase to (mapping from group to int)
+        How many numbers each phase trains: of the student, and of each part of the loss.
+    rates : mapping from group to tuple of float or None
+        The learning rate of a group in every epoch; None in epochs that do not train it.
+    layers : tuple of dict
+        For each layer pair the paths "teacher" and "student", their shapes for one sample, "pooled" (the positions that
+        both are pooled to, or None), and the floating-point operations of one sample up to each, "teacher_flops" and
+        "student_flops".
+    flops : mapping
+        Floating-point operations of one sample through "teacher" and "student", forward, two for a multiply-add.
+    steps : int
+        Of an epoch.
+    n_samples : int
+        Trained on.
+    notes : tuple of str
+        What else should be known.
+    """
+
+    schedule: tuple[str, ...]
+    trained: Mapping[str, Mapping[str, int]]
+    rates: Mapping[str, tuple[float | None, ...]]
+    layers: tuple[Mapping[str, Any], ...]
+    flops: Mapping[str, int]
+    steps: int
+    n_samples: int
+    notes: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; epochs of equal rate together."""
+        rates = {group: [list(span) for span in spans(values)] for group, values in self.rates.items()}
+        return {
+            **vars(self),
+            "schedule": [list(span) for span in spans(self.schedule)],
+            "rates": rates,
+            "layers": list(self.layers),
+            "notes": list(self.notes),
+        }
+
+    def __rich__(self) -> RenderableType:
+        """Three tables."""
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        phases = Table("phase", "epochs", "trained (numbers)", title="Phases", title_justify="left")
+        for phase, groups in self.trained.items():
+            epochs = _epochs([epoch for epoch, name in enumerate(self.schedule) if name == phase])
+            phases.add_row(phase, epochs, ", ".join(f"{group} {n:,}" for group, n in groups.items()))
+        rates = Table("group", "epochs: learning rate", title="Learning rates", title_justify="left")
+        for group, values in self.rates.items():
+            rates.add_row(group, _rates(values))
+        parts: list[RenderableType] = [phases, rates]
+        if self.layers:
+            columns = ("teacher", "shape", "MFLOP", "student", "shape", "MFLOP", "pooled to")
+            layers = Table(*columns, title="Layer pairs, for one sample", title_justify="left")
+            for layer in self.layers:
+                cells = [c for side in ("teacher", "student") for c in _layer(layer, side)]
+                layers.add_row(*cells, _shape(layer["pooled"]) if layer["pooled"] else "")
+            parts.append(layers)
+        flops = ", ".join(f"{name} {n / 1e6:,.1f} MFLOP" for name, n in self.flops.items())
+        parts.append(Text(f"One sample forward: {flops}. {self.n_samples:,} samples, {self.steps:,} steps an epoch."))
+        return Group(*parts, *(Text(f"- {note}") for note in self.notes))
+
+    def __str__(self) -> str:
+        """The tables as text."""
+        from rich.console import Console
+
+        console = Console(width=120, color_system=None)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get()
+
+
+def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
+    """Look at a run before it starts.
+
+    Raises
+    ------
+    InputError
+        When classes do not agree, no optimiser owns a parameter, or the loss of a phase cannot be computed.
+    """
+    step, teacher, batches, schedule = run.step, run.teacher, run.train, run.schedule
+    x, y = batches.example()
+    check_classes(step, y, batches)
+    check_owners(run)
+    with torch.no_grad():
+        outputs = None if teacher is None else step.paired(teacher(x), 0)
+        for phase in dict.fromkeys(schedule):
+            step.loss.start(phase)
+            step.eval()(x, outputs, y)
+    taps = {"student": step.student} | ({} if teacher is None else {"teacher": teacher})
+    seen = {side: look(tap, x[:1]) for side, tap in taps.items()}
+    return Preflight(
+        schedule=schedule,
+        trained={phase: _sizes(step, run.method.phases[phase]) for phase in dict.fromkeys(schedule)},
+        rates=_rates_of(step, run.recipe, schedule),
+        layers=() if teacher is None else tuple(_pair(t, s, seen) for t, s in step.taps),
+        flops={side: total for side, (_, total) in seen.items()},
+        steps=batches.steps,
+        n_samples=batches.n_samples,
+        notes=(*remarks, *_notes(step, teacher, x)),
+    )
+
+
+def check_classes(step: Step, y: Tensor, batches: Batches) -> None:
+    """Student and data must agree on the classes."""
+    n_classes = step.loss.n_classes
+    if batches.n_classes not in (None, n_classes):
+        got = f"a student with {n_classes}"
+        raise InputError("train(student)", f"{batches.n_classes} classes, as {batches.name} has", got)
+    labels = batches.labels if batches.labels is not None else y
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= n_classes:
+        got = f"{lowest if lowest < 0 else highest} in {batches.name}"
+        raise InputError("train(train_data)", f"labels from 0 to {n_classes - 1}, the classes of the student", got)
+
+
+def check_owners(run: Run) -> None:
+    """Every parameter must be trained in some epoch."""
+    step, schedule = run.step, run.schedule
+    rules = {run.method.phases[phase] for phase in schedule}
+    owned = {id(p) for rule in rules for group in run.optimizers[rule].param_groups for p in group["params"]}
+    every = {f"student.{name}": p for name, p in step.student.model.named_parameters() if name in step.reach["whole"]}
+    every |= {f"loss.{name}": p for name, p in step.loss.named_parameters()}
+    free = [name for name, p in every.items() if id(p) not in owned]
+    if free:
+        got = f"none that trains {', '.join(free[:3])}{f' and {len(free) - 3} more' if len(free) > 3 else ''}"
+        expected = f"an epoch of {len(schedule)} for every parameter"
+        hint = f"phases are {', '.join(dict.fromkeys(schedule))}; have more epochs, or other parameters of the method"
+        raise InputError(f"train(method={run.method.name!r})", expected, got, hint)
+
+
+def look(tap: FeatureTap, x: Tensor) -> tuple[dict[str, tuple[tuple[int, ...], int]], int]:
+    """For every tapped path its shape and the operations up to it, and the operations of the whole network."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    upto: dict[str, int] = {}
+
+    def note(path: str) -> Any:
+        return lambda *_: upto.update({path: counter.get_total_flops()})
+
+    layers = dict(tap.model.named_modules())
+    hooks = [layers[path].register_forward_hook(note(path)) for path in tap.paths]
+    was_training = tap.training
+    try:
+        with torch.no_grad(), counter:
+            _, features = tap.eval()(x)
+    finally:
+        tap.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    seen = {path: (tuple(feature.shape[1:]), upto[path]) for path, feature in features.items()}
+    return seen, counter.get_total_flops()
+
+
+def spans(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
+    """Runs of equal values: first, last, value.
+
+    Examples
+    --------
+    >>> spans("aab")
+    [(0, 1, 'a'), (2, 2, 'b')]
+    """
+    found = []
+    for value, run in itertools.groupby(enumerate(values), key=lambda item: item[1]):
+        indices = [index for index, _ in run]
+        found.append((indices[0], indices[-1], value))
+    return found
+
+
+def _sizes(step: Step, rule: Phase) -> dict[str, int]:
+    return {group: sum(p.numel() for p in named.values()) for group, named in step.trained(rule).items()}
+
+
+def _rates_of(step: Step, recipe: Recipe, schedule: Sequence[str]) -> dict[str, tuple[float | None, ...]]:
+    groups = [list(step.trained(step.loss.method.phases[phase])) for phase in schedule]
+    names = dict.fromkeys(name for group in groups for name in group)
+    return {
+        name: tuple(recipe.rate(name, epoch) if name in group else None for epoch, group in enumerate(groups))
+        for name in names
+    }
+
+
+def _pair(t: str, s: str, seen: Mapping[str, Any]) -> dict[str, Any]:
+    (shape_t, flops_t), (shape_s, flops_s) = seen["teacher"][0][t], seen["student"][0][s]
+    aligned = [tuple(side.shape[1:]) for side in align(torch.zeros(1, *shape_t), torch.zeros(1, *shape_s))]
+    pooled = None if aligned == [shape_t, shape_s] else (aligned[1][1:] if len(shape_s) == 3 else aligned[1][:1])
+    return {
+        "teacher": t,
+        "student": s,
+        "teacher_shape": shape_t,
+        "student_shape": shape_s,
+        "teacher_flops": flops_t,
+        "student_flops": flops_s,
+        "pooled": pooled,
+    }
+
+
+def _notes(step: Step, teacher: FeatureTap | None, x: Tensor) -> list[str]:
+    notes = []
+    frozen = [name for name, _ in step.student.model.named_parameters() if name not in step.reach["whole"]]
+    if frozen:
+        notes.append(f"not trained, as they came without need of a gradient: {', '.join(frozen[:3])} ({len(frozen)})")
+    if teacher is not None:
+        with torch.no_grad():
+            n_classes = teacher(x)[0].shape[-1]
+        if n_classes != step.loss.n_classes:
+            notes.append(f"the teacher has {n_classes} classes, the student {step.loss.n_classes}")
+    return notes
+
+
+def _layer(layer: Mapping[str, Any], side: str) -> tuple[str, str, str]:
+    return layer[side], _shape(layer[f"{side}_shape"]), f"{layer[f'{side}_flops'] / 1e6:,.1f}"
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _epochs(epochs: Sequence[int]) -> str:
+    """Epochs, runs of them shortened."""
+    runs = [epochs[0]]
+    texts = []
+    for a, b in itertools.pairwise([*epochs, -1]):
+        if b != a + 1:
+            texts.append(f"{runs[0]}-{a}" if a != runs[0] else f"{a}")
+            runs = [b]
+    shown = texts if len(texts) <= 6 else [*texts[:3], "...", texts[-1]]
+    return f"{', '.join(shown)} ({len(epochs)})"
+
+
+def _rates(values: Sequence[float | None]) -> str:
+    """Learning rates over the run; where it does not train is left out, and the same rate is said once."""
+    known = [(epoch, rate) for epoch, rate in enumerate(values) if rate is not None]
+    texts = []
+    for rate, group in itertools.groupby(known, key=lambda item: item[1]):
+        epochs = [epoch for epoch, _ in group]
+        texts.append(f"{epochs[0]}-{epochs[-1]}: {rate:.6g}" if len(epochs) > 1 else f"{epochs[0]}: {rate:.6g}")
+    return ", ".join(texts if len(texts) <= 8 else [*texts[:3], "...", texts[-1]])

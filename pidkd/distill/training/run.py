@@ -1,0 +1,212 @@
+"""A run: the state that training changes, and the steps and epochs that change it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer
+
+from pidkd.distill.features import Positive
+from pidkd.distill.method import Phase
+from pidkd.distill.taps import FeatureTap
+from pidkd.distill.training.batches import Batches, stream
+from pidkd.distill.training.evaluation import measure, scores
+from pidkd.distill.training.recipe import Recipe
+from pidkd.distill.training.runtime import Runtime, random_state, set_random_state
+from pidkd.distill.training.step import Step, first_nonfinite
+from pidkd.errors import DivergenceError
+
+
+class Run:
+    """Phases of epochs of steps.
+
+    Parameters
+    ----------
+    step : Step
+    teacher : FeatureTap or None
+    recipe : Recipe
+    train : Batches
+        What is trained on.
+    evaluated : mapping from str to Batches
+        What the student is evaluated on after each epoch; "held_out" says which epoch was best.
+    runtime : Runtime
+    seed : int
+
+    Attributes
+    ----------
+    epoch, steps_done : int
+        The current epoch, and how many of its steps have been done.
+    history : list of dict
+        A row for each epoch that has ended.
+    best : dict or None
+        "epoch", "accuracy" and the "student" of the epoch with the best accuracy on what was held out.
+    optimizers : dict from Phase to Optimizer
+        Phases that train the same have one together, which keeps its momentum while others have their turn.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        teacher: FeatureTap | None,
+        recipe: Recipe,
+        train: Batches,
+        evaluated: Mapping[str, Batches],
+        runtime: Runtime,
+        seed: int,
+    ) -> None:
+        self.step, self.teacher, self.recipe = step, teacher, recipe
+        self.train, self.evaluated, self.runtime, self.seed = train, evaluated, runtime, seed
+        self.method = step.loss.method
+        self.schedule = self.method.schedule(recipe.epochs)
+        self.optimizers = {rule: self._optimizer(rule) for rule in self.method.phases.values()}
+        compiled = recipe.compile and not runtime.strict
+        self._teacher: Any = torch.compile(teacher) if compiled and teacher is not None else teacher
+        self._step: Any = torch.compile(step) if compiled else step
+        self._wrapped: dict[Phase, nn.Module] = {}
+        self.epoch = self.steps_done = 0
+        self.terms: list[str] = []
+        self.sums = torch.zeros(0)
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Any] | None = None
+        self._random: dict[str, Any] | None = None
+
+    def _optimizer(self, rule: Phase) -> Optimizer:
+        decays = self.recipe.part_weight_decay
+        groups = [
+            {"params": list(named.values()), "name": name, "weight_decay": decays.get(name, self.recipe.weight_decay)}
+            for name, named in self.step.trained(rule).items()
+        ]
+        fused = True if self.runtime.device.type == "cuda" else None
+        if self.recipe.optimizer == "adam":
+            return Adam(groups, self.recipe.lr, fused=fused)
+        momentum = self.recipe.momentum
+        return SGD(groups, self.recipe.lr, momentum, nesterov=self.recipe.nesterov and momentum > 0, fused=fused)
+
+    def steps(self) -> Iterator[int]:
+        """Do the remaining steps of the current epoch; after each, how many have been done."""
+        rule = self.method.phases[self.schedule[self.epoch]]
+        self.step.start(self.schedule[self.epoch])
+        if rule not in self._wrapped:
+            self._wrapped[rule] = self.runtime.wrap(self._step)
+        optimizer = self.optimizers[rule]
+        for group in optimizer.param_groups:
+            group["lr"] = self.recipe.rate(group["name"], self.epoch)
+        trained = [p for group in optimizer.param_groups for p in group["params"]]
+        self.runtime.seed(stream(self.seed, 3, self.epoch, self.runtime.rank))
+        batches = self.train.epoch(self.epoch, self.steps_done)
+        if self._random is not None:  # the batches that were skipped may have drawn what the layers did not
+            set_random_state(self._random)
+            self._random = None
+        for x, y in batches:
+            self._do(self._wrapped[rule], optimizer, trained, x, y)
+            self.steps_done += 1
+            yield self.steps_done
+
+    def _do(self, step: nn.Module, optimizer: Optimizer, trained: list[Tensor], x: Tensor, y: Tensor) -> None:
+        with self.runtime.autocast():
+            teacher = None if self._teacher is None else self.step.paired(self._teacher(x), 0)
+            total, terms = step(x, teacher, y)
+        values = torch.stack([total.detach(), *terms.values()]).double()
+        if not len(self.sums):
+            self.terms, self.sums = ["loss", *terms], torch.zeros_like(values)
+        self.sums += values
+        if self.runtime.device.type == "cpu":  # elsewhere the host would wait for the device; see end_epoch
+            self._check_finite(values, x, teacher, y)
+        total.backward()
+        if self.recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(trained, self.recipe.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def _check_finite(self, values: Tensor, *batch: Any) -> None:
+        """Refuse a loss, and its terms, of an epoch or of one batch; of a batch the layer can be named."""
+        finite = values.isfinite()
+        if bool(finite.all()):
+            return
+        bad = [
+            repr(name) for name, fine in zip(self.terms, finite.tolist(), strict=True) if not fine and name != "loss"
+        ]
+        where = [f"term {' and '.join(bad)}" if bad else "its terms are finite"]
+        if batch:
+            where.append(f"first not finite: {self._first_nonfinite(*batch)}")
+        step = f", step {self.steps_done}" if batch else ""
+        raise DivergenceError(
+            f"train: expected a finite loss, got {values[0].item()} in epoch {self.epoch}{step} ({'; '.join(where)}); "
+            "lower the rate, or clip gradients"
+        )
+
+    def _first_nonfinite(self, x: Tensor, *outputs_and_labels: Any) -> str:
+        if not bool(x.isfinite().all()):
+            return "the inputs"
+        if self.teacher is not None and (layer := first_nonfinite(self.teacher.model, x)):
+            return f"teacher.{layer}"
+        layer = first_nonfinite(self.step, x, *outputs_and_labels)
+        return layer.replace("student.model", "student") if layer else "the loss"
+
+    def end_epoch(self, after_epoch: Callable[[Run], Mapping[str, Any] | None] | None = None) -> dict[str, Any]:
+        """Evaluate the student, and add the epoch's row to the history."""
+        means = self.runtime.sum(self.sums) / (self.steps_done * self.runtime.world_size)
+        self._check_finite(means)
+        phase = self.schedule[self.epoch]
+        rule = self.method.phases[phase]
+        row: dict[str, Any] = {"epoch": self.epoch, "phase": phase, "steps": (self.epoch + 1) * self.train.steps}
+        row["lr"] = {group["name"]: group["lr"] for group in self.optimizers[rule].param_groups}
+        row |= dict(zip(self.terms, means.tolist(), strict=True))
+        for name, part in self.step.loss.named_modules():
+            if isinstance(part, Positive):
+                row[name] = part().mean().item()
+        for name, batches in self.evaluated.items():
+            if rule.student == "frozen" and self.history:
+                row |= {key: self.history[-1][key] for key in (f"{name}_loss", f"{name}_accuracy")}
+            else:
+                sums = self.runtime.sum(measure(self.step.student, batches, self.runtime.autocast()))
+                found = scores(sums)  # a loss may be infinite here, where no step has to go on from it
+                row |= {f"{name}_{key}": value if math.isfinite(value) else None for key, value in found.items()}
+        accuracy = row.get("held_out_accuracy")
+        if accuracy is not None and (self.best is None or accuracy > self.best["accuracy"]):
+            state = {name: value.detach().clone() for name, value in self.step.student.model.state_dict().items()}
+            self.best = {"epoch": self.epoch, "accuracy": accuracy, "student": state}
+        if after_epoch is not None:
+            row["monitor"] = dict(after_epoch(self) or {})
+        self.history.append(row)
+        self.epoch, self.steps_done, self.sums = self.epoch + 1, 0, torch.zeros(0)
+        return row
+
+    def close(self) -> None:
+        """Let go of what holds on to the other processes: freed after these have gone, it may wait for them forever."""
+        self._wrapped.clear()
+        self.step.finish()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training changes, as plain values and tensors."""
+        self._check_finite(self.sums)
+        for name, value in self.step.state_dict().items():
+            if not bool(value.isfinite().all()):
+                raise DivergenceError(f"train: expected finite weights after epoch {self.epoch}, got others in {name}")
+        return {
+            "epoch": self.epoch,
+            "steps_done": self.steps_done,
+            "student": self.step.student.model.state_dict(),
+            "loss": self.step.loss.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers.values()],
+            "random": self.runtime.gather(random_state(self.runtime.device)),
+            "sums": self.runtime.gather(self.sums.cpu()),
+            "terms": self.terms,
+            "history": self.history,
+            "best": self.best,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.step.student.model.load_state_dict(state["student"])
+        self.step.loss.load_state_dict(state["loss"])
+        for optimizer, saved in zip(self.optimizers.values(), state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.epoch, self.steps_done = state["epoch"], state["steps_done"]
+        self.terms, self.history, self.best = state["terms"], state["history"], state["best"]
+        self.sums = state["sums"][self.runtime.rank].to(self.runtime.device)
+        self._random = state["random"][self.runtime.rank] if self.steps_done else None

@@ -1,0 +1,139 @@
+"""Audits by learned posteriors: closed forms, chance, stages, any number of processes, resuming, samples."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import pidkd
+from pidkd.activations import save_layers
+from pidkd.cli import main
+from pidkd.distill.audits import learning
+from pidkd.errors import InputError
+
+Y = np.arange(240) % 4
+
+
+def layer(codes, seed=0, noise=0.05):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(codes.max() + 1, 6))[codes] + noise * rng.normal(size=(len(codes), 6))
+
+
+@pytest.fixture(scope="module")
+def report():
+    """The student tells odd from even, and told even less earlier."""
+    return pidkd.audit(
+        {"h": layer(Y)},
+        {"h": layer(Y % 2)},
+        Y,
+        checkpoints={"early": {"h": layer(Y % 2, noise=9.0)}},
+        shuffles=1,
+        local=True,
+    )
+
+
+def timeless(report):
+    pairs = [
+        dataclasses.replace(pair, result=dataclasses.replace(pair.result, seconds=0), history=())
+        for pair in report.pairs
+    ]
+    return dataclasses.replace(report, pairs=tuple(pairs), seconds=0)
+
+
+def test_atoms_of_what_is_known(report):
+    result = report.results["h", "h"]
+    assert report.provenance["estimator"] == result.method == "posterior"
+    assert result.redundant == pytest.approx(1.0, abs=0.1)
+    assert result.unique_t == pytest.approx(1.0, abs=0.1)
+    assert result.null["unique_t"] == pytest.approx(0.0, abs=0.1)
+
+
+def test_the_teacher_is_the_same_at_every_checkpoint(report):
+    pair = report.pairs[0]
+    assert pair.history[0].result.mi_t == pair.result.mi_t
+    assert pair.history[0].result.redundant < 0.3
+
+
+def test_the_report_goes_through_json_without_its_samples(report):
+    read = pidkd.AuditReport.from_dict(json.loads(json.dumps(report.to_dict())))
+    assert read == report
+    assert read.pairs[0].result.local is None
+    assert all(words in " ".join(report.notes) for words in ("had not seen it", "no bounds"))
+
+
+def test_samples_are_written_and_shown(report, tmp_path):
+    report.write_local(tmp_path / "local.npz", ids=np.arange(240))
+    with np.load(tmp_path / "local.npz") as found:
+        local, pairs, atoms = found["local"], found["pairs"].tolist(), found["atoms"].tolist()
+        assert found["ids"].shape == (240,)
+    assert pairs == [["h", "h", "early"], ["h", "h", ""]]
+    for name, values in zip(atoms, local[1], strict=True):
+        assert values.mean() == pytest.approx(getattr(report.pairs[0].result, name), abs=1e-5)
+    extremes = report.pairs[0].extremes
+    assert extremes[0]["unique_t"] == pytest.approx(local[1, atoms.index("unique_t")].max(), abs=1e-5)
+    assert "What the student still has to learn" in report.to_html()
+    with pytest.raises(InputError, match="expected atoms of single samples, got a report without"):
+        pidkd.audit(Y, Y % 2, Y).write_local(tmp_path / "none.npz")
+
+
+def test_the_command_writes_samples_with_their_ids(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_layers("t", {"h": layer(Y), "ids": Y + 7})
+    save_layers("s", {"h": Y % 2})
+    np.save("y.npy", Y)
+    command = [
+        "audit",
+        "--labels",
+        "y.npy",
+        "--teacher",
+        "t",
+        "--student",
+        "s",
+        "--local",
+        "local.npz",
+        "--shuffles",
+        "0",
+    ]
+    assert main(command) == 0
+    with np.load("local.npz") as found:
+        assert found["ids"].tolist() == (Y + 7).tolist()
+        assert found["labels"].tolist() == Y.tolist()
+    assert main(command) == 2
+    assert "local.npz" in capsys.readouterr().err
+    assert main([*command, "--estimator", "broja", "--force"]) == 2
+    assert "pidkd audit: --local: expected atoms of single samples" in capsys.readouterr().err
+
+
+def test_processes_and_resuming_change_nothing(tmp_path, monkeypatch):
+    layers = {"h": layer(Y)}, {"h": layer(Y % 2)}
+    one = pidkd.audit(*layers, Y, shuffles=0)
+    assert timeless(pidkd.audit(*layers, Y, shuffles=0, n_jobs=2, resume=tmp_path)) == timeless(one)
+    monkeypatch.setattr(learning, "_learn", None)  # nothing is learned again
+    assert timeless(pidkd.audit(*layers, Y, shuffles=0, resume=tmp_path)) == timeless(one)
+
+
+def test_codes_among_floats_are_columns():
+    result = pidkd.audit({"h": Y}, {"h": layer(Y % 2)}, Y, shuffles=0).results["h", "h"]
+    assert result.mi_t == pytest.approx(2.0, abs=0.1)
+
+
+def test_the_papers_procedure_by_name():
+    layers = {"h": layer(Y)}, {"h": layer(Y % 2)}
+    options = {"shuffles": 0, "uncertainty": None}
+    named = pidkd.audit(*layers, Y, estimator=pidkd.get_estimator("kmeans")(n_clusters=4), **options)
+    cells = pidkd.audit(*layers, Y, quantize=pidkd.Quantizer(n_clusters=4), **options)
+    assert named.results["h", "h"].atoms == cells.results["h", "h"].atoms
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quantize": pidkd.Quantizer(), "estimator": "posterior"}, r"audit\(\.\.\., quantize\): expected None"),
+        ({"fit_on": 0.5}, r"audit\(\.\.\., fit_on\): expected 'all' with estimator 'posterior'.*got 0.5"),
+        ({"uncertainty": pidkd.Bootstrap(n=2)}, r"audit\(\.\.\., uncertainty\): expected 'auto'"),
+    ],
+)
+def test_options_of_codes_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        pidkd.audit({"h": layer(Y)}, {"h": layer(Y % 2)}, Y, **options)

@@ -1,0 +1,167 @@
+"""Small networks and data that the tests of training share."""
+
+import copy
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pidkd.distill import Recipe, TrainResult, get_method, list_methods, train
+from pidkd.distill.method import Method
+
+SIDE, CLASSES, N = 8, 3, 96
+RECIPE = Recipe(epochs=8, batch_size=16, lr=0.02, schedule="multistep", milestones=(3, 6), clip=5.0)
+"""Long enough for every method to come to each of its phases."""
+
+
+def network(width: int, *, seed: int, norm: bool = True, dropout: float = 0.0, stride: int = 1) -> nn.Sequential:
+    """Two blocks to tap, "0" and "1", and a head."""
+    torch.manual_seed(seed)
+
+    def block(n_in: int, n_out: int, stride: int) -> nn.Sequential:
+        middle = [nn.BatchNorm2d(n_out)] if norm else []
+        return nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride, padding=1), *middle, nn.ReLU(), nn.Dropout(dropout))
+
+    # To 2 x 2, by what has a deterministic gradient on every device.
+    pooled = [nn.AvgPool2d(2 // stride), nn.Flatten(), nn.Linear(8 * width, CLASSES)]
+    return nn.Sequential(block(1, width, stride), block(width, 2 * width, 2), *pooled)
+
+
+TAPS = [("0", "0"), ("1", "1")]
+
+
+def teacher(**options: object) -> nn.Sequential:
+    return network(6, seed=1, **options)  # type: ignore[arg-type]
+
+
+def student(**options: object) -> nn.Sequential:
+    return network(3, seed=2, stride=2, **options)  # type: ignore[arg-type]
+
+
+def data(n: int = N, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Classes that a convolution can tell."""
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(n) % CLASSES
+    x = torch.randn(n, 1, SIDE, SIDE, generator=generator)
+    x[:, 0, :4] += y[:, None, None] - 1.0
+    return x, y
+
+
+def methods() -> list[Method]:
+    """Each method, so that eight epochs show all of its phases."""
+    short = {"rid": {"warm_up": 1, "q": 3, "r": 1 / 3}}
+    return [get_method(name)(**short.get(name, {})) for name in list_methods()]
+
+
+def state(module: nn.Module) -> dict[str, torch.Tensor]:
+    return copy.deepcopy(module.state_dict())
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """Bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+PROCESSES = multiprocessing.get_context("forkserver")
+# With what torch's first optimiser would import in every process again.
+PROCESSES.set_forkserver_preload(["torch._dynamo", "pidkd.distill.training.engine"])
+
+
+def started(work: Callable[..., object], *arguments: object, **environment: str) -> BaseProcess:
+    """A process that does ``work``, forked off one that has imported torch and done nothing else."""
+    process = PROCESSES.Process(target=_with, args=(environment, work, *arguments))
+    process.start()
+    return process
+
+
+def in_two_processes(work: Callable[..., object], *arguments: object) -> list[int | None]:
+    """Exit statuses of ``work`` in two processes that find each other as ``torchrun`` would have them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    both = [started(work, *arguments, RANK=rank, LOCAL_RANK=rank, **common) for rank in "01"]
+    for process in both:
+        process.join(60)
+    return [process.exitcode for process in both]
+
+
+def _with(environment: dict[str, str], work: Callable[..., object], *arguments: object) -> None:
+    os.environ.update(environment)
+    work(*arguments)
+
+
+RESUMED = Recipe(epochs=6, batch_size=16, lr=0.02, schedule="cosine", held_out=0.25)
+CYCLES = {"warm_up": 1, "q": 3, "r": 1 / 3}
+
+
+def run_with_state(folder: Path, given: object = None, **options: object) -> TrainResult:
+    """RID with batch statistics, dropout, momentum and a held-out part: all that has a state."""
+    settings = {"method": get_method("rid")(**CYCLES), "taps": TAPS, "recipe": RESUMED, "strict": True, "resume": True}
+    return train(teacher(), student(dropout=0.2), given or data(), data(48, seed=9), out=folder, **settings | options)
+
+
+def run_and_die(folder: Path, at: int, seconds: float) -> None:
+    """``run_with_state``, killed some time after a step, whatever it does then."""
+    steps = []
+
+    def progress(part: float, row: object) -> None:
+        steps.append(part)
+        if len(steps) == at:
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    run_with_state(folder, progress=progress)
+
+
+def run_on_vectors(folder: Path, resume: bool = False, processes: int | None = None, stop_at: int = 0) -> TrainResult:
+    """RID in two phases without batch statistics; the main process gets a signal at a step."""
+
+    def vectors(width: int, seed: int) -> nn.Sequential:
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Tanh(), nn.Linear(width, 3))
+
+    recipe = Recipe(epochs=4, batch_size=16, lr=0.02, clip=1.0, schedule="cosine", crop=1, flip=True)
+    return train(
+        vectors(12, 1), vectors(5, 2), data(), data(50, seed=9),
+        method=get_method("rid")(q=4, r=1 / 2), taps=[("2", "2")], recipe=recipe, strict=True,
+        out=folder, resume=resume, processes=processes, progress=signalling(signal.SIGTERM, stop_at),
+    )  # fmt: skip
+
+
+def keep_own(folder: Path) -> None:
+    """Keep what this process has trained."""
+    result = run_on_vectors(folder, processes=2)
+    torch.save({**result.student.state_dict(), **result.loss.state_dict()}, f"{folder}.{os.environ['RANK']}")
+
+
+def run_method(name: str) -> None:
+    """Any method."""
+    [method] = [method for method in methods() if method.name == name]
+    recipe = Recipe(epochs=8, batch_size=32, lr=0.02, clip=5.0)
+    train(teacher(), student(), data(), method=method, taps=TAPS, recipe=recipe)
+
+
+def run_synchronised() -> None:
+    """Batch statistics over all devices."""
+    recipe = Recipe(epochs=8, batch_size=32, lr=0.02, sync_batchnorm=True)
+    method = get_method("rid")(**CYCLES)
+    train(teacher(), student(), data(), method=method, taps=TAPS, recipe=recipe, device="cuda")
+
+
+def signalling(number: int, at: int) -> Callable[[float, object], None]:
+    """A progress that sends this process a signal at a step."""
+    steps = []
+
+    def progress(part: float, row: object) -> None:
+        steps.append(part)
+        if len(steps) == at:
+            os.kill(os.getpid(), number)
+
+    return progress

@@ -1,0 +1,97 @@
+"""Two processes against one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import small  # noqa: E402
+from small import data, equal, in_two_processes, run_on_vectors  # noqa: E402
+
+from pidkd.distill import Recipe, list_methods  # noqa: E402
+from pidkd.distill.training.batches import open_batches  # noqa: E402
+from pidkd.distill.training.runtime import Runtime  # noqa: E402
+from pidkd.errors import InputError  # noqa: E402
+
+
+def check_same(folder, reference):
+    last, expected = (torch.load(path / "last.pt", weights_only=True) for path in (folder, reference))
+    for part in ("student", "loss"):
+        for name, value in last[part].items():
+            torch.testing.assert_close(value, expected[part][name], rtol=1e-6, atol=1e-7)
+    for a, b in zip(last["history"], expected["history"], strict=True):
+        assert a["lr"] == b["lr"]
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        assert a["valid_accuracy"] == b["valid_accuracy"]
+        assert a["valid_loss"] == pytest.approx(b["valid_loss"], rel=1e-6)
+
+
+def test_two_processes_train_what_one_does_and_agree(tmp_path):
+    run_on_vectors(tmp_path / "one")
+    assert in_two_processes(small.keep_own, tmp_path / "two") == [0, 0]
+    check_same(tmp_path / "two", tmp_path / "one")
+    first, second = (torch.load(tmp_path / f"two.{rank}", weights_only=True) for rank in (0, 1))
+    assert equal(first, second)
+
+
+def test_two_processes_stop_at_the_same_step_and_go_on_to_the_bit(tmp_path):
+    assert in_two_processes(run_on_vectors, tmp_path / "whole") == [0, 0]
+    stopped = in_two_processes(run_on_vectors, tmp_path / "parts", False, 2, 8)
+    assert stopped == [128 + signal.SIGTERM] * 2
+    assert torch.load(tmp_path / "parts" / "last.pt", weights_only=True)["steps_done"] == 2
+    assert in_two_processes(run_on_vectors, tmp_path / "parts", True) == [0, 0]
+    logs = [(tmp_path / name / "log.jsonl").read_bytes() for name in ("parts", "whole")]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize("name", list_methods())
+def test_every_method_runs_in_two_processes(name):
+    assert in_two_processes(small.run_method, name) == [0, 0]
+
+
+def test_another_number_of_processes_than_asked_for_is_refused(monkeypatch):
+    with pytest.raises(
+        InputError, match=r"train\(processes\): expected 2 processes, as asked for, got 1; start it with"
+    ):
+        Runtime(processes=2)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(InputError, match=r"train\(processes\): expected 2 processes, as asked for, got 4"):
+        Runtime(processes=2)
+    assert Runtime(processes=4).world_size == 4
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(InputError, match=r"Recipe\(batch_size\): expected a multiple of 3, the number of processes"):
+        open_batches(data(), "train(train_data)", Recipe(batch_size=16), 0, Runtime().place)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from small import run_on_vectors
+run_on_vectors(Path(sys.argv[1]), processes=2)
+"""
+
+
+@pytest.mark.slow
+def test_under_torchrun(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    run_on_vectors(tmp_path / "one")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = [*launch, str(tmp_path / "script.py"), str(tmp_path / "two")]
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    check_same(tmp_path / "two", tmp_path / "one")
+
+
+@pytest.mark.gpu
+def test_batch_statistics_over_all_devices():
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two CUDA devices")
+    assert in_two_processes(small.run_synchronised) == [0, 0]
