@@ -6,6 +6,7 @@ Which formats there are is in ``pidkd.formats``.
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -92,13 +93,15 @@ def stored(source: Any, where: str, names: Collection[str]) -> Array | None:
 
 
 def read_array(path: PathLike, names: Collection[str]) -> Array:
-    """The one array of a file, or of several the one that bears one of ``names``.
+    """The one array of a file, or of several the one that bears one of ``names``; of a ``.csv`` its column.
 
     Raises
     ------
     InputError
         When the file is damaged, or holds several arrays and not exactly one of these names.
     """
+    if Path(path).suffix.lower() == ".csv":
+        return _read_csv(path)
     arrays = read_layers(os.fspath(path))
     chosen = arrays if len(arrays) == 1 else [array for array in arrays if array.name in names]
     if len(chosen) != 1:
@@ -119,13 +122,12 @@ def read_labels(source: Any, where: str) -> Array:
         When they are not integers, bools or strings of shape (n_samples,).
     """
     if isinstance(source, str | os.PathLike):
-        table = Path(source).suffix.lower() == ".csv"
-        return as_labels(os.fspath(source), _read_csv(source) if table else read_array(source, ("labels", "y")))
+        return as_labels(os.fspath(source), read_array(source, ("labels", "y")))
     return as_labels(where, source)
 
 
 def _read_csv(path: PathLike) -> Array:
-    """One column, or the one that is headed by a word for labels: integers if all are, else text."""
+    """One column, or the one headed by a word for labels: integers if all are whole, else numbers, else text."""
     where = os.fspath(path)
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
@@ -146,11 +148,21 @@ def _read_csv(path: PathLike) -> Array:
             raise InputError(where, "a label in every row", f"none in row {number}")
     cells = [row[column].strip() for row in table]
     rest = cells[1:]
-    if named or (rest and not _is_integer(cells[0]) and all(map(_is_integer, rest))):
+    if named or (rest and not _is_number(cells[0]) and all(map(_is_number, rest))):
         cells = rest
     if all(map(_is_integer, cells)):
         return np.array([int(cell) for cell in cells], dtype=np.int64)
+    if all(map(_is_number, cells)):
+        values = np.array(cells, dtype=float)
+        return values.astype(np.int64) if (values == np.floor(values)).all() else values
     return np.array(cells, dtype=str)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _is_integer(text: str) -> bool:

@@ -294,7 +294,7 @@ def audit(
 
 @app.command()
 def mi(
-    x: Annotated[Path, typer.Argument(metavar="X", help="Labels (n,) or floats (n, d): .npy, .npz, or labels .csv.")],
+    x: Annotated[Path, typer.Argument(metavar="X", help="Labels (n,) or floats (n, d): .npy, .npz, .csv.")],
     y: Annotated[Path, typer.Argument(metavar="Y", help="Likewise.")],
     estimator: Annotated[
         str, typer.Option("--estimator", help="One of 'pidkd list --kind mi'; auto goes by the kind of data.")
@@ -305,12 +305,9 @@ def mi(
     as_json: Json = False,
 ) -> None:
     """Estimate the mutual information of two variables."""
-    from pidkd.activations import read_array, read_labels
+    from pidkd.activations import read_array
 
-    held = [
-        read_labels(path, name) if path.suffix.lower() == ".csv" else read_array(path, (name.lower(),))
-        for name, path in (("X", x), ("Y", y))
-    ]
+    held = [read_array(path, (name.lower(),)) for name, path in (("X", x), ("Y", y))]
     params = _values(param)
     taken = sorted({"estimator", "units", "seed", "device", "x", "y"} & set(params))
     if taken:

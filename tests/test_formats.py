@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pidkd
-from pidkd.activations import open_layers, read_labels, stored
+from pidkd.activations import open_layers, read_array, read_labels, stored
 from pidkd.arrays import iter_chunks
 from pidkd.errors import InputError, MissingDependencyError
 
@@ -260,6 +260,19 @@ def test_a_column_of_integers(tmp_path, heading):
     labels = read_labels(tmp_path / "y.csv", "")
     np.testing.assert_array_equal(labels, Y)
     assert labels.dtype == np.int64
+
+
+@pytest.mark.parametrize("heading", [None, "target"])
+def test_a_column_of_numbers_is_no_text(tmp_path, heading):
+    values = [0.25, -3.0, 1e-3]
+    (tmp_path / "y.csv").write_text("\n".join(map(str, [*([heading] if heading else []), *values])))
+    np.testing.assert_array_equal(read_array(tmp_path / "y.csv", ()), values)
+    assert "got dtype float64" in complaint(read_labels, tmp_path / "y.csv", "")
+
+
+def test_a_column_of_whole_numbers_is_one_of_integers(tmp_path):
+    (tmp_path / "y.csv").write_text("label\n1.0\n2.0\n1.0\n")
+    assert read_labels(tmp_path / "y.csv", "").tolist() == [1, 2, 1]
 
 
 def test_a_column_of_words_with_a_heading(tmp_path):

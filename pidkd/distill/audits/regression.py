@@ -6,7 +6,6 @@ import dataclasses
 import math
 import os
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,8 +37,6 @@ UNCORRECTED = (
 def continuous_target(source: Any, where: str) -> Array | None:
     """The target where it is continuous: floats, shape (n_samples,) or (n_samples, d_y), that are not all whole."""
     if isinstance(source, str | os.PathLike):
-        if Path(source).suffix.lower() == ".csv":
-            return None
         where, values = os.fspath(source), read_array(source, ("labels", "y"))
     else:
         values = as_array(where, source)

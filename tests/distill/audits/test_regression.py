@@ -63,6 +63,16 @@ def test_shards_stages_and_collinear_columns(tmp_path):
     assert again.results["h", "h"].atoms == report.results["h", "h"].atoms
 
 
+def test_a_target_in_a_table(tmp_path):
+    y, t, s = system(300)
+    (tmp_path / "y.csv").write_text("\n".join(map(repr, y[:, 0].tolist())))
+    report = pidkd.audit({"h": t}, {"h": s}, tmp_path / "y.csv", estimator=PLAIN)
+    assert (
+        report.results["h", "h"].atoms
+        == pidkd.audit({"h": t}, {"h": s}, y[:, 0], estimator=PLAIN).results["h", "h"].atoms
+    )
+
+
 def test_the_report_speaks_of_no_cells_and_comes_back():
     y, t, s = system(300)
     report = pidkd.audit({"h": t}, {"h": s}, y[:, 0])
