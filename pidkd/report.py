@@ -126,10 +126,15 @@ def atoms_table(rows: Iterable[tuple[str, str, PIDResult]], scale: float, title:
 
 
 def certified(result: PIDResult) -> Text:
-    """How far the solver is proven right: the gap of the certificate, marked where it is not what was asked for."""
+    """How far the solver is proven right: the gap of the certificate, marked where it is not what was asked for.
+
+    A dash where the estimator solves nothing that could be certified.
+    """
     certificate = result.certificate
     if certificate.status == "exact":
         return Text("exact", "green")
+    if certificate.status == "bound" and math.isinf(certificate.gap):
+        return Text("–", "dim")
     gap = f"to {abs(certificate.gap):.0e}" if math.isfinite(certificate.gap) else "unknown"
     good = certificate.status == "optimal"
     return Text(gap if good else f"{certificate.status} {gap}", "green" if good else "bold red")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pidkd.plots import curves, stack
-from pidkd.report import LOOKS, page_template
+from pidkd.report import LOOKS, certified, page_template
 from pidkd.result import ATOMS, NATS_PER
 
 if TYPE_CHECKING:
@@ -170,15 +170,14 @@ def _row(stage: AuditedPair) -> dict[str, Any]:
     numbers = [*result.atoms.values(), result.mi_t, result.mi_s, stage.conditional, null]
     numbers += [stage.probe_t, stage.probe_s, stage.cka]
     cells = [("" if value is None else f"{value:z.3f}", value) for value in numbers]
-    certificate = result.certificate
-    cells.append(("exact" if certificate.status == "exact" else f"{abs(certificate.gap):.0e}", certificate.gap))
-    return {"pair": stage, "cells": cells, "loose": certificate.status not in ("exact", "optimal")}
+    said = certified(result).plain
+    cells.append((said.removeprefix("to "), result.certificate.gap))
+    return {"pair": stage, "cells": cells, "loose": result.certificate.status in ("max_iter", "uncertified")}
 
 
 def _facts(report: AuditReport) -> list[tuple[str, str]]:
     """How the numbers came to be, line by line."""
     origin = report.provenance
-    quantizer = origin.get("quantizer")
     facts = [
         (
             "Labels",
@@ -194,10 +193,7 @@ def _facts(report: AuditReport) -> list[tuple[str, str]]:
             for name in ("teacher", "student", "labels", "baseline")
             if origin.get(name)
         ),
-        (
-            "Cells",
-            _words(quantizer) if isinstance(quantizer, Mapping) else "none: what the layers hold is taken as it is",
-        ),
+        _made_of_layers(origin),
         ("Estimator", str(origin.get("estimator"))),
         (
             "Chance",
@@ -209,6 +205,19 @@ def _facts(report: AuditReport) -> list[tuple[str, str]]:
         ("pidkd", str(origin.get("pidkd"))),
     ]
     return [(heading, text) for heading, text in facts if text]
+
+
+def _made_of_layers(origin: Mapping[str, Any]) -> tuple[str, str]:
+    """What stands between the layers and the atoms."""
+    if "posteriors" in origin:
+        return (
+            "Posteriors",
+            f"by {origin['posteriors']}, {origin.get('folds')} folds, each scored by those of the others",
+        )
+    quantizer = origin.get("quantizer")
+    return "Cells", _words(quantizer) if isinstance(
+        quantizer, Mapping
+    ) else "none: what the layers hold is taken as it is"
 
 
 def _layers(report: AuditReport) -> list[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -51,6 +52,19 @@ def test_the_headline_and_every_number_are_on_the_page(report):
     assert "Most is left to distill from the teacher&#39;s t: 1.00 bits" in page
     for number in ("2.000", "1.000", "3.000"):
         assert f">{number}<" in page
+
+
+def test_posteriors_are_told_and_are_not_called_uncertified():
+    report = pidkd.audit({"t": Y}, {"s": Y % 4}, Y, estimator="mmi")
+    bound = pidkd.Certificate(-math.inf, math.inf, "bound", "held out")
+    [pair] = report.pairs
+    pair = dataclasses.replace(pair, result=dataclasses.replace(pair.result, certificate=bound))
+    origin = {**report.provenance, "posteriors": "probes in torch", "folds": 5}
+    page = dataclasses.replace(report, pairs=(pair,), provenance=origin).to_html()
+    assert "by probes in torch, 5 folds" in page
+    assert "Cells" not in page
+    assert ">–</td>" in page
+    assert 'class="loose"' not in page
 
 
 def test_parts_without_data_are_left_out():
