@@ -100,7 +100,7 @@ class InMemory(Batches):
             got = f"inputs of shape {tuple(x.shape)}"
             raise InputError("Recipe(flip, crop)", f"images in {name}", got, "leave augmentation out")
         if self.is_map and x.dtype != torch.uint8:
-            x = x.permute(0, 2, 3, 1)  # as bytes lie: one way to cut, and on CUDA the faster layout
+            x = x.permute(0, 2, 3, 1)  # as bytes lie: one way to cut, and the faster layout
         self.x, self.y = x.contiguous().to(self.device), y.to(self.device)
         self.labels = self.y
         self.scale = 255 * torch.tensor(std, device=self.device)
@@ -130,10 +130,7 @@ class InMemory(Batches):
     def _ready(self, x: Tensor) -> Tensor:
         if x.dtype == torch.uint8 and self.is_map:
             x = (x - self.shift) / self.scale
-        if not self.is_map:
-            return x
-        layout = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
-        return x.permute(0, 3, 1, 2).contiguous(memory_format=layout)
+        return x.permute(0, 3, 1, 2) if self.is_map else x
 
     @property
     def fingerprint(self) -> str:
@@ -205,7 +202,7 @@ class FromLoader(Batches):
         if not isinstance(batch, Sequence) or len(batch) != 2 or not all(isinstance(part, Tensor) for part in batch):
             raise InputError(self.name, "batches of two tensors, inputs and labels", type(batch).__name__)
         x, y = (part.to(self.device, non_blocking=True) for part in batch)
-        return x, y
+        return x.to(memory_format=torch.channels_last) if x.dim() == 4 else x, y
 
     @property
     def fingerprint(self) -> str:

@@ -228,10 +228,8 @@ def _prepare(
 
 
 def _place(module: nn.Module, runtime: Runtime) -> None:
-    """Put a module on the device, in the layout that is fastest there."""
-    module.to(runtime.device)
-    if runtime.device.type == "cuda":
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Put a module on the device, in the layout of the batches: the faster one, on CPUs too."""
+    module.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _train(

@@ -202,6 +202,24 @@ def test_every_kind_of_data(given):
     assert result.history[-1]["valid_accuracy"] > 0.6
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("given", ["arrays", "dataset", "images"])
+def test_gradients_lie_as_their_parameters_do(given, channels):
+    """Else they are copied at each step, and DistributedDataParallel warns; maps of one channel can lie either way."""
+    x, y = torch.rand(32, channels, 8, 8), torch.arange(32) % 3
+    images = (255 * x).byte().permute(0, 2, 3, 1).numpy()
+    kinds = {"arrays": (x, y), "dataset": TensorDataset(x, y), "images": ImageData(images, y.numpy(), 3)}
+    student = nn.Sequential(
+        nn.Conv2d(channels, 4, 3), nn.Conv2d(4, 6, 1), nn.AvgPool2d(6), nn.Flatten(), nn.Linear(6, 3)
+    )
+    for p in student.parameters():
+        p.register_post_accumulate_grad_hook(lambda p: seen.append((p.stride(), p.grad.stride())))
+    seen = []
+    train(None, student, kinds[given], method="none", recipe=Recipe(epochs=1, batch_size=16))
+    assert len(seen) == 2 * 6
+    assert all(of_parameter == of_gradient for of_parameter, of_gradient in seen)
+
+
 def test_several_seeds_differ_and_one_is_always_the_same():
     method = get_method("rid")(q=3, r=1 / 3)
     a, b, c = (run(method, seed=seed, strict=True) for seed in (0, 0, 1))
