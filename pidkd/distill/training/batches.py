@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, random_split
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, random_split
 
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.training.recipe import Recipe
@@ -172,7 +172,7 @@ def augment(images: Tensor, mirrored: Tensor, cut: Tensor, pad: int) -> Tensor:
 
 
 class FromLoader(Batches):
-    """The batches of a ``DataLoader``, in the order that it makes of torch's random numbers."""
+    """The batches of a ``DataLoader``, in the order that it makes of torch's random numbers, alike in every process."""
 
     def __init__(self, loader: DataLoader[Any], seed: int, *place: Any, name: str) -> None:
         super().__init__(*place)
@@ -182,13 +182,19 @@ class FromLoader(Batches):
             self.n_samples = len(loader.dataset)  # type: ignore[arg-type]
         except TypeError as error:
             raise InputError(name, "a loader with a length", "one without", "give its data set a __len__") from error
+        batch_sampler: Any = loader.batch_sampler
+        self.drawing = (loader, loader.sampler, batch_sampler, getattr(batch_sampler, "sampler", None))
+        if self.world_size > 1 and any(isinstance(part, DistributedSampler) for part in self.drawing):
+            expected = "a loader of whole batches, of which each process takes its share"
+            raise InputError(name, expected, "one with a DistributedSampler", "leave the sampler out")
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """What a loader draws, it draws again for the same epoch, if it uses torch, numpy or random to draw."""
-        for generator in {self.loader.generator, getattr(self.loader.sampler, "generator", None)} - {None}:
-            generator.manual_seed(stream(self.seed, 1, epoch))
-        if hasattr(self.loader.sampler, "set_epoch"):
-            self.loader.sampler.set_epoch(epoch)
+        for part in self.drawing:
+            if (generator := getattr(part, "generator", None)) is not None:
+                generator.manual_seed(stream(self.seed, 1, epoch))
+            if hasattr(part, "set_epoch"):
+                part.set_epoch(epoch)
         batches = iter(self.loader)
         for _ in range(start):
             next(batches)

@@ -96,7 +96,7 @@ class Run:
         for group in optimizer.param_groups:
             group["lr"] = self.recipe.rate(group["name"], self.epoch)
         trained = [p for group in optimizer.param_groups for p in group["params"]]
-        self.runtime.seed(stream(self.seed, 3, self.epoch, self.runtime.rank))
+        self.runtime.seed(stream(self.seed, 3, self.epoch))
         batches = self.train.epoch(self.epoch, self.steps_done)
         if self._random is not None:  # the batches that were skipped may have drawn what the layers did not
             set_random_state(self._random)

@@ -135,8 +135,13 @@ class Runtime(AbstractContextManager["Runtime"]):
         return values
 
     def seed(self, seed: int) -> None:
-        """Seed what layers and data sets draw from: torch, numpy and random."""
+        """Seed what layers and data sets draw from: torch, numpy and random.
+
+        On the CPU alike in every process, so that all load the same batches to take their shares of; on CUDA by rank.
+        """
         torch.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed ^ self.rank)
         np.random.seed(seed % 2**32)  # noqa: NPY002 data sets of others draw from it
         random.seed(seed)
 

@@ -1,6 +1,7 @@
 """Small networks and data that the tests of training share."""
 
 import copy
+import json
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from pidkd.distill import Recipe, TrainResult, get_method, list_methods, train
 from pidkd.distill.method import Method
@@ -146,6 +148,24 @@ def run_method(name: str) -> None:
     [method] = [method for method in methods() if method.name == name]
     recipe = Recipe(epochs=8, batch_size=32, lr=0.02, clip=5.0)
     train(teacher(), student(), data(), method=method, taps=TAPS, recipe=recipe)
+
+
+def keep_seen(path: Path) -> None:
+    """Keep the labels that this process sees in an epoch, of a data set and of a loader."""
+    rows = torch.arange(32)
+    dataset = TensorDataset(rows[:, None].float(), rows)
+    seen: dict[str, list[list[int]]] = {"dataset": [], "loader": []}
+
+    class Watched(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                kept.append(x[:, 0].long().tolist())
+            return super().forward(x)
+
+    for name, given in {"dataset": dataset, "loader": DataLoader(dataset, 8, shuffle=True)}.items():
+        kept = seen[name]
+        train(None, Watched(1, 32), given, method="none", recipe=Recipe(epochs=2, batch_size=8))
+    Path(f"{path}.{os.environ['RANK']}").write_text(json.dumps(seen))
 
 
 def run_synchronised() -> None:

@@ -5,7 +5,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset  # noqa: E402
+from torch.utils.data import (  # noqa: E402
+    BatchSampler,
+    DataLoader,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    TensorDataset,
+)
 
 from pidkd.distill.dataset import ImageData  # noqa: E402
 from pidkd.distill.training.batches import augment, hold_out, open_batches  # noqa: E402
@@ -29,8 +36,14 @@ def labels(batches, epoch, start=0):
     return [y.tolist() for _, y in batches.epoch(epoch, start)]
 
 
+PAIRS = TensorDataset(ROWS[:, None], ROWS)
+DRAWN = BatchSampler(RandomSampler(PAIRS, generator=torch.Generator()), 4, drop_last=False)
+
+
 @pytest.mark.parametrize(
-    "data", [(ROWS.float()[:, None], ROWS), DataLoader(TensorDataset(ROWS[:, None], ROWS), 4, shuffle=True)]
+    "data",
+    [(ROWS.float()[:, None], ROWS), DataLoader(PAIRS, 4, shuffle=True), DataLoader(PAIRS, batch_sampler=DRAWN)],
+    ids=["arrays", "loader", "batch sampler"],
 )
 def test_an_epoch_has_each_sample_once_in_an_order_of_its_own(data):
     batches = opened(data)
@@ -149,6 +162,15 @@ def test_batches_that_are_no_pairs_of_tensors_are_refused():
 def test_a_loader_whose_batches_cannot_be_shared_is_refused():
     with pytest.raises(InputError, match="data: expected batches of a multiple of 3, the number of processes"):
         next(opened(DataLoader(TensorDataset(ROWS, ROWS), 4), world_size=3).epoch(0))
+
+
+def test_a_loader_that_shares_out_its_samples_itself_is_refused():
+    sampler = DistributedSampler(ROWS, num_replicas=2, rank=0)
+    loader = DataLoader(TensorDataset(ROWS, ROWS), 4, sampler=sampler)
+    with pytest.raises(
+        InputError, match=r"data: expected a loader of whole batches, .* got one with a DistributedSamp"
+    ):
+        opened(loader, world_size=2)
 
 
 def test_a_loader_cannot_be_split():

@@ -1,5 +1,6 @@
 """Two processes against one."""
 
+import json
 import os
 import signal
 import subprocess
@@ -52,6 +53,15 @@ def test_two_processes_stop_at_the_same_step_and_go_on_to_the_bit(tmp_path):
 @pytest.mark.parametrize("name", list_methods())
 def test_every_method_runs_in_two_processes(name):
     assert in_two_processes(small.run_method, name) == [0, 0]
+
+
+@pytest.mark.parametrize("given", ["dataset", "loader"])
+def test_two_processes_see_each_sample_of_a_shuffled_epoch_once(tmp_path, given):
+    assert in_two_processes(small.keep_seen, tmp_path / "seen") == [0, 0]
+    shares = [json.loads((tmp_path / f"seen.{rank}").read_text())[given] for rank in (0, 1)]
+    epochs = [[row for share in shares for batch in share[start : start + 4] for row in batch] for start in (0, 4)]
+    assert all(sorted(epoch) == list(range(32)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
 
 
 def test_another_number_of_processes_than_asked_for_is_refused(monkeypatch):
