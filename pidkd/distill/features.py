@@ -50,17 +50,21 @@ def align(t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         expected = "two maps, two sequences of tokens or two vectors in a layer pair"
         got = f"{kind(t)} {tuple(t.shape)} of the teacher, {kind(s)} {tuple(s.shape)} of the student"
         raise InputError("taps", expected, got, "tap layers of the same kind")
-    if kind(t) == "map" and t.shape[2:] != s.shape[2:]:
-        size = (min(t.shape[2], s.shape[2]), min(t.shape[3], s.shape[3]))
-        return functional.adaptive_avg_pool2d(t, size), functional.adaptive_avg_pool2d(s, size)
-    if kind(t) == "tokens" and t.shape[1] != s.shape[1]:
-        length = min(t.shape[1], s.shape[1])
-        return _pool_tokens(t, length), _pool_tokens(s, length)
+    for axis in {"map": (2, 3), "tokens": (1,), "vector": ()}[kind(t)]:
+        length = min(t.shape[axis], s.shape[axis])
+        t, s = pool(t, axis, length), pool(s, axis, length)
     return t, s
 
 
-def _pool_tokens(x: Tensor, length: int) -> Tensor:
-    return functional.adaptive_avg_pool1d(x.transpose(1, 2), length).transpose(1, 2)
+def pool(x: Tensor, axis: int, length: int) -> Tensor:
+    """Average windows along an axis, as ``AdaptiveAvgPool2d`` does, whose gradient is not deterministic on CUDA."""
+    n = x.shape[axis]
+    if n == length:
+        return x
+    if n % length == 0:
+        return x.reshape(*x.shape[:axis], length, n // length, *x.shape[axis + 1 :]).mean(axis + 1)
+    windows = ((i * n // length, -(-(i + 1) * n // length)) for i in range(length))
+    return torch.cat([x.narrow(axis, i, j - i).mean(axis, keepdim=True) for i, j in windows], axis)
 
 
 def reduce(x: Tensor, reduction: Reduction) -> Tensor:

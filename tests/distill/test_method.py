@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from pidkd.distill import FeatureTap  # noqa: E402
-from pidkd.distill.features import Positive, align, kind, pointwise  # noqa: E402
+from pidkd.distill.features import Positive, align, kind, pointwise, pool  # noqa: E402
 from pidkd.distill.method import Method  # noqa: E402
 from pidkd.distill.taps import guided_parameters  # noqa: E402
 
@@ -301,6 +301,15 @@ def test_pooling_aligns_axis_by_axis():
     tokens, fewer = align(torch.randn(2, 6, 3), torch.zeros(2, 3, 4))
     assert tokens.shape == (2, 3, 3)
     assert kind(fewer) == "tokens"
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6])
+def test_pooling_is_torch_s_adaptive_one_value_and_gradient(length):
+    x = torch.randn(2, 3, 6, 7, dtype=torch.float64, requires_grad=True)
+    ours, theirs = pool(pool(x, 2, length), 3, length), nn.functional.adaptive_avg_pool2d(x, length)
+    torch.testing.assert_close(ours, theirs)
+    weights = torch.randn_like(theirs)
+    torch.testing.assert_close(*(torch.autograd.grad((y * weights).sum(), x)[0] for y in (ours, theirs)))
 
 
 def test_a_pointwise_network_sees_each_position_alone():

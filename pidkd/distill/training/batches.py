@@ -182,8 +182,13 @@ class FromLoader(Batches):
             self.n_samples = len(loader.dataset)  # type: ignore[arg-type]
         except TypeError as error:
             raise InputError(name, "a loader with a length", "one without", "give its data set a __len__") from error
-        batch_sampler: Any = loader.batch_sampler
-        self.drawing = (loader, loader.sampler, batch_sampler, getattr(batch_sampler, "sampler", None))
+        batch_sampler = loader.batch_sampler
+        self.drawing: tuple[Any, ...] = (
+            loader,
+            loader.sampler,
+            batch_sampler,
+            getattr(batch_sampler, "sampler", None),
+        )
         if self.world_size > 1 and any(isinstance(part, DistributedSampler) for part in self.drawing):
             expected = "a loader of whole batches, of which each process takes its share"
             raise InputError(name, expected, "one with a DistributedSampler", "leave the sampler out")

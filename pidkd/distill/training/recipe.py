@@ -44,7 +44,8 @@ class Recipe:
     held_out : float
         The part of the training set, in [0, 1), that is not trained on and says which epoch was best.
     precision : {"auto", "float32", "bfloat16"}
-        That of the networks; losses are always in float32. "auto" is bfloat16 on CUDA unless strict, else float32.
+        That of the networks; losses are always in float32. "auto" is bfloat16 on CUDA devices that have it, unless
+        strict, else float32.
     compile : bool
         Compile teacher and student with ``torch.compile``; not when strict.
     sync_batchnorm : bool

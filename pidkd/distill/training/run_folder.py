@@ -95,11 +95,11 @@ class RunFolder:
         self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=from_epoch)
 
     def finish(self, student: nn.Module, best: Mapping[str, Any] | None) -> None:
-        """Write the weights of the student after the last epoch, and of the best, for ``load_state_dict``."""
+        """Write the weights of the student after the last epoch, and of the best, for ``load_state_dict`` anywhere."""
         for name, state in {"student.pt": student.state_dict(), "best.pt": best and best["student"]}.items():
             if state is not None:
                 with writing(self.path / name, force=True) as stream:
-                    torch.save(state, stream)
+                    torch.save({key: value.cpu() for key, value in state.items()}, stream)
 
     def close(self) -> None:
         """Close what is open."""

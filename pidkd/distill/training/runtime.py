@@ -19,6 +19,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pidkd.errors import InputError
 
+PRECISIONS = (
+    *(torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul),  # type: ignore[attr-defined]
+    *(torch.backends.mkldnn.conv, torch.backends.mkldnn.rnn, torch.backends.mkldnn.matmul),  # type: ignore[attr-defined]
+)
+"""Where torch may have been told, or decides by itself (convolutions on CUDA), to use fewer bits for float32."""
+
 
 class Runtime(AbstractContextManager["Runtime"]):
     """One process of a run, entered for as long as the run takes.
@@ -59,7 +65,8 @@ class Runtime(AbstractContextManager["Runtime"]):
             raise InputError("train(processes)", f"{processes} processes, as asked for", str(self.world_size), hint)
         self.device = _device(device)
         self.strict = strict
-        low = precision == "bfloat16" or (precision == "auto" and self.device.type == "cuda" and not strict)
+        fast = self.device.type == "cuda" and not strict and torch.cuda.is_bf16_supported(including_emulation=False)
+        low = precision == "bfloat16" or (precision == "auto" and fast)
         if strict and precision == "bfloat16":
             raise InputError("train(strict)", "a recipe with precision 'float32' or 'auto'", "'bfloat16'")
         self.precision = torch.bfloat16 if low else torch.float32
@@ -73,9 +80,9 @@ class Runtime(AbstractContextManager["Runtime"]):
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses to be deterministic
             self._undo.callback(torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled())
             torch.use_deterministic_algorithms(True)
-        elif self.device.type == "cuda":
-            self._undo.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
-            torch.backends.cudnn.benchmark = True
+            for place in PRECISIONS:
+                self._set(place, "fp32_precision", "ieee")
+        self._set(torch.backends.cudnn, "benchmark", not self.strict)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         if self.world_size > 1 and not dist.is_initialized():
@@ -90,6 +97,11 @@ class Runtime(AbstractContextManager["Runtime"]):
     def __exit__(self, *error: object) -> None:
         """Leave everything as it was."""
         self._undo.close()
+
+    def _set(self, place: Any, name: str, value: Any) -> None:
+        """Set what is global, until the runtime is left."""
+        self._undo.callback(setattr, place, name, getattr(place, name))
+        setattr(place, name, value)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.stopping is not None:
