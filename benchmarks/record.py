@@ -38,7 +38,8 @@ class Row:
     Parameters
     ----------
     family, problem, estimator : str
-    kind : {"pid", "mi"}
+        The estimator as it was asked for, with its parameters and its device.
+    kind : {"pid", "mi", "timing"}
     status : str
         ``solved``, ``failed`` (some member without a finite answer), ``crashed``, ``time limit``, ``memory limit``, or
         ``skipped``.
@@ -54,8 +55,12 @@ class Row:
         Largest certified gap among the members that have one.
     error, worst : float, optional
         Distance from the truth, largest of the atoms: the mean over members, and the largest.
-    estimate, bias, covered : mapping from quantity to float
-        Means over members of the estimate and of its distance from the truth, and the share whose interval holds it.
+    estimate, se, bias : mapping from quantity to float
+        Means over members of the estimate, of the standard error that it claims, and of its distance from the truth.
+    spread : mapping from quantity to float
+        Standard deviation over members of the distance from the truth.
+    covered, above : mapping from quantity to float
+        Shares of members whose interval holds the truth, and whose interval lies above it.
     cpu, wall, solver : float, optional
         For all members together, medians over ``repeats``; ``solver`` is the estimator's own account of it.
     iterations : float, optional
@@ -82,6 +87,9 @@ class Row:
     estimate: Mapping[str, float] = dataclasses.field(default_factory=dict)
     bias: Mapping[str, float] = dataclasses.field(default_factory=dict)
     covered: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    se: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    spread: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    above: Mapping[str, float] = dataclasses.field(default_factory=dict)
     cpu: float | None = None
     wall: float | None = None
     solver: float | None = None
@@ -97,8 +105,13 @@ class Row:
 
     @property
     def effort(self) -> float | None:
-        """CPU time, or the estimator's own account where that is less: it leaves out model building."""
-        return min((value for value in (self.solver, self.cpu) if value is not None), default=None)
+        """Time, or the estimator's own account where that is less: it leaves out model building."""
+        return min((value for value in (self.solver, self.seconds) if value is not None), default=None)
+
+    @property
+    def seconds(self) -> float | None:
+        """CPU time of one thread; on another device the time that passes."""
+        return self.wall if "@" in self.estimator else self.cpu
 
 
 class Record:

@@ -10,27 +10,27 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pidkd.activations import PathLike
+from pidkd.benchmarks.contestants import OPTION, choose, list_own
 from pidkd.benchmarks.peers import PEER_PATH, list_peers
 from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, kind_of, list_families
 from pidkd.benchmarks.record import Record, Row
 from pidkd.errors import InputError, UnknownNameError
-from pidkd.registry import get_estimator, list_estimators, list_plugins
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS"), "1"
 )
 REPEATING_SECONDS = 5.0
 """No run is repeated beyond this time: what takes long needs no median."""
+
+DEVICES = ("cpu", "cuda")
 
 Progress = Callable[[float, str], None]
 
@@ -41,6 +41,7 @@ def run_benchmark(
     estimators: Sequence[str] | None = None,
     peers: bool = False,
     sizes: Size = "small",
+    device: str = "cpu",
     time_limit: float = 60.0,
     memory_limit: float = 8192.0,
     repeats: int = 5,
@@ -57,12 +58,15 @@ def run_benchmark(
     families : str or sequence of str
         Modules of ``benchmarks/problems``, such as "broja"; none means all.
     estimators : sequence of str, optional
-        Names or patterns (``conic-*``) of estimators and peers, or ``package.module:Class``. By default those that each
+        Names or patterns (``conic-*``) of estimators and peers, ``auto``, or ``package.module:Class``, each with
+        parameters (``kmeans(n_clusters=20)``) and a device (``broja@cuda``) if need be. By default those that each
         family names, and the estimators that installed packages bring.
     peers : bool
         The peers that each family names, too.
     sizes : {"tiny", "small", "full"}
         The largest size; smaller ones are included.
+    device : {"cpu", "cuda"}
+        Where those that know it run once more, in rows of their own.
     time_limit : float, default 60
         Seconds for each process. An estimator that ran out of them is not started on what is larger still.
     memory_limit : float, default 8192
@@ -102,14 +106,17 @@ def run_benchmark(
     for option, value in {"--repeats": repeats, "--jobs": n_jobs}.items():
         if value < 1:
             raise InputError(f"bench {option}", "a whole number >= 1", repr(value))
+    if device not in DEVICES:
+        raise UnknownNameError("bench --device", "a device", device, DEVICES)
     if peer_path is not None and not Path(peer_path).is_dir():
         raise InputError("bench --peer-path", "a folder", str(peer_path))
-    chosen = {name: _choose(module, estimators, peers) for name, module in modules.items()}
+    chosen = {name: choose(module, estimators, peers, device) for name, module in modules.items()}
     for pattern in estimators or ():
-        if not any(_matches(pattern, names) for names in chosen.values()):
-            known = sorted({name for module in modules.values() for name in list_estimators(kind_of(module))})
-            expected = "an estimator, a peer or a pattern of names"
-            raise UnknownNameError("bench --estimator", expected, pattern, [*known, *list_peers()])
+        if not any(choose(module, [pattern], peers, "cpu") for module in modules.values()):
+            known = sorted({name for module in modules.values() for name in list_own(module)})
+            raise UnknownNameError(
+                OPTION, "an estimator, a peer or a pattern of names", pattern, [*known, *list_peers()]
+            )
     settings = {"time_limit": time_limit, "memory_limit": memory_limit, "repeats": repeats, "jobs": n_jobs}
     record = Record(out, settings, force)
     with tempfile.TemporaryDirectory(prefix="pidkd-bench-") as folder:
@@ -159,16 +166,17 @@ class _Bench:
                 self.done += 1
             if (family, problem.name, estimator) in before:
                 continue
-            stored, kind = self._stored(family, problem), kind_of(get_family(family))
+            stored = self._stored(family, problem)
             size = stored.stat().st_size
             found: dict[str, Any]
             if too_much is not None and size > too_much[0]:
                 found = {"status": "skipped", "message": f"ran out of {too_much[1]}"}
             else:
-                found = self._measured(estimator, kind, stored)
+                found = self._measured(family, estimator, stored)
             if found["status"] in ("time limit", "memory limit"):
                 too_much = size, f"{found['status'].split()[0]} on {problem.name}"
             known = problem.known if "error" in found else ""
+            kind = kind_of(get_family(family))
             row = Row(family, problem.name, estimator, kind, **found, known=known, axis=problem.axis)
             with self.lock:
                 self.record.append(row)
@@ -184,12 +192,12 @@ class _Bench:
                 self.made[family, problem.name] = path
             return self.made[family, problem.name]
 
-    def _measured(self, estimator: str, kind: str, stored: Path) -> dict[str, Any]:
+    def _measured(self, family: str, estimator: str, stored: Path) -> dict[str, Any]:
         """The measurement of one process, or what became of it."""
         time_limit, memory_limit = self.settings["time_limit"], self.settings["memory_limit"]
         job = {
+            "family": family,
             "estimator": estimator,
-            "kind": kind,
             "problem": str(stored),
             "repeats": self.settings["repeats"],
             "seconds": min(REPEATING_SECONDS, time_limit / 2),
@@ -206,25 +214,6 @@ class _Bench:
                 return {"status": "crashed", "message": _last_words(ended)}
             found: dict[str, Any] = json.loads(output.read_text())
             return found
-
-
-def _choose(module: ModuleType, patterns: Sequence[str] | None, peers: bool) -> list[str]:
-    """Names that match, in the order of the patterns; unless asked for by name, only those that take such an input."""
-    known = list_estimators(kind_of(module))
-    if patterns is None:
-        own = [*module.ESTIMATORS, *list_plugins(kind_of(module))]
-        fits = [name for name in known if issubclass(module.INPUT, get_estimator(name, kind_of(module)).accepts)]
-        chosen = [name for pattern in own for name in _matches(pattern, fits)]
-        chosen += [name for pattern in module.PEERS for name in _matches(pattern, list_peers())] if peers else []
-        return list(dict.fromkeys(chosen))
-    if not all(_matches(pattern, known) for pattern in patterns):
-        known += list_peers()
-    return list(dict.fromkeys(name for pattern in patterns for name in _matches(pattern, known)))
-
-
-def _matches(pattern: str, names: Iterable[str]) -> list[str]:
-    """Those that a pattern means; what has a colon is the name of a class."""
-    return [pattern] if ":" in pattern else [name for name in names if fnmatchcase(name, pattern)]
 
 
 def _ended(

@@ -8,18 +8,19 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from pidkd.benchmarks.judging import CERTIFIED
 from pidkd.benchmarks.record import Row
-from pidkd.benchmarks.worker import CERTIFIED
 
 
 def benchmark_table(rows: Sequence[Row]) -> Table:
-    """Every measurement of a family, with CPU time also as a multiple of the first estimator's on the same problem."""
+    """Every measurement of a family, with its time also as a multiple of the first estimator's on the same problem."""
     reference = rows[0].estimator
-    own = {row.problem: row.cpu for row in rows if row.estimator == reference}
+    own = {row.problem: row.seconds for row in rows if row.estimator == reference}
     columns: dict[str, Callable[[Row], str]] = {
         "CPU s": lambda row: number(row.cpu),
+        "wall s": lambda row: number(row.wall) if row.seconds != row.cpu else "",
         "solver s": lambda row: number(row.solver),
-        f"x {reference}": lambda row: ratio(row.cpu, own.get(row.problem)),
+        "x first": lambda row: ratio(row.seconds, own.get(row.problem)),
         "gap bits": lambda row: power(row.gap),
         "error bits": lambda row: number(row.error),
         "certified": lambda row: f"{row.certified}/{row.members}" if row.gap is not None and row.members > 1 else "",
@@ -29,8 +30,8 @@ def benchmark_table(rows: Sequence[Row]) -> Table:
     shown = {title: show for title, show in columns.items() if any(show(row) for row in rows)}
     table = _table(f"pidkd bench {rows[0].family}", "problem and estimator")
     for title in shown:
-        table.add_column(title, justify="right", no_wrap=True, min_width=4)
-    table.add_column("status", overflow="fold")  # gives way on a narrow terminal
+        table.add_column(title, justify="right", no_wrap=True, min_width=max(5, len(title.partition(" ")[0])))
+    table.add_column("status", overflow="fold", min_width=12)  # gives way on a narrow terminal
     for problem in dict.fromkeys(row.problem for row in rows):
         table.add_row(f"[bold]{escape(problem)}")
         for row in rows:
@@ -48,7 +49,7 @@ def speedup_table(rows: Sequence[Row]) -> Table:
     reference = rows[0].estimator
     table = _table(f"{reference} and the fastest others", "problem and claim")
     table.add_column("estimator", no_wrap=True)
-    for title in ("solver s", "gap bits", f"x {reference}"):
+    for title in ("solver s", "gap bits", "x first"):
         table.add_column(title, justify="right", no_wrap=True)
     for mine in rows:
         others = [row for row in rows if row.problem == mine.problem and row is not mine]
@@ -72,7 +73,7 @@ def speedup_table(rows: Sequence[Row]) -> Table:
 
 def _table(title: str, first: str) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, overflow="fold", min_width=20)
     return table
 
 

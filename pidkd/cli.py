@@ -341,10 +341,14 @@ def bench(
     families: Annotated[list[str] | None, typer.Argument(metavar="[FAMILY]...", help="Problems; else all.")] = None,
     estimators: Annotated[
         list[str] | None,
-        typer.Option("--estimator", help="A name, a pattern of names or package.module:Class; repeatable."),
+        typer.Option(
+            "--estimator",
+            help="A name, a pattern or package.module:Class, as in 'kmeans(n_clusters=20)' or broja@cuda; repeatable.",
+        ),
     ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Other implementations, too.")] = False,
     sizes: Annotated[SizesOption, typer.Option("--sizes", help="The largest problems.")] = SizesOption.SMALL,
+    device: Annotated[str, typer.Option("--device", help="cuda: those that know it run there, too.")] = "cpu",
     time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for each run.")] = 60.0,
     memory_limit: Annotated[str, typer.Option("--memory-limit", help="For each run.")] = "8GiB",
     repeats: Annotated[int, typer.Option("--repeats", help="Runs whose median is taken.")] = 5,
@@ -370,6 +374,7 @@ def bench(
             estimators=estimators,
             peers=peers,
             sizes=sizes.value,
+            device=device,
             time_limit=time_limit,
             memory_limit=_bytes("--memory-limit", memory_limit) / 2**20,
             repeats=repeats,
@@ -387,7 +392,7 @@ def bench(
     for family in dict.fromkeys(row.family for row in record.rows):
         rows = [row for row in record.rows if row.family == family]
         stdout().print(benchmark_table(rows))
-        if len({row.estimator for row in rows}) > 1 and rows[0].error is not None:
+        if len({row.estimator for row in rows}) > 1 and rows[0].gap is not None:
             stdout().print(speedup_table(rows))
 
 

@@ -19,13 +19,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pidkd.errors import InputError, MissingDependencyError, UnknownNameError
+from pidkd.errors import InputError, MissingDependencyError
 from pidkd.estimator import Context, Estimator, PIDEstimator, Raw
 from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.info import information
 from pidkd.inputs import FloatArray, Gaussian, Pmf
 from pidkd.mi import MIEstimator, Pairs, RawMI
-from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import NATS_PER, Certificate, Information
 
 TOLERANCE = 1e-9 * NATS_PER["bits"]
@@ -134,29 +133,14 @@ def list_peers() -> list[str]:
     return [name for peer in _peers() for name in peer.estimators()]
 
 
-def get_contestant(name: str, kind: str) -> Estimator:
-    """An estimator by name, with its default parameters: of pidkd, of a peer, or ``package.module:Class``.
-
-    The last imports, and so runs, that module.
-
-    Raises
-    ------
-    UnknownNameError
-        When there is none; the message lists those there are.
-    """
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        made: Estimator = getattr(importlib.import_module(module), attribute)()
-        return made
-    if name in list_estimators(kind):
-        own: Estimator = get_estimator(name, kind)()
-        return own
+def find_peer(name: str) -> Estimator | None:
+    """The estimator of this name, of the peer that has it."""
     for peer in _peers():
         # Asked for one, no other's packages are loaded: they would count as its memory.
         if name.startswith(peer.PREFIX) and name in peer.estimators():
-            estimator: Estimator = peer.estimators()[name]
-            return estimator
-    raise UnknownNameError("bench --estimator", "an estimator or a peer", name, [*list_estimators(kind), *list_peers()])
+            found: Estimator = peer.estimators()[name]
+            return found
+    return None
 
 
 def from_folder(module: str) -> Any:

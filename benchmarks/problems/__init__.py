@@ -1,8 +1,9 @@
 """Problems with known truth or known difficulty, one file per family.
 
 A family is a module with ``PROBLEMS``, a sequence of ``Problem``; with ``INPUT``, the class of what is solved; and with
-``ESTIMATORS`` and ``PEERS``, patterns of the names of estimators and of peers (see ``pidkd.benchmarks.peers``) that it
-is meant for. It is found by its file's name.
+``ESTIMATORS`` and ``PEERS``, patterns of the names of estimators and of peers (see ``pidkd.benchmarks.contestants``)
+that it is meant for. A family of what is no estimation has a function ``measure(contestant, data, device)`` instead of
+``INPUT``, which returns fields of a ``Row``. It is found by its file's name.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pidkd.errors import UnknownNameError
-from pidkd.inputs import Input
 from pidkd.mi import Pairs
 from pidkd.resample import Method
 
@@ -48,14 +48,14 @@ class Problem:
 
     name: str
     size: Size
-    make: Callable[[], Sequence[Input | Pairs]]
-    truth: Callable[[Sequence[Input | Pairs]], Sequence[Truth]] | None = None
+    make: Callable[[], Sequence[Any]]
+    truth: Callable[[Sequence[Any]], Sequence[Truth]] | None = None
     known: str = ""
     axis: tuple[str, float] | None = None
     uncertainty: Method | None = None
 
 
-def certified_truth(data: Sequence[Input | Pairs]) -> list[Truth]:
+def certified_truth(data: Sequence[Any]) -> list[Truth]:
     """The atoms of the estimator for this kind of input, each proven by a lower and an upper bound."""
     from pidkd.decomposition import decompose
 
@@ -66,7 +66,9 @@ CERTIFIED_TRUTH = "certified: lower and upper bound at most 1e-9 bits apart"
 
 
 def kind_of(family: ModuleType) -> str:
-    """What is estimated: "pid", or "mi" where the inputs are pairs of variables."""
+    """What is measured: atoms ("pid"), the information of pairs ("mi"), or what the family times itself ("timing")."""
+    if hasattr(family, "measure"):
+        return "timing"
     return "mi" if issubclass(family.INPUT, Pairs) else "pid"
 
 

@@ -11,7 +11,7 @@ from pidkd.benchmarks.problems import Problem, Size, certified_truth
 from pidkd.inputs import Gaussian
 
 INPUT = Gaussian
-ESTIMATORS = ("gaussian",)
+ESTIMATORS = ("gaussian", "gaussian(confirm=False)")
 PEERS = ("gpid-*",)
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, MIPeer, get_contestant, list_peers
+from pidkd.benchmarks.contestants import get_contestant
+from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, MIPeer, list_peers
 from pidkd.benchmarks.peers.mutual_information import estimators
 from pidkd.decomposition import decompose
 from pidkd.errors import InputError, MissingDependencyError, SolverError, UnknownNameError

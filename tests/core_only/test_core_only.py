@@ -26,7 +26,6 @@ OF_TORCH = (
     *(f"pidkd.distill.{name}" for name in ("features", "loss", "taps", "corruption")),
     *(f"pidkd.distill.{folder}." for folder in ("methods", "models", "training", "experiments")),
     "pidkd.estimators.solvers.critic.",
-    "pidkd.benchmarks.training",
 )
 COMMAND = Path(sysconfig.get_path("scripts")) / "pidkd"
 
