@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from pidkd.arrays import as_array
 from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
-from pidkd.estimator import KEEPABLE, Context, PIDEstimator
+from pidkd.estimator import Context, PIDEstimator
 from pidkd.inputs import Activations, Gaussian, Input, Pmf, as_input
 from pidkd.registry import choices, get_estimator
 from pidkd.resample import Method, quantify
@@ -81,11 +80,11 @@ def decompose(
     """
     given = [value for value in (y, t, s) if value is not None]
     data = as_input(*given)
-    chosen = _choose("decompose", data, estimator, params)
-    ctx = _context(seed, device, keep, progress)
+    found = PIDEstimator.chosen("decompose", estimator, params, lambda: _automatic("decompose", data))
+    ctx = Context.of_call("decompose", seed, device, keep, progress)
     if uncertainty is not None:
-        return quantify(chosen, data, uncertainty, units, ctx)
-    return chosen.decompose(data, units, ctx)
+        return quantify(found, data, uncertainty, units, ctx)
+    return found.decompose(data, units, ctx)
 
 
 def decompose_batch(
@@ -134,8 +133,9 @@ def decompose_batch(
     if len(kinds) != 1:
         got = " and ".join(sorted(kinds)) or "none"
         raise InputError("decompose_batch(data)", "inputs of one kind, at least one", got)
-    chosen = _choose("decompose_batch", inputs[0], estimator, params)
-    return chosen.decompose_batch(inputs, units, _context(seed, device, keep, progress))
+    call = "decompose_batch"
+    found = PIDEstimator.chosen(call, estimator, params, lambda: _automatic(call, inputs[0]))
+    return found.decompose_batch(inputs, units, Context.of_call(call, seed, device, keep, progress))
 
 
 def _members(data: Any) -> list[Input]:
@@ -166,38 +166,12 @@ def _gaussian_members(data: Any, dims: tuple[int, int, int]) -> list[Gaussian]:
         raise error.at(f"decompose_batch(data){member}" if member else where) from None
 
 
-def _choose(call: str, data: Input, estimator: str | PIDEstimator, params: dict[str, Any]) -> PIDEstimator:
-    where = f"{call}(..., estimator)"
-    if isinstance(estimator, PIDEstimator):
-        return estimator.with_params(**params)
-    if not isinstance(estimator, str):
-        is_class = isinstance(estimator, type)
-        hint = f"make one: {estimator.__name__}()" if is_class else None
-        raise InputError(where, "a name or a PIDEstimator", "a class" if is_class else type(estimator).__name__, hint)
-    cls = _automatic(where, data) if estimator == "auto" else get_estimator(estimator)
-    chosen: PIDEstimator = cls().with_params(**params)
-    return chosen
-
-
-def _automatic(where: str, data: Input) -> type[PIDEstimator]:
+def _automatic(call: str, data: Input) -> type[PIDEstimator]:
     continuous = isinstance(data, Activations) and not data.discrete_target
     if not continuous:
         with contextlib.suppress(UnknownNameError):
             cls: type[PIDEstimator] = get_estimator(AUTO[type(data).__name__])
             return cls
     kind = type(data).__name__ + (" with a continuous target" if continuous else "")
+    where = f"{call}(..., estimator)"
     raise IncompatibleInputError(where, f"the name of an estimator for {kind}", "'auto'", choices(data))
-
-
-def _context(seed: int, device: str, keep: Sequence[str], progress: Callable[[float], None] | None) -> Context:
-    names = (keep,) if isinstance(keep, str) or not isinstance(keep, Iterable) else tuple(keep)
-    for name in names:
-        if name not in KEEPABLE:
-            raise UnknownNameError("decompose(..., keep)", "what a result can carry", name, KEEPABLE)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError("decompose(..., seed)", "a whole number >= 0", repr(seed))
-    if device not in ("cpu", "cuda", "auto"):
-        raise InputError("decompose(..., device)", "'cpu', 'cuda' or 'auto'", repr(device))
-    if not (progress is None or callable(progress)):
-        raise InputError("decompose(..., progress)", "a function of the fraction done, or None", repr(progress))
-    return Context(seed=int(seed), device=device, keep=names, progress=progress)

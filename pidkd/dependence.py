@@ -9,7 +9,7 @@ import numpy as np
 from pidkd.arrays import FloatArray, as_array
 from pidkd.errors import InputError
 from pidkd.estimator import Context
-from pidkd.mi import MIEstimator, MIResult, Pairs, as_pairs
+from pidkd.mi import MIEstimator, MIResult, as_pairs
 from pidkd.registry import get_estimator
 from pidkd.result import Units
 
@@ -60,12 +60,9 @@ def mutual_information(
     1.0
     """
     data = as_pairs(x, y)
-    chosen = _choose(data, estimator, params)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError("mutual_information(..., seed)", "a whole number >= 0", repr(seed))
-    if device not in ("cpu", "cuda", "auto"):
-        raise InputError("mutual_information(..., device)", "'cpu', 'cuda' or 'auto'", repr(device))
-    return chosen.estimate(data, units, Context(seed=int(seed), device=device))
+    call = "mutual_information"
+    found = MIEstimator.chosen(call, estimator, params, lambda: get_estimator(AUTO[type(data).__name__], "mi"))
+    return found.estimate(data, units, Context.of_call(call, seed, device))
 
 
 def mi_score(x: Any, y: Any, *, estimator: str | MIEstimator = "auto", seed: int = 0, **params: Any) -> FloatArray:
@@ -103,16 +100,3 @@ def mi_score(x: Any, y: Any, *, estimator: str | MIEstimator = "auto", seed: int
     if estimator == "auto" and columns.dtype.kind == "f":
         estimator, params = "ksg", {"variant": "mixture"} | params
     return np.array([mutual_information(x_j, y, estimator=estimator, seed=seed, **params).value for x_j in columns.T])
-
-
-def _choose(data: Pairs, estimator: str | MIEstimator, params: dict[str, Any]) -> MIEstimator:
-    where = "mutual_information(..., estimator)"
-    if isinstance(estimator, MIEstimator):
-        return estimator.with_params(**params)
-    if not isinstance(estimator, str):
-        is_class = isinstance(estimator, type)
-        hint = f"make one: {estimator.__name__}()" if is_class else None
-        raise InputError(where, "a name or an MIEstimator", "a class" if is_class else type(estimator).__name__, hint)
-    cls = get_estimator(AUTO[type(data).__name__] if estimator == "auto" else estimator, "mi")
-    chosen: MIEstimator = cls().with_params(**params)
-    return chosen

@@ -13,7 +13,7 @@ import math
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
@@ -33,7 +33,8 @@ from pidkd.errors import (
 )
 from pidkd.info import information
 from pidkd.inputs import Activations, Codes, FloatArray, Input, Pmf
-from pidkd.registry import choices
+from pidkd.parameters import check_choice, check_whole
+from pidkd.registry import choices, get_estimator
 from pidkd.result import Certificate, Information, PIDBatch, PIDResult, Units, check_units
 
 LAWS = {
@@ -101,6 +102,32 @@ class Context:
     keep: tuple[str, ...] = ()
     progress: Callable[[float], None] | None = None
 
+    @classmethod
+    def of_call(
+        cls,
+        call: str,
+        seed: int,
+        device: str,
+        keep: Sequence[str] = (),
+        progress: Callable[[float], None] | None = None,
+    ) -> Context:
+        """From the options of a call such as ``decompose``, checked.
+
+        Raises
+        ------
+        InputError
+            The message names the call and the option.
+        """
+        names = (keep,) if isinstance(keep, str) or not isinstance(keep, Iterable) else tuple(keep)
+        for name in names:
+            if name not in KEEPABLE:
+                raise UnknownNameError(f"{call}(..., keep)", "what a result can carry", name, KEEPABLE)
+        check_whole(f"{call}(..., seed)", seed, 0)
+        check_choice(f"{call}(..., device)", device, ("cpu", "cuda", "auto"))
+        if not (progress is None or callable(progress)):
+            raise InputError(f"{call}(..., progress)", "a function of the fraction done, or None", repr(progress))
+        return cls(int(seed), device, names, progress)
+
     @cached_property
     def generator(self) -> np.random.Generator:
         """The only source of randomness."""
@@ -146,6 +173,27 @@ class Estimator(abc.ABC):
         if not isinstance(data, Activations) or cls.target == "any":
             return True
         return data.discrete_target == (cls.target == "discrete")
+
+    @classmethod
+    def chosen(
+        cls, call: str, estimator: str | Self, params: Mapping[str, Any], automatic: Callable[[], type[Self]]
+    ) -> Self:
+        """What the user of a call gave or named, with its parameters; "auto" is what ``automatic`` gives.
+
+        Raises
+        ------
+        InputError
+            When it is no estimator of this kind, or has no such parameter.
+        """
+        if isinstance(estimator, cls):
+            return estimator.with_params(**params)
+        if not isinstance(estimator, str):
+            got, hint = type(estimator).__name__, None
+            if isinstance(estimator, type):
+                got, hint = "a class", f"make one: {estimator.__name__}()"
+            raise InputError(f"{call}(..., estimator)", "a name or an estimator", got, hint)
+        found: type[Self] = automatic() if estimator == "auto" else get_estimator(estimator, cls.kind)
+        return found().with_params(**params)
 
     def with_params(self, **params: Any) -> Self:
         """A copy with some parameters changed.

@@ -31,6 +31,7 @@ from pidkd.arrays import (
     read_only,
 )
 from pidkd.errors import InputError, import_extra
+from pidkd.parameters import is_integer
 
 __all__ = [
     "Activations",
@@ -103,7 +104,7 @@ class Pmf:
             raise InputError(where, f"a sum of 1 within {SUM_TOLERANCE:g}", f"{total:.10g}", hint)
         if not 0.0 < total < np.inf:
             raise InputError(where, "a positive finite sum", f"{total:.6g}")
-        if self.n_samples is not None and not (_is_int(self.n_samples) and self.n_samples >= 1):
+        if self.n_samples is not None and not (is_integer(self.n_samples) and self.n_samples >= 1):
             raise InputError("Pmf(n_samples)", "a whole number >= 1, or None", repr(self.n_samples))
         object.__setattr__(self, "p", read_only(p / total))
 
@@ -155,9 +156,9 @@ class Pmf:
         sizes: list[int] = []
         for group in (y, t, s):
             columns = []
-            for variable in (group,) if isinstance(group, str) or _is_int(group) else tuple(group):
+            for variable in (group,) if isinstance(group, str) or is_integer(group) else tuple(group):
                 column = names.index(variable) if variable in names else variable
-                if not (_is_int(column) and 0 <= column < n_variables):
+                if not (is_integer(column) and 0 <= column < n_variables):
                     expected = f"positions from 0 to {n_variables - 1}" + (f" or names {names}" if names else "")
                     raise InputError(where, expected, repr(variable))
                 columns.append(column)
@@ -338,11 +339,11 @@ class Gaussian:
         if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
             raise InputError(where, "a square covariance", f"shape {cov.shape}")
         dims = tuple(self.dims) if isinstance(self.dims, tuple | list) else ()
-        if len(dims) != 3 or not all(_is_int(d) and d >= 1 for d in dims) or sum(dims) != len(cov):
+        if len(dims) != 3 or not all(is_integer(d) and d >= 1 for d in dims) or sum(dims) != len(cov):
             raise InputError(where, f"three dims >= 1 (d_y, d_t, d_s) with sum {len(cov)}", f"{self.dims}")
         if not 0 <= self.tolerance < 1:
             raise InputError("Gaussian(tolerance)", "a number from 0 up to 1", f"{self.tolerance}")
-        if self.n_samples is not None and not (_is_int(self.n_samples) and self.n_samples > len(cov)):
+        if self.n_samples is not None and not (is_integer(self.n_samples) and self.n_samples > len(cov)):
             raise InputError(
                 "Gaussian(n_samples)",
                 f"None, or a whole number > {len(cov)}, the number of variables",
@@ -575,10 +576,6 @@ def _is_definite(matrices: FloatArray, tolerance: float) -> bool:
     except np.linalg.LinAlgError:
         return False
     return bool(np.isfinite(margin).all())
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _require_equal_length(where: str, **lengths: int) -> None:

@@ -17,7 +17,7 @@ from pidkd.info import entropy
 from pidkd.mi import Bound, ContinuousPairs, DiscretePairs, MIEstimator, MIResult, MixedPairs, Pairs
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import Units
-from pidkd.testing import Check
+from pidkd.testing import Check, text_is_no_number
 
 ROUNDING = 1e-12
 """Bits by which float64 may blur a sum over samples."""
@@ -137,6 +137,7 @@ def itself_is_its_entropy(estimator: MIEstimator) -> None:
 UNCONDITIONAL: Sequence[Callable[[Any], None]] = (
     declares_itself,
     parameters_round_trip,
+    text_is_no_number,
     symmetric,
     scales_change_nothing,
     order_changes_nothing,

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from pidkd.arrays import CHUNK_BYTES, FloatArray, IntArray, as_numbers, is_array, iter_chunks
 from pidkd.codebooks import Bins, CovariancePCA, batches
 from pidkd.errors import InputError, UnknownNameError
+from pidkd.parameters import check_flag, check_whole
 
 METHODS = ("kmeans", "uniform", "quantile")
 
@@ -129,7 +130,7 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if key in METHODS:
                 params["method"] = key
         quantizer = cls(**params, seed=seed)
-        quantizer._check_params()
+        quantizer.check_params()
         return quantizer
 
     def fit(self, X: npt.ArrayLike, y: Any = None) -> Self:
@@ -146,7 +147,7 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Quantizer
             Itself.
         """
-        self._check_params()
+        self.check_params()
         where = "Quantizer.fit(X)"
         self.out_of_core_ = is_array(X) and 8 * math.prod(np.shape(X)) > self.max_memory
         given: Any = X if self.out_of_core_ else _flat(where, X)
@@ -282,16 +283,19 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             np.round(given, 12, out=given)
         return given
 
-    def _check_params(self) -> None:
+    def check_params(self) -> None:
+        """Refuse parameters out of range; ``fit`` does so, too.
+
+        Raises
+        ------
+        InputError
+            The message names the parameter.
+        """
         least = {"n_components": 1, "n_clusters": 2, "n_init": 1, "seed": 0, "max_memory": 1}
         for name, lowest in least.items():
-            value = getattr(self, name)
-            if name == "n_components" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
-                raise InputError(f"Quantizer({name})", f"a whole number >= {lowest}", repr(value))
-        if not isinstance(self.normalise, bool):
-            raise InputError("Quantizer(normalise)", "True or False", repr(self.normalise))
+            if not (name == "n_components" and self.n_components is None):
+                check_whole(f"Quantizer({name})", getattr(self, name), lowest)
+        check_flag("Quantizer(normalise)", self.normalise)
         if self.method not in METHODS:
             raise UnknownNameError("Quantizer(method)", "a method", self.method, METHODS)
 

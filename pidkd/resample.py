@@ -22,6 +22,7 @@ from pidkd.arrays import FloatArray
 from pidkd.errors import ConvergenceWarning, InputError, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context, PIDEstimator
 from pidkd.inputs import Input
+from pidkd.parameters import check_choice, check_level, check_whole
 from pidkd.result import ATOMS, PIDResult, Units
 from pidkd.samples import WHERE, Counts, Sample, as_sample, too_few_samples
 
@@ -84,9 +85,9 @@ class Bootstrap:
     fills: ClassVar[str] = "interval"
 
     def __post_init__(self) -> None:
-        _check_whole("Bootstrap(n=...)", self.n, 2)
-        _check_level("Bootstrap(level=...)", self.level)
-        _check_whole("Bootstrap(repeats=...)", self.repeats, 2)
+        check_whole("Bootstrap(n=...)", self.n, 2)
+        check_level("Bootstrap(level=...)", self.level)
+        check_whole("Bootstrap(repeats=...)", self.repeats, 2)
         if self.bias not in (None, "extrapolation", "shuffle"):
             raise InputError("Bootstrap(bias=...)", "None, 'extrapolation' or 'shuffle'", repr(self.bias))
 
@@ -168,7 +169,7 @@ class Jackknife:
     fills: ClassVar[str] = "interval"
 
     def __post_init__(self) -> None:
-        _check_level("Jackknife(level=...)", self.level)
+        check_level("Jackknife(level=...)", self.level)
 
     def check(self, sample: Sample) -> None:
         """Refuse a sample of which none can be left out."""
@@ -231,10 +232,9 @@ class Permutation:
     fills: ClassVar[str] = "null"
 
     def __post_init__(self) -> None:
-        _check_whole("Permutation(n=...)", self.n, 1)
-        _check_level("Permutation(level=...)", self.level)
-        if self.of not in ("y", "t", "s"):
-            raise InputError("Permutation(of=...)", "'y', 't' or 's'", repr(self.of))
+        check_whole("Permutation(n=...)", self.n, 1)
+        check_level("Permutation(level=...)", self.level)
+        check_choice("Permutation(of=...)", self.of, ("y", "t", "s"))
 
     def check(self, sample: Sample) -> None:
         """Refuse a shuffle within classes where there are none."""
@@ -426,13 +426,3 @@ def _shuffle_bias(values: FloatArray, n: int) -> tuple[float, float]:
 def _normal_interval(centre: float, se: float, level: float) -> tuple[float, float]:
     half = NormalDist().inv_cdf((1 + level) / 2) * se
     return centre - half, centre + half
-
-
-def _check_whole(where: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(where, f"a whole number >= {least}", repr(value))
-
-
-def _check_level(where: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        raise InputError(where, "a probability between 0 and 1", repr(value))

@@ -164,6 +164,14 @@ def parameters_round_trip(estimator: PIDEstimator) -> None:
     assert "no_such_parameter" in error.where, f"the message does not name the parameter: {error}"
 
 
+def text_is_no_number(estimator: Estimator) -> None:
+    """Text for a parameter that is a number, or True or False, is refused in words that name the parameter."""
+    for name, default in type(estimator)().get_params().items():
+        if isinstance(default, bool | int | float):
+            error = _assert_raises(InputError, estimator.with_params(**{name: "text"}).check_params)
+            assert name in error.where, f"the message does not name {name}: {error}"
+
+
 def atoms_add_up(estimator: PIDEstimator) -> None:
     """The atoms obey the three identities."""
     for data in _examples(estimator):
@@ -345,6 +353,7 @@ def constant(estimator: PIDEstimator) -> None:
 UNCONDITIONAL: Sequence[Callable[[Any], None]] = (
     declares_itself,
     parameters_round_trip,
+    text_is_no_number,
     atoms_add_up,
     bounds_hold,
     status_is_earned,

@@ -137,7 +137,7 @@ class TestOptions:
             ({"seed": 1.0}, "decompose(..., seed): expected a whole number >= 0, got 1.0"),
             ({"seed": True}, "decompose(..., seed): expected a whole number >= 0, got True"),
             ({"seed": None}, "decompose(..., seed): expected a whole number >= 0, got None"),
-            ({"device": "gpu"}, "decompose(..., device): expected 'cpu', 'cuda' or 'auto', got 'gpu'"),
+            ({"device": "gpu"}, "decompose(..., device): expected one of 'cpu', 'cuda', 'auto', got 'gpu'"),
             ({"device": "cuda"}, "decompose(..., device): expected 'cpu', got 'cuda' with estimator 'mmi'"),
             (
                 {"keep": "plans"},
@@ -152,10 +152,10 @@ class TestOptions:
                 {"progress": 3},
                 "decompose(..., progress): expected a function of the fraction done, or None, got 3",
             ),
-            ({"estimator": None}, "decompose(..., estimator): expected a name or a PIDEstimator, got NoneType"),
+            ({"estimator": None}, "decompose(..., estimator): expected a name or an estimator, got NoneType"),
             (
                 {"estimator": get_estimator("mmi")},
-                "decompose(..., estimator): expected a name or a PIDEstimator, got a class; make one: MMI()",
+                "decompose(..., estimator): expected a name or an estimator, got a class; make one: MMI()",
             ),
             ({"tol": 1.0}, "mmi(tol=...): expected a parameter, one of (none), got 'tol'"),
         ],

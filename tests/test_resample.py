@@ -294,7 +294,7 @@ def test_too_few_samples_are_told_where_uncertainty_is_asked_for() -> None:
         (lambda: Bootstrap(repeats=1), "Bootstrap(repeats=...): expected a whole number >= 2, got 1"),
         (lambda: Jackknife(level=1), "Jackknife(level=...): expected a probability between 0 and 1, got 1"),
         (lambda: Permutation(n=0), "Permutation(n=...): expected a whole number >= 1, got 0"),
-        (lambda: Permutation(of="x"), "Permutation(of=...): expected 'y', 't' or 's', got 'x'"),
+        (lambda: Permutation(of="x"), "Permutation(of=...): expected one of 'y', 't', 's', got 'x'"),
     ],
 )
 def test_bad_parameters(make: Callable[[], Method], message: str) -> None:

@@ -14,6 +14,7 @@ from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw, table_raw
 from pidkd.info import information
 from pidkd.inputs import Codes, Input, Pmf
+from pidkd.parameters import check_positive
 from pidkd.result import Certificate, PIDResult, Units
 from pidkd.testing import check_estimator, contract_checks
 
@@ -29,12 +30,25 @@ class Honest(PIDEstimator):
     certifies = True
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
 
+    def check_params(self) -> None:
+        check_positive(f"{self.name}(tol=...)", self.tol)
+
     def redundancy(self, p: Any) -> float:
         known = information(p)
         return min(known.t, known.s)
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         return table_raw(data.p, self.redundancy(data.p))
+
+
+class TakesTextForANumber(Honest):
+    def check_params(self) -> None:
+        """Of everything."""
+
+
+class BlamesAnother(Honest):
+    def check_params(self) -> None:
+        check_positive(f"{self.name}(time_limit=...)", self.tol)
 
 
 class UnknownLaw(Honest):
@@ -194,6 +208,8 @@ def test_an_honest_estimator_passes() -> None:
         (NeedsAParameter(tolerance=1.0), "declares_itself"),
         (RoundsItsParameter(), "parameters_round_trip"),
         (TakesAKeyword(), "parameters_round_trip"),
+        (TakesTextForANumber(), "text_is_no_number"),
+        (BlamesAnother(), "text_is_no_number"),
         (AtomsDoNotAddUp(), "atoms_add_up"),
         (OutsideItsBounds(), "bounds_hold"),
         (CrossedBounds(), "bounds_hold"),

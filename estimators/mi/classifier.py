@@ -11,6 +11,7 @@ from pidkd.arrays import as_array
 from pidkd.errors import InputError
 from pidkd.estimator import Context
 from pidkd.mi import MIEstimator, MixedPairs, RawMI
+from pidkd.parameters import check_level, check_whole
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,8 @@ class ClassifierMI(MIEstimator):
         if self.classifier is not None and not hasattr(self.classifier, "predict_proba"):
             expected = "a scikit-learn classifier with predict_proba"
             raise InputError("classifier(classifier=...)", expected, repr(self.classifier))
-        if isinstance(self.n_folds, bool) or not isinstance(self.n_folds, int) or self.n_folds < 2:
-            raise InputError("classifier(n_folds=...)", "a whole number >= 2", repr(self.n_folds))
-        if not 0 < self.level < 1:
-            raise InputError("classifier(level=...)", "a number between 0 and 1", repr(self.level))
+        check_whole("classifier(n_folds=...)", self.n_folds, 2)
+        check_level("classifier(level=...)", self.level)
 
     def _estimate(self, data: MixedPairs, ctx: Context) -> RawMI:
         from scipy.special import ndtri

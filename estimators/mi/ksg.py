@@ -12,6 +12,7 @@ from pidkd.errors import InputError
 from pidkd.estimator import Context
 from pidkd.inputs import FloatArray
 from pidkd.mi import ContinuousPairs, MIEstimator, MixedPairs, RawMI
+from pidkd.parameters import check_choice, check_whole
 
 Variant = Literal["ksg1", "ksg2", "mixture"]
 
@@ -63,11 +64,8 @@ class KSG(MIEstimator):
         InputError
             The message names the parameter.
         """
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or self.k < 1:
-            raise InputError("ksg(k=...)", "a whole number >= 1", repr(self.k))
-        if self.variant not in get_args(Variant):
-            names = ", ".join(map(repr, get_args(Variant)))
-            raise InputError("ksg(variant=...)", f"one of {names}", repr(self.variant))
+        check_whole("ksg(k=...)", self.k, 1)
+        check_choice("ksg(variant=...)", self.variant, get_args(Variant))
 
     def _estimate(self, data: ContinuousPairs | MixedPairs, ctx: Context) -> RawMI:
         from pidkd.estimators.solvers.neighbours import standardised

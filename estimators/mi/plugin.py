@@ -8,10 +8,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from pidkd.errors import InputError
 from pidkd.estimator import Context
 from pidkd.inputs import Array, FloatArray
 from pidkd.mi import DiscretePairs, MIEstimator, RawMI
+from pidkd.parameters import check_choice
 
 Correction = Literal["none", "miller_madow", "jackknife", "grassberger"]
 
@@ -58,9 +58,7 @@ class PlugIn(MIEstimator):
         InputError
             The message lists those there are.
         """
-        if self.correction not in get_args(Correction):
-            names = ", ".join(map(repr, get_args(Correction)))
-            raise InputError("plugin(correction=...)", f"one of {names}", repr(self.correction))
+        check_choice("plugin(correction=...)", self.correction, get_args(Correction))
 
     def _estimate(self, data: DiscretePairs, ctx: Context) -> RawMI:
         x, y = _numbered(data.x), _numbered(data.y)

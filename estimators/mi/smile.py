@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
-from pidkd.errors import InputError
 from pidkd.estimators.solvers.critic.estimator import CriticMI
+from pidkd.parameters import check_positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,7 @@ class SMILE(CriticMI):
     Parameters
     ----------
     tau : float
-        Where exponents are clipped.
+        Where exponents are clipped; infinity clips none.
     **params
         Those of every estimator with a trained critic: :class:`~pidkd.estimators.solvers.critic.estimator.CriticMI`.
 
@@ -66,5 +67,4 @@ class SMILE(CriticMI):
             The message names the parameter.
         """
         super().check_params()
-        if not self.tau > 0:
-            raise InputError("smile(tau=...)", "a number > 0", repr(self.tau))
+        check_positive("smile(tau=...)", self.tau, most=inf)

@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw, between_raw
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone
 from pidkd.estimators.solvers.redundancy.ray_program import most_informative
 from pidkd.estimators.solvers.redundancy.roc import intersection_information
 from pidkd.info import information
 from pidkd.inputs import Pmf
+from pidkd.parameters import check_choice, check_positive, check_whole
 from pidkd.result import Certificate
 
 
@@ -70,14 +70,10 @@ class Blackwell(PIDEstimator):
         InputError
             The message names the parameter.
         """
-        if self.solver not in ("auto", "rays"):
-            raise InputError("blackwell(solver=...)", "'auto' or 'rays'", repr(self.solver))
-        if not self.max_rays >= 0:
-            raise InputError("blackwell(max_rays=...)", "a number >= 0", repr(self.max_rays))
-        if not self.tol > 0:
-            raise InputError("blackwell(tol=...)", "a gap in bits > 0", repr(self.tol))
-        if not self.time_limit > 0:
-            raise InputError("blackwell(time_limit=...)", "seconds > 0", repr(self.time_limit))
+        check_choice("blackwell(solver=...)", self.solver, ("auto", "rays"))
+        check_whole("blackwell(max_rays=...)", self.max_rays, 0)
+        check_positive("blackwell(tol=...)", self.tol, "a gap in bits")
+        check_positive("blackwell(time_limit=...)", self.time_limit, "seconds")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

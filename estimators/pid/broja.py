@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw
 from pidkd.estimators.solvers.union.certificate import bounds
 from pidkd.estimators.solvers.union.chain import Solution, solve_chain
 from pidkd.estimators.solvers.union.reduction import Reduction
 from pidkd.info import information, informations
 from pidkd.inputs import Pmf
+from pidkd.parameters import check_positive
 from pidkd.result import Certificate
 
 
@@ -62,11 +62,15 @@ class BROJA(PIDEstimator):
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
 
     def check_params(self) -> None:
-        """Refuse a tolerance or a budget that nothing can meet."""
-        if not (isinstance(self.tol, int | float) and 0 < self.tol < math.inf):
-            raise InputError("broja(tol=...)", "a gap in bits > 0", f"{self.tol!r}")
-        if not (isinstance(self.max_memory, int | float) and self.max_memory > 0):
-            raise InputError("broja(max_memory=...)", "a number of bytes > 0", f"{self.max_memory!r}")
+        """Refuse a tolerance or a budget that nothing can meet.
+
+        Raises
+        ------
+        InputError
+            The message names the parameter.
+        """
+        check_positive("broja(tol=...)", self.tol, "a gap in bits")
+        check_positive("broja(max_memory=...)", self.max_memory, "a number of bytes")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         return self._decompose_batch([data], ctx)[0]

@@ -17,6 +17,7 @@ from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.estimators.solvers.union.marginals import MarginalEquations
 from pidkd.info import information
 from pidkd.inputs import FloatArray, Pmf
+from pidkd.parameters import check_choice, check_positive
 from pidkd.result import NATS_PER, Certificate
 
 
@@ -88,12 +89,10 @@ class BROJACvx(PIDEstimator):
         InputError
             The message names the parameter.
         """
-        if self.formulation not in ("aux", "inline"):
-            raise InputError("broja_cvx(formulation=...)", "'aux' or 'inline'", repr(self.formulation))
+        check_choice("broja_cvx(formulation=...)", self.formulation, ("aux", "inline"))
         if not isinstance(self.options, Mapping):
             raise InputError("broja_cvx(options=...)", "a mapping of solver options", type(self.options).__name__)
-        if not self.tol > 0:
-            raise InputError("broja_cvx(tol=...)", "a gap in bits > 0", repr(self.tol))
+        check_positive("broja_cvx(tol=...)", self.tol, "a gap in bits")
         if self.solver not in exponential_cone_solvers():
             raise UnknownNameError(
                 "broja_cvx(solver=...)",

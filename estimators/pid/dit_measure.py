@@ -9,11 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from pidkd.errors import InputError, PidkdWarning, UnknownNameError, import_extra
+from pidkd.errors import PidkdWarning, UnknownNameError, import_extra
 from pidkd.estimator import Context, PIDEstimator, Raw
 from pidkd.estimators.solvers.dit_worker import Worker
 from pidkd.info import information
 from pidkd.inputs import Pmf
+from pidkd.parameters import check_positive
 from pidkd.result import NATS_PER, Certificate
 
 INCONSISTENT = 1e-4
@@ -72,8 +73,7 @@ class DitMeasure(PIDEstimator):
         InputError
             The message names the parameter, or lists the measures.
         """
-        if not self.time_limit > 0:
-            raise InputError("dit_measure(time_limit=...)", "seconds > 0", repr(self.time_limit))
+        check_positive("dit_measure(time_limit=...)", self.time_limit, "seconds")
         if str(self.measure).lower() not in list_measures():
             raise UnknownNameError("dit_measure(measure=...)", "a measure of dit", self.measure, list_measures())
 

@@ -31,6 +31,7 @@ from pidkd.estimators.solvers.gaussian.factor import (
 )
 from pidkd.estimators.solvers.gaussian.wishart import corrected
 from pidkd.inputs import Activations, FloatArray, Gaussian
+from pidkd.parameters import check_choice, check_flag, check_level, check_whole
 from pidkd.result import ATOMS, NATS_PER, Certificate, Status
 
 Debias = Literal["matching", "bootstrap", "venkatesh", "none"]
@@ -123,13 +124,10 @@ class GaussianBROJA(PIDEstimator):
             The message names the parameter.
         """
         for name, known in (("debias", Debias), ("marginals", Marginals), ("shrinkage", Shrinkage)):
-            if getattr(self, name) not in get_args(known):
-                names = ", ".join(map(repr, get_args(known)))
-                raise InputError(f"gaussian({name}=...)", f"one of {names}", repr(getattr(self, name)))
-        if isinstance(self.n_draws, bool) or not isinstance(self.n_draws, int) or self.n_draws < 2:
-            raise InputError("gaussian(n_draws=...)", "a whole number >= 2", repr(self.n_draws))
-        if not 0 < self.level < 1:
-            raise InputError("gaussian(level=...)", "a number between 0 and 1", repr(self.level))
+            check_choice(f"gaussian({name}=...)", getattr(self, name), get_args(known))
+        check_whole("gaussian(n_draws=...)", self.n_draws, 2)
+        check_level("gaussian(level=...)", self.level)
+        check_flag("gaussian(confirm=...)", self.confirm)
         if self.shrinkage != "none" and self.debias != "none":
             got = f"debias={self.debias!r} with shrinkage={self.shrinkage!r}"
             raise InputError("gaussian(debias=...)", "'none' where the covariance is shrunk", got)

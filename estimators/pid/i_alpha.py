@@ -16,6 +16,7 @@ from pidkd.estimators.solvers.redundancy.partitions import MAX_S, MAX_T, best_fu
 from pidkd.estimators.solvers.redundancy.ray_program import most_informative
 from pidkd.info import information
 from pidkd.inputs import FloatArray, Pmf
+from pidkd.parameters import check_choice, check_positive, check_whole
 from pidkd.result import Certificate
 
 CHANNELS = ("joint", "sources", "target", "teacher")
@@ -86,14 +87,10 @@ class IAlpha(PIDEstimator):
         InputError
             The message names the parameter.
         """
-        if self.channel not in CHANNELS:
-            raise InputError("i_alpha(channel=...)", " or ".join(map(repr, CHANNELS)), repr(self.channel))
-        if not self.max_rays >= 0:
-            raise InputError("i_alpha(max_rays=...)", "a number >= 0", repr(self.max_rays))
-        if not self.tol > 0:
-            raise InputError("i_alpha(tol=...)", "a gap in bits > 0", repr(self.tol))
-        if not self.time_limit > 0:
-            raise InputError("i_alpha(time_limit=...)", "seconds > 0", repr(self.time_limit))
+        check_choice("i_alpha(channel=...)", self.channel, CHANNELS)
+        check_whole("i_alpha(max_rays=...)", self.max_rays, 0)
+        check_positive("i_alpha(tol=...)", self.tol, "a gap in bits")
+        check_positive("i_alpha(time_limit=...)", self.time_limit, "seconds")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

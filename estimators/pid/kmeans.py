@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw
@@ -12,7 +13,11 @@ from pidkd.estimators.solvers.union.chain import solve_chain
 from pidkd.estimators.solvers.union.reduction import Reduction
 from pidkd.info import information
 from pidkd.inputs import Activations, Codes
+from pidkd.parameters import check_positive
 from pidkd.result import Certificate
+
+if TYPE_CHECKING:
+    from pidkd.quantize import Quantizer
 
 MAX_MEMORY = 2 * 2**30
 """Bytes that the solver may use."""
@@ -71,20 +76,29 @@ class KMeans(PIDEstimator):
     laws = frozenset({"symmetric", "nonnegative", "copy"})
 
     def check_params(self) -> None:
-        """Refuse what the quantizer refuses, and a tolerance that nothing can meet."""
-        if not (isinstance(self.tol, int | float) and 0 < self.tol < math.inf):
-            raise InputError("kmeans(tol=...)", "a gap in bits > 0", f"{self.tol!r}")
+        """Refuse what the quantizer refuses, and a tolerance that nothing can meet.
 
-    def _decompose(self, data: Activations, ctx: Context) -> Raw:
+        Raises
+        ------
+        InputError
+            The message names the parameter.
+        """
+        try:
+            self._quantizer(seed=0).check_params()
+        except InputError as error:
+            raise error.at(error.where.replace("Quantizer(", "kmeans(").replace(")", "=...)")) from None
+        check_positive("kmeans(tol=...)", self.tol, "a gap in bits")
+
+    def _quantizer(self, seed: int) -> Quantizer:
         from pidkd.quantize import Quantizer
 
+        return Quantizer(self.n_components, self.n_clusters, normalise=self.normalise, n_init=self.n_init, seed=seed)
+
+    def _decompose(self, data: Activations, ctx: Context) -> Raw:
         codes = []
         for name, values in (("t", data.t), ("s", data.s)):
-            quantizer = Quantizer(
-                self.n_components, self.n_clusters, normalise=self.normalise, n_init=self.n_init, seed=ctx.seed
-            )
             try:
-                codes.append(quantizer.fit_transform(values))
+                codes.append(self._quantizer(ctx.seed).fit_transform(values))
             except InputError as error:
                 raise error.at(f"kmeans, source {name}, {error.where}") from error
         p = Codes(data.y, *codes).pmf().p

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from pidkd.arrays import as_array
-from pidkd.errors import InputError, PidkdWarning, SmallSampleWarning, UnknownNameError
+from pidkd.errors import PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.inputs import FloatArray
 from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
+from pidkd.parameters import check_choice, check_flag, check_level, check_positive, check_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,17 +91,13 @@ class CriticMI(MIEstimator):
             The message names the parameter.
         """
         for name, kind in {"critic": Kind, "base": Base}.items():
-            if getattr(self, name) not in get_args(kind):
-                raise UnknownNameError(f"{self.name}({name}=...)", f"a {name}", getattr(self, name), get_args(kind))
+            check_choice(f"{self.name}({name}=...)", getattr(self, name), get_args(kind))
+        check_flag(f"{self.name}(norms=...)", self.norms)
         least = {"n_folds": 1, "steps": 0, "patience": 0, "batch_size": 2, "hidden": 2, "block": 4}
         for name, value in least.items():
-            given = getattr(self, name)
-            if isinstance(given, bool) or not isinstance(given, int) or given < value:
-                raise InputError(f"{self.name}({name}=...)", f"a whole number >= {value}", repr(given))
-        if not self.learning_rate > 0:
-            raise InputError(f"{self.name}(learning_rate=...)", "a number > 0", repr(self.learning_rate))
-        if not 0 < self.level < 1:
-            raise InputError(f"{self.name}(level=...)", "a number between 0 and 1", repr(self.level))
+            check_whole(f"{self.name}({name}=...)", getattr(self, name), value)
+        check_positive(f"{self.name}(learning_rate=...)", self.learning_rate)
+        check_level(f"{self.name}(level=...)", self.level)
 
     def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:
         from scipy.special import ndtri
