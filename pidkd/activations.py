@@ -6,7 +6,6 @@ Which formats there are is in ``pidkd.formats``.
 from __future__ import annotations
 
 import csv
-import math
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -131,38 +130,45 @@ def _read_csv(path: PathLike) -> Array:
     where = os.fspath(path)
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-            table = [row for row in csv.reader(stream) if row]
+            reader = csv.reader(stream)
+            table = [(row, reader.line_num) for row in reader]
     except OSError as error:
         raise InputError(where, "a file that can be read", reason(error)) from error
     except (csv.Error, UnicodeError) as error:
         raise InputError(where, "comma-separated text", reason(error)) from error
+    while table and not table[-1][0]:  # empty lines at the end; between others, a label is missing
+        table.pop()
     if not table:
         raise InputError(where, "at least one label", "an empty file")
-    heading = [cell.strip().lower() for cell in table[0]]
+    first = table[0][0]
+    heading = [cell.strip().lower() for cell in first]
     named = [i for i, cell in enumerate(heading) if cell in HEADINGS]
     if len(named) != 1 and len(heading) > 1:
-        raise InputError(where, f"one column, or one named {' or '.join(HEADINGS)}", f"columns {', '.join(table[0])}")
+        raise InputError(where, f"one column, or one named {' or '.join(HEADINGS)}", f"columns {', '.join(first)}")
     column = named[0] if named else 0
-    for number, row in enumerate(table, start=1):
+    for row, line in table:
         if len(row) <= column or not row[column].strip():
-            raise InputError(where, "a label in every row", f"none in row {number}")
-    cells = [row[column].strip() for row in table]
-    rest = cells[1:]
-    if named or (rest and not _is_number(cells[0]) and all(map(_is_number, rest))):
-        cells = rest
+            raise InputError(where, "a label in every line", f"none in line {line}")
+    cells = [row[column].strip() for row, _ in table]
+    if named or (not _is_number(cells[0]) and all(map(_is_number, cells[1:])) and len(cells) > 1):
+        del cells[0], table[0]
     if all(map(_is_integer, cells)):
         return np.array([int(cell) for cell in cells], dtype=np.int64)
     if all(map(_is_number, cells)):
         values = np.array(cells, dtype=float)
+        missing = np.flatnonzero(~np.isfinite(values))
+        if missing.size:
+            raise InputError(where, "finite numbers", f"{cells[missing[0]]!r} in line {table[missing[0]][1]}")
         return values.astype(np.int64) if (values == np.floor(values)).all() else values
     return np.array(cells, dtype=str)
 
 
 def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(float(text))
+        float(text)
     except ValueError:
         return False
+    return True
 
 
 def _is_integer(text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import math
 import pickle
+import textwrap
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -146,9 +147,9 @@ def faults(where: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """The first line of what went wrong."""
+    """What went wrong, on one line and no longer than one."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return text.splitlines()[0]
+    return textwrap.shorten(text.splitlines()[0], 120, placeholder="...")
 
 
 def wrong_dtype(where: str, dtype: np.dtype[Any]) -> InputError:

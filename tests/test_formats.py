@@ -281,12 +281,23 @@ def test_a_column_of_words_with_a_heading(tmp_path):
     assert list(read_labels(tmp_path / "y.csv", "")) == ["a cat, big", "dog"]
 
 
+def test_empty_lines_at_the_end_are_no_labels(tmp_path):
+    (tmp_path / "y.csv").write_text("label\n1\n2\n\n\n")
+    assert read_labels(tmp_path / "y.csv", "").tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "got an empty file"),
+        ("\n\n", "got an empty file"),
         ("a,b\n1,2\n", "got columns a, b"),
-        ("label\n1\n \n2\n", "got none in row 3"),
+        ("label\n1\n \n2\n", "got none in line 3"),
+        ("label\n1\n\n2\n", "got none in line 3"),
+        ("id,label\n1,cat\n\n2,dog\n", "got none in line 3"),
+        ('id,label\n"1\n2",cat\n2,\n', "got none in line 4"),
+        ("label\n1\nnan\n2\n", "expected finite numbers, got 'nan' in line 3"),
+        ("0.5\n-inf\n", "expected finite numbers, got '-inf' in line 2"),
     ],
 )
 def test_tables_that_are_no_labels(tmp_path, text, expected):
