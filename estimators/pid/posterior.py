@@ -15,10 +15,16 @@ import numpy as np
 from pidkd.arrays import as_array
 from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimators.solvers.posterior.columns import columns_of, features, projection_bytes
 from pidkd.estimators.solvers.posterior.folds import check_classes, stratified
 from pidkd.estimators.solvers.posterior.held_out import Local, Logs, confused, local_information
 from pidkd.estimators.solvers.posterior.pool import smoothed
-from pidkd.estimators.solvers.posterior.probes import classifier_logs, features, probe_logs, standard_classifiers
+from pidkd.estimators.solvers.posterior.probes import (
+    classifier_logs,
+    models_bytes,
+    probe_logs,
+    standard_classifiers,
+)
 from pidkd.inputs import Activations, Array, FloatArray, IntArray, Posteriors
 from pidkd.result import Certificate, Information, PIDResult
 
@@ -56,9 +62,6 @@ class Posterior(PIDEstimator):
         At least 3.
     n_components : int or None, default 1024
         Wider layers are projected on so many principal components, without labels; None keeps all.
-    n_cells : int, default 32
-        Posterior cells of each source from which the potentials start. Two classes need none: there the union
-        information is that of the ROC curves' common hull.
     max_classes : int, default 128
         More classes are put into so many groups of what the sources confuse. Between groups nothing changes; within a
         group the better source stands for both, which bounds :math:`I_\cup` as well, if less tightly, and makes Red
@@ -67,6 +70,9 @@ class Posterior(PIDEstimator):
         Let the groups be the target instead of the classes.
     level : float, default 0.95
         Of the intervals.
+    max_memory : int, default 2 GiB
+        Bytes. Where the features of a source, or of both, would take more than half of it as float32, they are put into
+        a file (in the folder for temporary files) and read in batches. The answer is the same.
 
     References
     ----------
@@ -88,10 +94,10 @@ class Posterior(PIDEstimator):
     classifier: Any = None
     n_folds: int = 5
     n_components: int | None = 1024
-    n_cells: int = 32
     max_classes: int = 128
     lump: bool = False
     level: float = 0.95
+    max_memory: int = 2**31
 
     name = "posterior"
     measure = "BROJA"
@@ -109,7 +115,7 @@ class Posterior(PIDEstimator):
         if self.classifier is not None and not hasattr(self.classifier, "predict_proba"):
             expected = "a scikit-learn classifier with predict_proba"
             raise InputError("posterior(classifier=...)", expected, repr(self.classifier))
-        for name, least in (("n_folds", 3), ("n_components", 1), ("n_cells", 2), ("max_classes", 2)):
+        for name, least in (("n_folds", 3), ("n_components", 1), ("max_classes", 2), ("max_memory", 1)):
             value = getattr(self, name)
             if name == "n_components" and value is None:
                 continue
@@ -154,23 +160,33 @@ class Posterior(PIDEstimator):
         labels, fold : array of int, shape (n_labellings, n)
         ctx : Context
         """
-        own = self.classifier is not None
-        x: Array = np.concatenate(
-            [
-                as_array("decompose(y, t, s)", one).reshape(len(labels[0]), -1)
-                if own
-                else features(one, self.n_components, ctx.seed)
-                for one in values
-            ],
-            axis=1,
-        )
-        if not own and find_spec("torch"):
-            return probe_logs(x, labels, fold, ctx.seed, ctx.device)
-        if ctx.device != "cpu":
-            got = "a scikit-learn classifier" if own else "an environment without torch"
-            raise InputError("decompose(..., device)", f"torch on device {ctx.device!r}", got)
-        classifiers = [self.classifier] if own else standard_classifiers(ctx.seed)
-        return [classifier_logs(classifiers, x, *one) for one in zip(labels, fold, strict=True)]
+        own, n = self.classifier is not None, labels.shape[1]
+        n_components = None if own else self.n_components
+        width = sum(columns_of(one, n_components) for one in values)
+        projections = [projection_bytes(one, n_components) for one in values]
+        if own or not find_spec("torch"):
+            if ctx.device != "cpu":
+                got = "a scikit-learn classifier" if own else "an environment without torch"
+                raise InputError("decompose(..., device)", f"torch on device {ctx.device!r}", got)
+            self._check_memory(width, 2 * 4 * n * width, *projections)
+            if own:
+                held = [as_array("decompose(y, t, s)", one).reshape(n, -1) for one in values]
+            else:
+                held = [np.asarray(features(one, n_components, ctx.seed)) for one in values]
+            classifiers = [self.classifier] if own else standard_classifiers(ctx.seed)
+            x: Array = np.concatenate(held, axis=1)
+            return [classifier_logs(classifiers, x, *one) for one in zip(labels, fold, strict=True)]
+        models = models_bytes(width, int(labels.max()) + 1, self.n_folds)
+        self._check_memory(width, 2 * models, *projections)
+        on_disk = 2 * 4 * n * width > self.max_memory
+        columns = [features(one, n_components, ctx.seed, on_disk) for one in values]
+        return probe_logs(columns, labels, fold, ctx.seed, ctx.device)
+
+    def _check_memory(self, width: int, *needed: int) -> None:
+        """Refuse what does not fit."""
+        if (least := max(needed)) > self.max_memory:
+            got = f"{self.max_memory}; raise it, or keep fewer n_components; codes (broja, kmeans) are made in pieces"
+            raise InputError("posterior(max_memory=...)", f"at least {least} bytes for {width} features", got)
 
     def combine(self, y: IntArray, fold: IntArray, t: Logs, s: Logs, both: Logs | None, ctx: Context, how: str) -> Raw:
         """The atoms, from what the classifiers say of each row; ``how`` names the classifiers."""
@@ -186,10 +202,16 @@ class Posterior(PIDEstimator):
                 both = None if both is None else both.lumped(group)
             within = "are the target" if self.lump else "are solved; within a group Red is the smaller information"
             message += f"; {self.max_classes} groups of {n_classes} classes {within}"
-        size = (self.n_cells, self.max_classes)
-        local = atoms_of(local_information(y, fold, t, s, both, *size, ctx.seed, ctx.progress))
+        found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress)
+        for source, one, nothing in (("T", found.t, "unique_s"), ("S", found.s, "unique_t")):
+            if np.allclose(found.union, one, rtol=0, atol=1e-12):
+                message += f"; what {source} says alone earned as much as any potentials: {nothing} is 0, its least"
+        local = atoms_of(found)
         value = {name: float(values.mean()) for name, values in local.items()}
-        se = {name: float(values.std()) / math.sqrt(len(y)) for name, values in local.items()}
+        # One source alone makes an atom 0 in every row. How far that is known is what sampling may have changed in the
+        # comparison with the fitted potentials that found them no better.
+        spread = atoms_of(found._replace(union=found.fitted))
+        se = {name: max(float(one[name].std()) for one in (local, spread)) / math.sqrt(len(y)) for name in local}
         z = NormalDist().inv_cdf((1 + self.level) / 2)
         return Raw(
             value["unique_t"],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from pidkd.estimators.solvers.posterior.cells import Anchors
 from pidkd.estimators.solvers.posterior.folds import calibrating
+from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.pool import fit_weights, pooled, smoothed
 from pidkd.estimators.solvers.posterior.thresholds import Thresholds
 from pidkd.inputs import Array, FloatArray, IntArray
@@ -26,6 +25,8 @@ class Local(NamedTuple):
     """log p(y|t,s) / p(y)."""
     union: FloatArray
     """a(y,t) + b(y,s) - log p(y), with feasible potentials a and b."""
+    fitted: FloatArray
+    """The same with the fitted potentials, also where those of one source alone are taken."""
 
 
 class Logs(NamedTuple):
@@ -52,7 +53,6 @@ def local_information(
     t: Logs,
     s: Logs,
     both: Logs | None,
-    n_cells: int,
     max_classes: int,
     seed: int,
     progress: Callable[[float], None] | None = None,
@@ -66,7 +66,7 @@ def local_information(
     fold : array of int, shape (n,)
     t, s, both : Logs
         Without ``both``, what T and S say together is the pool of what each says.
-    n_cells, max_classes : int
+    max_classes : int
     seed : int
     progress : callable, optional
     """
@@ -83,7 +83,8 @@ def local_information(
         right = np.arange(len(score)), y[score]
         for values, q in zip(found, (q_t, q_s, q_ts), strict=False):
             values[score] = np.log(q[right])
-        found.union[score] = _union(p_t, p_s, q_t, q_s, y[fit], prior, n_cells, max_classes)[right]
+        union, fitted = _union(p_t, p_s, q_t, q_s, y[fit], prior, max_classes)
+        found.union[score], found.fitted[score] = union[right], fitted[right]
         if progress is not None:
             progress((f + 1) / folds)
     surprise = -np.log(prior)[y]
@@ -105,10 +106,9 @@ def _union(
     q_s: FloatArray,
     y: IntArray,
     prior: FloatArray,
-    n_cells: int,
     max_classes: int,
-) -> FloatArray:
-    r"""The sum of the potentials of each scored row and class, fitted to posteriors p and labels y of other rows.
+) -> tuple[FloatArray, FloatArray]:
+    r"""Sums of potentials of each scored row and class: the chosen ones, and those fitted to posteriors p of others.
 
     Beyond ``max_classes`` the classes are put into groups g, and the sum is :math:`a(g,t) + b(g,s)` and
     :math:`\log p(y|g,t)` for the groups within which T tells more, :math:`\log p(y|g,s)` for the others. That is
@@ -118,25 +118,26 @@ def _union(
     group = np.arange(n_classes) if n_classes <= max_classes else confused(p_t, p_s, y, max_classes)
     member = np.eye(int(group.max()) + 1)[group]
     (g_t, g_s), (h_t, h_s) = ([p @ member for p in pair] for pair in ((p_t, p_s), (q_t, q_s)))
+    kind = Thresholds if member.shape[1] == 2 else Mixtures
 
-    def fitted(rows: slice, to_t: FloatArray, to_s: FloatArray) -> FloatArray:
-        kind = Thresholds.fit if member.shape[1] == 2 else partial(Anchors.fit, n_cells=n_cells)
-        return kind(g_t[rows], g_s[rows], prior @ member).potentials(to_t, to_s)
+    def fit(rows: slice) -> Thresholds | Mixtures:
+        return kind.fit(g_t[rows], g_s[rows], prior @ member)
 
     # What one source says alone is feasible too, and where it tells all that the other does, nothing is better: whether
     # potentials of half of the rows earn more on the other half decides.
     ends = slice(len(y) // 2), slice(len(y) // 2, None)
-    halves = [fitted(mine, g_t[other], g_s[other]) for mine, other in (ends, ends[::-1])]
+    halves = np.concatenate([fit(other).potentials(g_t[mine], g_s[mine]) for mine, other in (ends, ends[::-1])])
     right = np.arange(len(y)), group[y]
-    earned = [float(values[right].mean()) for values in (np.concatenate(halves[::-1]), np.log(g_t), np.log(g_s))]
-    best = int(np.argmax(earned))
-    total: FloatArray = (fitted(slice(None), h_t, h_s) if best == 0 else np.log((h_t, h_s)[best - 1]))[:, group]
+    earned = [float(values[right].mean()) for values in (halves, np.log(g_t), np.log(g_s))]
+    fitted = fit(slice(None)).potentials(h_t, h_s)
+    chosen = (fitted, np.log(h_t), np.log(h_s))[int(np.argmax(earned))]
+    within = np.zeros_like(q_t)
     if member.shape[1] < n_classes:
         right = np.arange(len(y)), y
         lead = np.log(p_t / g_t[:, group])[right] - np.log(p_s / g_s[:, group])[right]
         teacher = np.bincount(group[y], weights=lead, minlength=member.shape[1]) > 0
-        total += np.log(np.where(teacher[group], q_t / h_t[:, group], q_s / h_s[:, group]))
-    return total
+        within = np.log(np.where(teacher[group], q_t / h_t[:, group], q_s / h_s[:, group]))
+    return chosen[:, group] + within, fitted[:, group] + within
 
 
 def confused(p_t: FloatArray, p_s: FloatArray, y: IntArray, n_groups: int) -> IntArray:

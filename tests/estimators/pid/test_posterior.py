@@ -113,6 +113,20 @@ def test_a_copy_is_all_redundant(four_classes):
     assert found.unique_s == pytest.approx(found.unique_t, abs=1e-12)
 
 
+def test_an_atom_that_is_nothing_by_choice_is_not_certain():
+    """S is a garbling of T: T alone earns most, and yet sampling may have made it so."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=2000)
+    x = y + 0.5 * rng.normal(size=2000)
+    t, s = (
+        -((x[:, None] + sd * rng.normal(size=(2000, 1)) - np.arange(3)) ** 2) / 2 / (0.25 + sd**2) for sd in (0.0, 1.0)
+    )
+    found = pidkd.decompose(pidkd.Posteriors.from_logits(y, t, s))
+    assert found.unique_s == pytest.approx(0.0, abs=1e-12)
+    assert "what T says alone earned as much as any potentials: unique_s is 0" in found.certificate.message
+    assert found.interval["unique_s"][0] < 0.0 < found.interval["unique_s"][1] < 0.02
+
+
 def test_sources_that_tell_everything_share_all_of_it():
     y = np.arange(600) % 6
     logits = 50.0 * np.eye(6)[y]
@@ -213,7 +227,7 @@ def test_too_few_of_a_class():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_folds", 2), ("n_cells", 1), ("max_classes", True), ("n_components", 0), ("lump", 1), ("level", 1.0)],
+    [("n_folds", 2), ("max_classes", True), ("n_components", 0), ("lump", 1), ("level", 1.0)],
 )
 def test_parameters_out_of_range(name, value):
     assert f"posterior({name}=...): expected" in complaint(np.arange(40) % 2, X, X, **{name: value})
