@@ -9,8 +9,8 @@ import numpy as np
 
 from pidkd.benchmarks.record import Row
 
-SAMPLES = "samples of "
-"""What the name of an axis begins with along which samples grow, and not the problem."""
+SAMPLES, TRUTH = "samples of ", "true nats"
+"""What the name of an axis begins with along which samples grow, or the truth, and not the problem."""
 
 POINTS = 3
 """Largest problems of a line that its exponent is fitted on: small ones cost what a call costs."""
@@ -42,7 +42,7 @@ def lines(rows: Sequence[Row]) -> list[Line]:
     """The lines of growth of a record, each with at least two points."""
     grouped: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if row.axis is not None and not row.axis[0].startswith(SAMPLES) and row.cpu is not None:
+        if row.axis is not None and not row.axis[0].startswith((SAMPLES, TRUTH)) and row.cpu is not None:
             grouped.setdefault((row.axis[0], row.estimator), []).append(row)
     found = []
     for (axis, estimator), members in grouped.items():

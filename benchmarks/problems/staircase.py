@@ -5,6 +5,7 @@ Critics are trained once, on three quarters of the samples, and score the last q
 
 from __future__ import annotations
 
+from pidkd.benchmarks.growth import TRUTH
 from pidkd.benchmarks.problems.information import of_task
 from pidkd.mi import ContinuousPairs
 from pidkd.synthetic import staircase
@@ -20,7 +21,7 @@ PEERS = ()
 PROBLEMS = (
     of_task(staircase(d=2, values=(1.0,))[0], 200, "tiny"),
     *(
-        of_task(step, 10_000, "full", 2, (f"true nats, {axis}", step.mi))
+        of_task(step, 10_000, "full", 2, (f"{TRUTH}, {axis}", step.mi))
         for axis, cubic in (("y as it is", False), ("y cubed", True))
         for step in staircase(cubic=cubic)
     ),

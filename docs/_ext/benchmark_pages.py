@@ -8,8 +8,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from pidkd.benchmarks.page import sections
+from pidkd.benchmarks.page import about
 from pidkd.benchmarks.record import read_record
+from pidkd.benchmarks.sections import sections
 
 
 class BenchmarkRecord(SphinxDirective):
@@ -21,9 +22,7 @@ class BenchmarkRecord(SphinxDirective):
         path = Path(self.env.srcdir).parent / self.arguments[0]
         self.env.note_dependency(str(path))
         head, rows = read_record(path)
-        versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items() if version)
-        about = f"{head['processor']}, one thread, Python {head['python']}, {head['date']}; {versions}."
-        found: list[nodes.Node] = [nodes.paragraph(text=about)]
+        found: list[nodes.Node] = [nodes.paragraph(text=" ".join(about(head)))]
         for section in sections(rows):
             node = nodes.section(ids=[nodes.make_id(section.title)])
             node += [nodes.title(text=section.title), nodes.paragraph(text=section.words)]

@@ -7,9 +7,11 @@ import pytest
 from rich.console import Console
 
 from pidkd.benchmarks.growth import exponent, lines
-from pidkd.benchmarks.page import sections, write_page
+from pidkd.benchmarks.page import write_page
 from pidkd.benchmarks.record import Row, environment
+from pidkd.benchmarks.sections import sections
 from pidkd.benchmarks.tables import benchmark_table, speedup_table
+from pidkd.result import ATOMS
 
 ROWS = [
     Row("broja", "p", "broja", "pid", "solved", gap=1e-10, certified=1, members=1, cpu=0.01, iterations=9.0, peak=60.0),
@@ -60,12 +62,21 @@ def test_every_question_that_a_record_answers_has_a_section() -> None:
                 axis=("samples of x", n),
                 covered={"redundant": 0.9},
                 cpu=1.0,
-                **truth,
+                **truth | {"members": 20},
             )
             for n in (10, 100)
         ),
         Row("redundancy", "and", "i_min", "pid", "solved", cpu=0.1, estimate={"redundant": 0.311278}),
         Row("i", "2", "e", "mi", "solved", axis=("true nats", 2.0), cpu=1.0, estimate={"mi": 2.0}, bias={"mi": -0.8}),
+        Row("information", "task", "e", "mi", "solved", cpu=1.0, estimate={"mi": 2.0}, bias={"mi": -0.8}),
+        *(
+            Row("networks", problem, "e", "pid", "solved", cpu=1.0, estimate=dict.fromkeys(ATOMS, 0.5), bias=bias)
+            for problem, bias in (("layer", {}), ("shuffled", dict.fromkeys(ATOMS, 0.5)))
+        ),
+        *(
+            Row("training", "step", name, "timing", "solved", cpu=cpu)
+            for name, cpu in (("plain", 0.2), ("engine", 0.1))
+        ),
     ]
     found = {section.title: section for section in sections(rows)}
     assert list(found) == [
@@ -73,13 +84,23 @@ def test_every_question_that_a_record_answers_has_a_section() -> None:
         "Time and memory against size",
         "Bias and coverage against samples",
         "The staircase",
+        "Mutual information",
+        "Atoms from samples",
         "Measures of redundancy",
+        "Batches and training",
         "Failures",
         "All measurements",
     ]
     assert len(found["Bias and coverage against samples"].figures) == 2
-    assert found["Time and memory against size"].rows == [("d", "e", "1 to 4", "size^2.00", "size^0.00")]
+    assert found["Time and memory against size"].rows == [("d", "e", "1 to 4", "2.00", "0.00")]
     assert found["Measures of redundancy"].rows == [("i_min", "0.3113")]
+    assert found["Mutual information"].rows == [("task", "2.800", "2.000")]
+    assert [row[:3] for row in found["Atoms from samples"].rows] == [
+        ("layer", "e", "0.500"),
+        ("shuffled", "truth", "0.000"),
+        ("shuffled", "e", "0.500"),
+    ]
+    assert found["Batches and training"].rows[1] == ("step", "engine", "0.1", "", "10", "0.5", "")
     assert found["Failures"].rows[0][:4] == ("broja", "p", "conic-b", "time limit")
     assert all(figure.svg.startswith("<svg") for section in found.values() for figure in section.figures)
 
