@@ -7,6 +7,7 @@ else there is to say to stderr. Each command imports what it needs when it runs,
 from __future__ import annotations
 
 import ast
+import errno
 import io
 import os
 import re
@@ -34,32 +35,42 @@ ClickException: type[Any] = typer.BadParameter.__mro__[2]
 AS_WRITTEN = {
     "Quantizer(n_clusters)": "--quantize kmeans",
     "Quantizer(n_components)": "--quantize pca",
-    "Quantizer(n_init)": "--quantize n_init",
-    "Quantizer(normalise)": "--quantize normalise",
     "Quantizer.from_text(text)": "--quantize",
-    "audit(..., estimator)": "--estimator",
     "audit(..., checkpoints)": "--checkpoint",
     "audit(..., fit_on)": "--fit-on",
     "audit(..., n_jobs)": "--jobs",
     "audit(..., pairs)": "--pair",
-    "audit(..., quantize)": "--quantize",
-    "audit(..., uncertainty)": "--uncertainty",
     "capture(taps)": "--tap",
     "configuration": "CONFIG",
-    "decompose(..., estimator)": "--estimator",
-    "decompose(..., keep)": "--keep",
-    "decompose(..., uncertainty)": "--uncertainty",
+    "decompose(s)": "--s",
+    "decompose(t)": "--t",
+    "decompose(y)": "--y",
+    "decompose(y, t, s)": "--y, --t, --s",
     "estimator=": "--estimator",
     "kind=": "--kind",
-    "mutual_information(..., estimator)": "--estimator",
     "mutual_information(x)": "X",
     "mutual_information(x, y)": "X, Y",
     "mutual_information(y)": "Y",
-    "write_local(path)": "--local",
     "override": "KEY=VALUE",
     "train(processes)": "--processes",
+    "write_local(path)": "--local",
 }
-"""What the functions call the options of the commands."""
+"""What the functions call the options of the commands, where it is not by a rule."""
+
+RULES = (
+    (r"\w+\(\.\.\., estimator='(\w+)'\)", r"--estimator \1"),
+    (r"\w+\(\.\.\., (\w+)\)", r"--\1"),
+    (r"Quantizer\((\w+)\)", r"--quantize \1"),
+    (r"(Bootstrap|Jackknife|Permutation)\(.*\)", "--uncertainty"),
+    (r"\w+\((\w+)=\.\.\.\)", r"--param \1"),
+)
+"""The rules: patterns of what the functions say, and the options."""
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Why standard output may take no more."""
 
 app = typer.Typer(
     help="What does a teacher know about the task that its student does not? Information atoms with certificates.",
@@ -137,9 +148,9 @@ def decompose(
     file: Annotated[
         Path | None, typer.Argument(metavar="TABLE", help=".npy or .npz: p[y, t, s], or counts as integers.")
     ] = None,
-    y: Annotated[Path | None, typer.Option("--y", help="Labels, shape (n,), instead of a table.")] = None,
-    t: Annotated[Path | None, typer.Option("--t", help="Codes of the teacher, shape (n,).")] = None,
-    s: Annotated[Path | None, typer.Option("--s", help="Codes of the student, shape (n,).")] = None,
+    y: Annotated[Path | None, typer.Option("--y", help="Instead of a table, the target: labels or floats.")] = None,
+    t: Annotated[Path | None, typer.Option("--t", help="The teacher: codes (n,), or activations (n, d).")] = None,
+    s: Annotated[Path | None, typer.Option("--s", help="The student, likewise.")] = None,
     estimator: Estimator = "auto",
     param: Param = None,
     units: Units = UnitsOption.BITS,
@@ -148,15 +159,16 @@ def decompose(
     uncertainty: Uncertainty = None,
     as_json: Json = False,
 ) -> None:
-    """Decompose a table of probabilities or counts, or codes."""
-    from pidkd.activations import read_array, read_labels
+    """Decompose a table of probabilities or counts, or samples."""
+    from pidkd.activations import read_array
+    from pidkd.inputs import Input, as_input
 
-    codes = {"--y": y, "--t": t, "--s": s}
-    given = [name for name, path in codes.items() if path is not None]
+    samples = {"--y": y, "--t": t, "--s": s}
+    given = [name for name, path in samples.items() if path is not None]
     if (file is None) != (len(given) == 3) or (file is not None and given):
         got = " ".join((["TABLE"] if file is not None else []) + given) or "nothing"
         raise InputError("input", "a TABLE, or all of --y, --t and --s", got)
-    data: Any
+    data: Input
     if file is not None:
         table = read_array(file, ("p", "counts"))
         try:
@@ -164,18 +176,16 @@ def decompose(
         except InputError as error:
             raise error.at(str(file)) from error
     else:
-        labels = [read_labels(path, name) for name, path in codes.items()]
-        try:
-            data = pidkd.Codes(*labels)
-        except InputError as error:
-            raise error.at(", ".join(codes)) from error
+        names = {"--y": ("y", "labels"), "--t": ("t", "teacher"), "--s": ("s", "student")}
+        data = as_input(*(read_array(path, names[name]) for name, path in samples.items() if path is not None))
     result = pidkd.decompose(
         data,
-        estimator=_estimator(estimator, param),
+        estimator=estimator,
         units=units.value,
         seed=seed,
         keep=tuple(keep or ()),
-        uncertainty=_uncertainty(uncertainty or []),
+        uncertainty=_uncertainty(uncertainty or [], counted=isinstance(data, pidkd.Pmf | pidkd.Codes)),
+        **_values(param),
     )
     if as_json:
         print_json(result.to_dict())
@@ -308,11 +318,7 @@ def mi(
     from pidkd.activations import read_array
 
     held = [read_array(path, (name.lower(),)) for name, path in (("X", x), ("Y", y))]
-    params = _values(param)
-    taken = sorted({"estimator", "units", "seed", "device", "x", "y"} & set(params))
-    if taken:
-        raise InputError("--param", "a parameter of the estimator", taken[0])
-    result = pidkd.mutual_information(*held, estimator=estimator, units=units.value, seed=seed, **params)
+    result = pidkd.mutual_information(*held, estimator=estimator, units=units.value, seed=seed, **_values(param))
     if as_json:
         print_json(result.to_dict())
     else:
@@ -437,6 +443,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     name = f"pidkd {given[0]}" if given[0] in commands else "pidkd"
+    for closed in ("stdout", "stderr"):
+        if getattr(sys, closed) is None:  # by whoever started us
+            setattr(sys, closed, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (open to the end)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # where a terminal lacks a character, its code is shown
             stream.reconfigure(errors="backslashreplace")
@@ -446,23 +455,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = lambda message, *_, **__: say(f"{name}: warning: {message}")
             status = int(app(given, standalone_mode=False, prog_name="pidkd") or 0)
             sys.stdout.flush()
-            return status
+            return _fail(name, "interrupted", status) if status == INTERRUPTED else status
     except ClickException as error:
         return _fail(name, error.format_message(), 2)
     except InputError as error:
-        return _fail(name, str(error.at(AS_WRITTEN.get(error.where, error.where))), 2)
+        return _fail(name, str(error.at(_as_written(error.where))), 2)
     except MissingDependencyError as error:
         return _fail(name, str(error), 2)
     except PidkdError as error:
         return _fail(name, str(error), 1)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail(name, "interrupted", 130)
+        return _fail(name, "interrupted", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone, and so has whoever would read a message
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return 1
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            _leave_stdout()
+            return _fail(name, f"output: expected a place that can be written to, got {error.strerror}", 2)
         traceback.print_exc()
         return _fail(name, "this is a fault of pidkd, not of your input; please report it", 1)
+
+
+def _as_written(where: str) -> str:
+    """A place as the user of a command wrote it, where the functions call it otherwise."""
+    for rule, option in RULES if where not in AS_WRITTEN else ():
+        if found := re.fullmatch(rule, where):
+            return found.expand(option)
+    return AS_WRITTEN.get(where, where)
+
+
+def _leave_stdout() -> None:
+    """What could not be written is not tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(name: str, message: str, status: int) -> int:
@@ -472,19 +497,15 @@ def _fail(name: str, message: str, status: int) -> int:
 
 def _estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:
     """The estimator with its parameters."""
-    from pidkd.decomposition import AUTO
-
     if not params:
         return name
-    chosen = pidkd.get_estimator(AUTO["Pmf"] if name == "auto" else name)
-    try:
-        return cast("PIDEstimator", chosen().with_params(**_values(params)))
-    except InputError as error:
-        raise error.at("--param") from error
+    if name == "auto":  # which goes by the layers: some are codes, others activations
+        raise InputError("--param", "--estimator NAME beside it", "none")
+    return cast("PIDEstimator", pidkd.get_estimator(name)().with_params(**_values(params)))
 
 
-def _uncertainty(texts: Sequence[str]) -> list[Any] | None:
-    """Methods by name; a bootstrap corrects for bias by shuffles, for what comes by command is a table or codes."""
+def _uncertainty(texts: Sequence[str], counted: bool = True) -> list[Any] | None:
+    """Methods by name; a bootstrap corrects for bias, of what is counted by shuffles."""
     if list(texts) == ["none"]:
         return None
     methods: list[Any] = []
@@ -494,7 +515,7 @@ def _uncertainty(texts: Sequence[str]) -> list[Any] | None:
             raise InputError("--uncertainty", "bootstrap[=N], jackknife, permutation[=N], or none alone", repr(text))
         options: dict[str, Any] = {"n": int(found[2])} if found[2] else {}
         if found[1] == "bootstrap":
-            methods.append(pidkd.Bootstrap(**options, bias="shuffle"))
+            methods.append(pidkd.Bootstrap(**options, bias="shuffle" if counted else "extrapolation"))
         else:
             methods.append(pidkd.Permutation(**options) if found[1] else pidkd.Jackknife())
     return methods or None
@@ -502,11 +523,15 @@ def _uncertainty(texts: Sequence[str]) -> list[Any] | None:
 
 def _values(params: Sequence[str] | None) -> dict[str, Any]:
     """Parameters by name, each value read as a Python literal or else as text."""
+    from pidkd.estimator import RESERVED
+
     values: dict[str, Any] = {}
     for text in params or ():
         key, equals, value = text.partition("=")
         if not key.isidentifier() or not equals:
             raise InputError("--param", "KEY=VALUE", repr(text))
+        if key in (*RESERVED, "x"):
+            raise InputError("--param", "a parameter of the estimator", key)
         try:
             values[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

@@ -101,6 +101,17 @@ def test_decompose_codes_in_nats(folder, run):
     assert json.loads(out)["unique_t"] == pytest.approx(np.log(3), abs=1e-9)
 
 
+def test_decompose_activations(folder, run):
+    options = ["--estimator", "kmeans", "--param", "n_clusters=6", "--uncertainty", "bootstrap=2"]
+    files = ["--y", "y.npy", "--t", "teacher/h2.npy", "--s", "teacher/h1.npy"]
+    status, out, _ = run("decompose", *files, *options, "--json")
+    assert status == 0
+    data = pidkd.Activations(Y, np.load("teacher/h2.npy"), np.load("teacher/h1.npy"))
+    bootstrap = pidkd.Bootstrap(n=2, bias="extrapolation")
+    here = pidkd.decompose(data, estimator="kmeans", n_clusters=6, uncertainty=bootstrap)
+    assert pidkd.PIDResult.from_dict(json.loads(out)).interval == here.interval
+
+
 def test_decompose_says_on_the_terminal_what_python_says(folder, run):
     status, out, _ = run("decompose", "and.npy", "--estimator", "mmi")
     lines = [line for line in out.splitlines() if line]
@@ -311,7 +322,7 @@ BAD = {
     "float codes": (
         lambda: spoil("t.npy", Y * 0.5),
         ("decompose", "--y", "y.npy", "--t", "t.npy", "--s", "s.npy"),
-        "pidkd decompose: t.npy: expected labels (integers, bools or strings), got dtype float64; cast",
+        "pidkd decompose: --y, --t, --s: expected t and s of one kind, both codes (integers, bools, strings) or both",
     ),
     "unknown estimator": (
         lambda: None,
@@ -321,10 +332,38 @@ BAD = {
     "unknown parameter": (
         lambda: None,
         ("decompose", "and.npy", "--param", "tl=1"),
-        "pidkd decompose: --param: expected a parameter, one of max_memory, tol, got 'tl'; did you mean 'tol'?",
+        "pidkd decompose: --param tl: expected a parameter, one of max_memory, tol, got 'tl'; did you mean 'tol'?",
     ),
-    "unusable parameter": (lambda: None, ("decompose", "and.npy", "--param", "tol=-1"), "tol"),
-    "text for a number": (lambda: None, ("decompose", "and.npy", "--param", "tol=tiny"), "got 'tiny'"),
+    "unusable parameter": (
+        lambda: None,
+        ("decompose", "and.npy", "--param", "tol=-1"),
+        "pidkd decompose: --param tol: expected a gap in bits > 0, got -1",
+    ),
+    "text for a number": (
+        lambda: None,
+        ("decompose", "and.npy", "--estimator", "blackwell", "--param", "time_limit=soon"),
+        "pidkd decompose: --param time_limit: expected seconds > 0, got 'soon'",
+    ),
+    "an option for a parameter": (
+        lambda: None,
+        ("decompose", "and.npy", "--param", "units=nats"),
+        "pidkd decompose: --param: expected a parameter of the estimator, got units",
+    ),
+    "parameters of no estimator in particular": (
+        lambda: None,
+        (*AUDIT, "--param", "tol=1e-3"),
+        "pidkd audit: --param: expected --estimator NAME beside it, got none",
+    ),
+    "no count of resamples": (
+        lambda: None,
+        ("decompose", "counts.npy", "--uncertainty", "bootstrap=1"),
+        "pidkd decompose: --uncertainty: expected a whole number >= 2, got 1",
+    ),
+    "an estimator of other data": (
+        lambda: None,
+        ("mi", "teacher/h1.npy", "y.npy", "--estimator", "plugin"),
+        "pidkd mi: --estimator plugin: expected DiscretePairs, got MixedPairs; estimators that accept MixedPairs: ",
+    ),
     "no parameter": (
         lambda: None,
         ("decompose", "and.npy", "--param", "tol"),
@@ -488,7 +527,7 @@ def test_an_interrupt_is_no_fault(folder, run, monkeypatch):
     monkeypatch.setattr(MMI, "_decompose", interrupted)
     status, out, err = run("decompose", "and.npy", "--estimator", "mmi")
     assert (status, out) == (130, "")
-    assert "Traceback" not in err
+    assert err.strip() == "pidkd decompose: interrupted"
 
 
 def test_a_reader_that_goes_away_is_no_fault(folder):
@@ -497,6 +536,28 @@ def test_a_reader_that_goes_away_is_no_fault(folder):
         f'{sys.executable} -c "{code}" | true', shell=True, capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_output_that_finds_no_room_is_one_line(options):
+    code = "import sys; from pidkd.cli import main; sys.exit(main(sys.argv[1:]))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", code, "list", *options], stdout=full, stderr=-1, text=True)
+    message = "pidkd list: output: expected a place that can be written to, got No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, message)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes files")
+def test_closed_output_takes_nothing():
+    code = "import sys; from pidkd.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        f"{sys.executable} -c '{code}' list --json >&-; {sys.executable} -c '{code}' list --kind no 2>&-",
+        shell=True,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
