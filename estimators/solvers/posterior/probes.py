@@ -1,4 +1,4 @@
-r"""A linear probe and a network of one hidden layer, for all folds and labellings in one batched model.
+r"""A linear probe and a network of one hidden layer, for all folds in one batched model.
 
 The first layers of all models are columns of one matrix, so that one product of the features serves them all; each
 model weighs by zero the rows that it must not see. Both kinds are trained side by side, because which of them is better
@@ -6,80 +6,56 @@ is known only afterwards: the pool that calibrates them decides (``pool``).
 
 Against overfitting stand, for the network, dropout and weight decay, and for both that the step which does best on the
 calibrating rows is kept, of an exponential average of the weights. Where features outnumber rows this is what carries
-the estimate.
+the estimate. Every model starts from the class frequencies, so that training soon ends where there is nothing to learn,
+as with shuffled labels; each labelling is trained by itself, whatever others there are.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pidkd.arrays import iter_chunks
 from pidkd.errors import InputError, PidkdWarning
+from pidkd.estimators.solvers.posterior.columns import Columns
 from pidkd.estimators.solvers.posterior.held_out import Logs
 from pidkd.inputs import Array, IntArray
 
 HIDDEN = 64
 DROPOUT = 0.3
-RATES = (1e-1, 1e-2)
-"""Learning rates of the linear probe and of the network at the start; they fall along a cosine."""
 WEIGHT_DECAY = 1e-2
 AVERAGING = 0.98
 EPOCHS = 60
 MAX_STEPS = 1500
+STEPS_PER_ROW = 5
+"""Steps for each row that there is of a feature: with few of them, models soon know the rows by heart."""
+FEW_STEPS = 400
 CHECKS = 40
 """How often the calibrating rows are looked at."""
 PATIENCE = 12
 """Checks without a gain in any model after which training ends."""
 BATCH = 512
 LEAST_BATCH = 16
-PIECE = 4096
-"""Rows that are looked at together."""
+PIECE = 2048
+"""Rows that are looked at together; in a check each model looks at no more."""
+COPIES = 10
+"""Times that the weights are held: their gradients, moments, averages, the best of them, and on the way."""
 
 
-def features(values: Any, n_components: int | None, seed: int) -> Array:
-    """Standardised float32 columns; of wide layers the leading principal components, by randomised projection.
+def rates(d: int) -> tuple[float, float, float]:
+    """Learning rates at the start of the linear probe, of the network's first layer and of its second.
 
-    No label enters, and the rows that are scored count only in means, scales and directions.
-
-    Parameters
-    ----------
-    values : array, shape (n,) or (n, d)
-    n_components : int or None
-        Columns beyond which there is a projection.
-    seed : int
+    A step of Adam moves every weight alike, and the sum of d features by as much more.
     """
-    n, d = int(values.shape[0]), math.prod(values.shape[1:])
-    # The largest number is 1 and the first row 0, so that squares are finite and a constant column is exactly zero.
-    largest = max(float(np.abs(chunk).max()) for _, chunk in iter_chunks(values)) or 1.0
-    first = next(iter_chunks(values))[1][:1].reshape(1, -1) / largest
+    return min(0.1, 2 / d), min(0.01, 0.05 / math.sqrt(d)), 0.01
 
-    def rows() -> Any:
-        for _, chunk in iter_chunks(values):
-            yield chunk.reshape(len(chunk), -1).astype(np.float64) / largest - first
 
-    mean = sum(piece.sum(axis=0) for piece in rows()) / n
-    scale = np.sqrt(sum(((piece - mean) ** 2).sum(axis=0) for piece in rows()) / n)
-    scale[scale == 0] = 1.0
-
-    def standardised() -> Any:
-        for piece in rows():
-            yield ((piece - mean) / scale).astype(np.float32)
-
-    if n_components is None or d <= n_components:
-        return np.concatenate(list(standardised()))
-    width = min(n_components, n)
-    start = np.random.default_rng(seed).standard_normal((d, width), dtype=np.float32)
-    image = np.zeros((d, width), np.float32)
-    for piece in standardised():
-        image += piece.T @ (piece @ start)
-    basis = np.linalg.qr(image)[0]
-    projected = np.concatenate([piece @ basis for piece in standardised()])
-    return np.asarray(projected / np.maximum(projected.std(axis=0).max(), 1e-30))
+def models_bytes(d: int, n_classes: int, n_folds: int) -> int:
+    """What training takes beside the features."""
+    return 4 * COPIES * n_folds * d * (HIDDEN + n_classes)
 
 
 class Plan(NamedTuple):
@@ -90,31 +66,24 @@ class Plan(NamedTuple):
     every: int
 
     @classmethod
-    def of(cls, n: int) -> Plan:
-        """For so many rows."""
+    def of(cls, n: int, d: int) -> Plan:
+        """For so many rows and features."""
         batch = min(n, max(64, min(BATCH, n // 8)))
-        steps = min(MAX_STEPS, math.ceil(EPOCHS * n / batch))
+        steps = min(MAX_STEPS, math.ceil(EPOCHS * n / batch), max(FEW_STEPS, STEPS_PER_ROW * n // d))
         return cls(batch, steps, max(1, steps // CHECKS))
 
 
-def probe_logs(
-    x: Array,
-    labels: IntArray,
-    fold: IntArray,
-    seed: int,
-    device: str = "cpu",
-    progress: Callable[[float], None] | None = None,
-) -> list[Logs]:
+def probe_logs(x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int, device: str = "cpu") -> list[Logs]:
     """Cross-fitted probes of each labelling.
 
     Parameters
     ----------
-    x : array of float32, shape (n, d)
+    x : sequence of array of float32, shape (n, d) each
+        Columns of the features, side by side.
     labels, fold : array of int, shape (n_labellings, n)
         Every class occurs in each labelling.
     seed : int
     device : {"cpu", "cuda"}
-    progress : callable, optional
 
     Raises
     ------
@@ -126,16 +95,19 @@ def probe_logs(
     if device == "cuda" and not torch.cuda.is_available():
         got = "none that torch can use"
         raise InputError("decompose(..., device)", "a CUDA device", got, "leave device at 'cpu'")
-    plan = Plan.of(len(x))
+    d = sum(columns.shape[1] for columns in x)
+    plan = Plan.of(labels.shape[1], d)
     while True:
         try:
-            return _train(torch, x, labels, fold, plan, seed, device, progress)
+            # What lies in a file stays there.
+            held = [torch.as_tensor(one, device=device) if isinstance(one, np.ndarray) else one for one in x]
+            return [_train(torch, held, *one, plan, seed, device) for one in zip(labels, fold, strict=True)]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             if plan.batch // 2 < LEAST_BATCH:
-                models = labels.shape[0] * (int(fold.max()) + 1)
-                weights = 4 * models * x.shape[1] * (HIDDEN + int(labels.max()) + 1)
-                got = f"{models} models of {x.shape[1]} features, {6 * weights / 2**30:.1f} GiB of weights"
+                models = int(fold.max()) + 1
+                weights = models_bytes(d, int(labels.max()) + 1, models)
+                got = f"{models} models of {d} features, {weights / 2**30:.1f} GiB of weights"
                 hint = "set n_components lower, or use device='cpu'"
                 raise InputError("decompose(..., device)", "models that fit on the device", got, hint) from error
             plan = plan._replace(batch=plan.batch // 2)
@@ -143,18 +115,18 @@ def probe_logs(
             warnings.warn(text, PidkdWarning, stacklevel=2)
 
 
-def _train(
-    torch: Any, x: Array, labels: IntArray, fold: IntArray, plan: Plan, seed: int, device: str, progress: Any
-) -> list[Logs]:
+MODELS = (1, 0, 1, 0, 0, 0)
+"""The axis of the models in each array of weights: of the linear probe two, of the network four."""
+
+
+def _train(torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, seed: int, device: str) -> Logs:
     generator = torch.Generator().manual_seed(seed)
-    (n, d), folds, k = x.shape, int(fold.max()) + 1, int(labels.max()) + 1
-    m = len(labels) * folds
-    rows = torch.as_tensor(x, device=device)
-    y = torch.as_tensor(np.repeat(labels, folds, axis=0), device=device)
-    # Of each model: the fold that it scores, and the one that calibrates it and chooses its step.
-    behind = (np.repeat(fold, folds, axis=0) - np.tile(np.arange(folds), len(labels))[:, None]) % folds
-    scored, held = (torch.as_tensor(behind == which, device=device) for which in (0, 1))
-    fitted = (~(scored | held)).float()
+    n, d, m, k = len(y), sum(columns.shape[1] for columns in x), int(fold.max()) + 1, int(y.max()) + 1
+    labels, folds = torch.as_tensor(y, device=device), torch.as_tensor(fold, device=device)
+    models = torch.arange(m, device=device)[:, None]
+    # Model f scores fold f, and fold f + 1 calibrates it and chooses its step.
+    roles = [[torch.as_tensor(np.flatnonzero(fold == (f + role) % m)) for f in range(m)] for role in (1, 0)]
+    checked = [rows[torch.randperm(len(rows), generator=generator)[:PIECE].sort().values] for rows in roles[0]]
 
     def normal(*shape: int) -> Any:
         return (torch.randn(*shape, generator=generator) / math.sqrt(d)).to(device).requires_grad_()
@@ -162,59 +134,59 @@ def _train(
     def zeros(*shape: int) -> Any:
         return torch.zeros(*shape, device=device, requires_grad=True)
 
-    linear = [zeros(d, m, k), zeros(m, 1, k)]
-    network = [normal(d, m, HIDDEN), zeros(m, 1, HIDDEN), zeros(m, HIDDEN, k), zeros(m, 1, k)]
-    weights = linear + network
+    def prior() -> Any:
+        return (labels.bincount() / n).log().repeat(m, 1, 1).requires_grad_()
+
+    weights = [zeros(d, m, k), prior(), normal(d, m, HIDDEN), zeros(m, 1, HIDDEN), zeros(m, HIDDEN, k), prior()]
     average, best = ([w.detach().clone() for w in weights] for _ in range(2))
-    groups = [{"params": some, "lr": rate} for some, rate in zip((linear, network), RATES, strict=True)]
-    optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
+    parts = zip((weights[:2], weights[2:3], weights[3:]), rates(d), strict=True)
+    groups = [{"params": some, "lr": rate} for some, rate in parts]
+    optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.steps)
 
+    def some(rows: Any) -> Any:
+        taken = [
+            columns[rows.to(device)] if torch.is_tensor(columns) else torch.as_tensor(columns[rows.numpy()]).to(device)
+            for columns in x
+        ]
+        return taken[0] if len(taken) == 1 else torch.cat(taken, dim=1)
+
     def forward(part: Any, w: list[Any], drop: bool) -> Any:
-        size, models = len(part), len(w[1])
-        plain = (part @ w[0].reshape(d, -1)).view(size, models, k).transpose(0, 1) + w[1]
-        hidden = (part @ w[2].reshape(d, -1)).view(size, models, HIDDEN).transpose(0, 1) + w[3]
-        hidden = torch.nn.functional.silu(hidden)
+        first = part @ torch.cat([w[0], w[2]], dim=2).view(d, -1)
+        first = first.view(len(part), len(w[1]), k + HIDDEN).transpose(0, 1)
+        hidden = torch.nn.functional.silu(first[..., k:] + w[3])
         if drop:  # drawn on the CPU, so that it does not depend on the device, and once for all models
-            kept = (torch.rand(size, HIDDEN, generator=generator) >= DROPOUT).float().to(device)
+            kept = (torch.rand(len(part), HIDDEN, generator=generator) >= DROPOUT).float().to(device)
             hidden = hidden * kept / (1 - DROPOUT)
-        return torch.log_softmax(torch.stack([plain, torch.baddbmm(w[5], hidden, w[4])]), dim=-1)
+        logits = torch.stack([first[..., :k] + w[1], torch.baddbmm(w[5], hidden, w[4])])
+        return torch.log_softmax(logits, dim=-1)
 
-    def of_label(logs: Any, at: Any) -> Any:
-        return logs.gather(-1, at.expand(2, *at.shape)[..., None])[..., 0]
+    def of_label(logs: Any, rows: Any) -> Any:
+        return logs.gather(-1, labels[rows.to(device)].expand(logs.shape[:-1])[..., None])[..., 0]
 
-    def calibrating(w: list[Any]) -> Any:
-        """Log-likelihood of the rows that a model calibrates on, each of which only that model sees."""
-        score = torch.zeros(2, m, device=device)
-        for j in range(m):
-            own = [v[:, j : j + 1] if layer in (0, 2) else v[j : j + 1] for layer, v in enumerate(w)]
-            for part in held[j].nonzero()[:, 0].split(PIECE):
-                score[:, j] += of_label(forward(rows[part], own, False), y[j : j + 1, part])[:, 0].sum(-1)
-        return score
+    def alone(w: list[Any], model: int, rows: Any) -> Any:
+        return forward(some(rows), [v.narrow(axis, model, 1) for v, axis in zip(w, MODELS, strict=True)], False)
 
     highest = torch.full((2, m), -math.inf, device=device)
-    since = 0
-    order, at = torch.randperm(n, generator=generator), 0
+    since, at = 0, n
     for step in range(plan.steps + 1):
         if step % plan.every == 0 or step == plan.steps:
             with torch.no_grad():
-                score = calibrating(average)
+                scores = [of_label(alone(average, f, rows), rows)[:, 0].mean(-1) for f, rows in enumerate(checked)]
+                score = torch.stack(scores, dim=1)
                 better = score > highest
                 highest = torch.where(better, score, highest)
-                for kept, new, kind in zip(best, average, (0, 0, 1, 1, 1, 1), strict=True):
-                    which = better[kind].view((1, m, 1) if new.shape[0] == d and new.shape[1] == m else (m, 1, 1))
-                    kept.copy_(torch.where(which, new, kept))
-                since = 0 if bool(better.any()) else since + 1
-            if progress is not None:
-                progress(step / plan.steps)
+                for kept, new, axis, kind in zip(best, average, MODELS, (0, 0, 1, 1, 1, 1), strict=True):
+                    kept.transpose(0, axis)[better[kind]] = new.transpose(0, axis)[better[kind]]
+            since = 0 if bool(better.any()) else since + 1
             if step == plan.steps or since >= PATIENCE:
                 break
         if at + plan.batch > n:
             order, at = torch.randperm(n, generator=generator), 0
-        chosen = order[at : at + plan.batch].to(device)
+        rows = order[at : at + plan.batch]
         at += plan.batch
-        share = fitted[:, chosen]
-        logs = of_label(forward(rows[chosen], weights, True), y[:, chosen])
+        share = ((folds[rows.to(device)] - models) % m > 1).float()
+        logs = of_label(forward(some(rows), weights, True), rows)
         loss = -(logs * share / share.sum(1, keepdim=True).clamp(min=1)).sum()
         optimiser.zero_grad()
         loss.backward()
@@ -223,15 +195,13 @@ def _train(
         with torch.no_grad():
             past = min(AVERAGING, step / (step + 10))
             torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - past)
-    found = np.empty((2, len(labels), 2, n, k), np.float32)  # role, labelling, kind, row, class
+    found = np.empty((2, 2, n, k), np.float32)  # role, kind, row, class
     with torch.no_grad():
-        for part in torch.arange(n, device=device).split(PIECE):
-            logs = forward(rows[part], best, False).view(2, len(labels), folds, len(part), k)
-            for role, mask in enumerate((held, scored)):
-                # Of the models of a labelling exactly one has this role for a row.
-                one = mask[:, part].view(1, len(labels), folds, len(part), 1)
-                found[role][:, :, part.cpu()] = (logs * one).sum(2).transpose(0, 1).cpu().numpy()
-    return [Logs(found[0, each], found[1, each]) for each in range(len(labels))]
+        for role, by_model in enumerate(roles):
+            for f, rows in enumerate(by_model):
+                for part in rows.split(PIECE):
+                    found[role][:, part] = alone(best, f, part)[:, 0].cpu().numpy()
+    return Logs(found[0], found[1])
 
 
 def classifier_logs(classifiers: list[Any], x: Array, y: IntArray, fold: IntArray) -> Logs:

@@ -1,0 +1,149 @@
+"""What classifiers read of a layer: standardised columns, in memory or row by row from a file."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pidkd.arrays import iter_chunks
+from pidkd.errors import InputError
+from pidkd.inputs import Array, IntArray
+
+PIECE_BYTES = 2**22
+"""How much of a layer, as float64, is looked at in one piece."""
+
+ROWS = 256
+"""Rows in a piece that is projected, at the least."""
+
+
+class OnDisk:
+    """Rows of float32 in a file without a name. They are read and not mapped: what is mapped counts as memory."""
+
+    def __init__(self, n: int, d: int) -> None:
+        self.shape = (n, d)
+        self.factor = np.float32(1)
+        # It goes when this object goes.
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+
+    def append(self, piece: Array) -> None:
+        """The next rows.
+
+        Raises
+        ------
+        InputError
+            When the disk is full.
+        """
+        data = np.ascontiguousarray(piece, np.float32)
+        try:
+            whole = self._file.write(data.data) == data.nbytes
+        except OSError:
+            whole = False
+        if not whole:
+            expected = (
+                f"room for {math.prod(self.shape) * 4 / 2**30:.1f} GiB of features that do not fit into max_memory"
+            )
+            raise InputError(tempfile.gettempdir(), expected, "a full disk", "name another folder by TMPDIR")
+
+    def __getitem__(self, rows: IntArray) -> Array:
+        """The rows of these numbers."""
+        found = np.empty((len(rows), self.shape[1]), np.float32)
+        for row, into in zip(rows.tolist(), found, strict=True):
+            self._file.seek(into.nbytes * row)
+            self._file.readinto(into.data)
+        found *= self.factor
+        return found
+
+
+Columns: TypeAlias = Array | OnDisk
+
+
+def columns_of(values: Any, n_components: int | None) -> int:
+    """How many there will be."""
+    n, d = int(values.shape[0]), math.prod(values.shape[1:])
+    return d if n_components is None or d <= n_components else min(n_components, n)
+
+
+def projection_bytes(values: Any, n_components: int | None) -> int:
+    """What finding the principal components of wide layers takes."""
+    d = math.prod(values.shape[1:])
+    return 20 * d * columns_of(values, n_components) if n_components is not None and d > n_components else 0
+
+
+def features(values: Any, n_components: int | None, seed: int, on_disk: bool = False) -> Columns:
+    """Standardised float32 columns; of wide layers the leading principal components, by randomised projection.
+
+    No label enters, and the rows that are scored count only in means, scales and directions.
+
+    Parameters
+    ----------
+    values : array, shape (n,) or (n, d)
+    n_components : int or None
+        Columns beyond which there is a projection.
+    seed : int
+    on_disk : bool, default False
+        Put the columns into a file; the numbers are the same.
+    """
+    n, d, width = int(values.shape[0]), math.prod(values.shape[1:]), columns_of(values, n_components)
+    n_bytes = PIECE_BYTES if n_components is None or d <= n_components else max(PIECE_BYTES, 8 * d * ROWS)
+
+    def pieces() -> Iterator[Array]:
+        for _, chunk in iter_chunks(values, n_bytes=n_bytes):
+            yield chunk.reshape(len(chunk), -1)
+
+    # The largest number is 1 and the first row 0, so that squares are finite and a constant column is exactly zero.
+    largest = max(float(np.abs(piece).max()) for piece in pieces()) or 1.0
+    first = next(pieces())[:1].astype(np.float64) / largest
+
+    def rows() -> Iterator[Array]:
+        for piece in pieces():
+            yield piece.astype(np.float64) / largest - first
+
+    mean = sum(piece.sum(axis=0) for piece in rows()) / n
+    scale = np.sqrt(sum(((piece - mean) ** 2).sum(axis=0) for piece in rows()) / n)
+    scale[scale == 0] = 1.0
+
+    def standardised() -> Iterator[Array]:
+        for piece in rows():
+            yield ((piece - mean) / scale).astype(np.float32)
+
+    if n_components is None or d <= n_components:
+        return _kept(standardised(), n, d, on_disk)
+    start = np.random.default_rng(seed).standard_normal((d, width), dtype=np.float32)
+    image = np.zeros((d, width), np.float32)
+    for piece in standardised():
+        image += piece.T @ (piece @ start)
+    del start
+    basis = np.linalg.qr(image)[0]
+    del image
+    squares = np.zeros(width)
+
+    def projected() -> Iterator[Array]:
+        for piece in standardised():
+            components = piece @ basis
+            np.add(squares, (components.astype(np.float64) ** 2).sum(axis=0), out=squares)
+            yield components
+
+    found = _kept(projected(), n, width, on_disk)
+    factor = np.float32(1 / max(math.sqrt(float(squares.max()) / n), 1e-30))
+    if isinstance(found, OnDisk):
+        found.factor = factor
+    else:
+        found *= factor
+    return found
+
+
+def _kept(pieces: Iterator[Array], n: int, d: int, on_disk: bool) -> Columns:
+    if on_disk:
+        found = OnDisk(n, d)
+        for piece in pieces:
+            found.append(piece)
+        return found
+    held, at = np.empty((n, d), np.float32), 0
+    for piece in pieces:
+        held[at : at + len(piece)] = piece
+        at += len(piece)
+    return held
