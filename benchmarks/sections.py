@@ -102,7 +102,7 @@ def _growth(rows: Sequence[Row]) -> Section | None:
         "Exponents are fitted on the three largest problems of a line, of memory beyond that of the process itself.",
         [picture(axis, group) for axis, group in grouped.items()],
         ("what grows", "estimator", "sizes", "exponent of time", "exponent of memory"),
-        table,
+        _once(table),
     )
 
 
@@ -184,7 +184,8 @@ def _atoms(rows: Sequence[Row]) -> Section | None:
         return None
     table: list[tuple[str, ...]] = []
     shown = ""
-    for row in sorted(rows, key=lambda row: (row.family, row.problem)):
+    order = list(_first(rows))
+    for row in sorted(rows, key=lambda row: order.index((row.family, row.problem))):
         if row.problem != shown and row.bias:
             table.append((row.problem, "truth", *_said(_truth(row)), "", ""))
         shown = row.problem
@@ -194,7 +195,7 @@ def _atoms(rows: Sequence[Row]) -> Section | None:
         "Means in bits. Of real networks nobody knows the truth; where labels are shuffled, it is zero. "
         "The error is the mean distance of the atom that is farthest off."
     )
-    return Section("Atoms from samples", words, (), head, table)
+    return Section("Atoms from samples", words, (), head, _once(table))
 
 
 def _said(atoms: Mapping[str, float]) -> Iterator[str]:
@@ -242,7 +243,16 @@ def _speed(rows: Sequence[Row]) -> Section | None:
     ]
     head = ("problem", "contestant", "CPU s", "wall s", "a second", "times the first", "certified")
     words = "Batches, steps and epochs: CPU time of one core, and on an accelerator (@cuda) the time that passes."
-    return Section("Batches and training", words, (), head, table) if table else None
+    return Section("Batches and training", words, (), head, _once(table)) if table else None
+
+
+def _once(table: Sequence[tuple[str, ...]], columns: int = 1) -> list[tuple[str, ...]]:
+    """The first columns only where they change."""
+    before = [(), *(row[:columns] for row in table)]
+    return [
+        row if row[:columns] != last else ("",) * columns + row[columns:]
+        for row, last in zip(table, before, strict=False)
+    ]
 
 
 def _first(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
@@ -273,27 +283,29 @@ def _failures(rows: Sequence[Row]) -> Section | None:
 
 def _everything(rows: Sequence[Row]) -> Section:
     first = _first(rows)
-    grouped = {key: [row for row in rows if (row.family, row.problem) == key] for key in first}
+    order = list(first)
     table = [
         (
-            *((row.family, row.problem) if row is group[0] else ("", "")),
+            row.family,
+            row.problem,
             row.estimator,
             number(row.cpu),
             number(row.solver),
-            ratio(row.effort, first[key].seconds),
+            ratio(row.effort, first[row.family, row.problem].seconds),
             power(row.gap),
             f"{row.certified} of {row.members}" if row.gap is not None else "",
             number(row.error),
             row.known,
             "" if row.peak is None else f"{row.peak:.0f}",
         )
-        for key, found in grouped.items()
-        if (group := [row for row in found if row.cpu is not None])
-        for row in group
+        for row in sorted(rows, key=lambda row: order.index((row.family, row.problem)))
+        if row.cpu is not None
     ]
     head = ("family", "problem", "estimator", "CPU s", "solver s", "times the first", "gap, bits", "certified")
     words = (
         "The ratio counts an estimator by its own account of time where that is less than CPU time. "
         "MB is the most memory of the process."
     )
-    return Section("All measurements", words, (), (*head, "error, bits", "how the truth is known", "MB"), table)
+    return Section(
+        "All measurements", words, (), (*head, "error, bits", "how the truth is known", "MB"), _once(table, 2)
+    )
