@@ -109,6 +109,14 @@ class KindOption(StrEnum):
     MI = "mi"
 
 
+class DeviceOption(StrEnum):
+    """Where networks train, as an option."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    AUTO = "auto"
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", help="Processes; -1 for all cores. The result is the same.")]
@@ -310,6 +318,7 @@ def mi(
         str, typer.Option("--estimator", help="One of 'pidkd list --kind mi'; auto goes by the kind of data.")
     ] = "auto",
     param: Param = None,
+    device: Annotated[DeviceOption, typer.Option("--device", help="Where critics train.")] = DeviceOption.CPU,
     units: Units = UnitsOption.BITS,
     seed: Seed = 0,
     as_json: Json = False,
@@ -318,7 +327,9 @@ def mi(
     from pidkd.activations import read_array
 
     held = [read_array(path, (name.lower(),)) for name, path in (("X", x), ("Y", y))]
-    result = pidkd.mutual_information(*held, estimator=estimator, units=units.value, seed=seed, **_values(param))
+    result = pidkd.mutual_information(
+        *held, estimator=estimator, units=units.value, seed=seed, device=device.value, **_values(param)
+    )
     if as_json:
         print_json(result.to_dict())
     else:

@@ -152,6 +152,10 @@ def test_mi_says_what_python_says(folder, run):
         (("y.npy", "short.npy"), "pidkd mi: X, Y: expected equal lengths, got x 600, y 3"),
         (("y.npy", "s.npy", "--param", "seed=1"), "pidkd mi: --param: expected a parameter of the estimator, got seed"),
         (("y.npy", "nan.npy"), "pidkd mi: Y: expected finite values, got NaN or infinity in row 0"),
+        (
+            ("y.npy", "s.npy", "--device", "cuda"),
+            "pidkd mi: --device: expected 'cpu', got 'cuda' with estimator 'plugin'",
+        ),
     ],
 )
 def test_mi_refuses_bad_input_in_one_line(folder, run, arguments, message):
@@ -159,6 +163,18 @@ def test_mi_refuses_bad_input_in_one_line(folder, run, arguments, message):
     np.save("nan.npy", np.full(600, np.nan))
     status, out, err = run("mi", *arguments)
     assert (status, out, err) == (2, "", f"{message}\n")
+
+
+def test_mi_on_a_device(folder, run):
+    assert run("mi", "y.npy", "s.npy", "--device", "auto")[0] == 0
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("CUDA is there")
+    status, _, err = run("mi", "teacher/h1.npy", "teacher/h1.npy", "--estimator", "infonce", "--device", "cuda")
+    assert (status, err) == (
+        2,
+        "pidkd mi: --device: expected 'cpu', or a machine with CUDA, got 'cuda', and torch finds none\n",
+    )
 
 
 def test_audit_says_what_python_says(folder, run):
