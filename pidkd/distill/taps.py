@@ -55,7 +55,7 @@ class FeatureTap(nn.Module):
         for path in paths:
             if path not in layers:
                 near = difflib.get_close_matches(str(path), layers, n=5, cutoff=0.3) or list(layers)[:5]
-                hint = f"the nearest are {', '.join(map(repr, near))}; model.named_modules() lists all"
+                hint = f"the nearest are {', '.join(map(repr, near)) or '(none)'}; model.named_modules() lists all"
                 raise InputError("FeatureTap(paths)", f"paths of layers of {type(model).__name__}", repr(path), hint)
         self.model = model
         self.paths = tuple(dict.fromkeys(paths))
@@ -104,6 +104,8 @@ def guided_parameters(model: nn.Module, features: Mapping[str, Tensor]) -> list[
     """
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     total = torch.stack([feature.float().sum() for feature in features.values()]).sum()
+    if not total.requires_grad:
+        return []
     gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True, retain_graph=True)
     return [name for name, gradient in zip(named, gradients, strict=True) if gradient is not None]
 

@@ -210,3 +210,9 @@ def test_nothing_is_held_between_batches_and_nothing_is_left_after_close(net):
 def test_the_guided_parameters_are_those_before_the_tap(net):
     _, features = FeatureTap(net, ["stage1"])(x)
     assert guided_parameters(net, features) == ["stem.weight", "stem.bias", "stage1.0.weight", "stage1.0.bias"]
+
+
+def test_nothing_is_guided_before_the_first_layer_with_parameters(net):
+    net.stem.requires_grad_(False)
+    features = FeatureTap(net, ["stem"])(x)[1]
+    assert guided_parameters(net, features) == []

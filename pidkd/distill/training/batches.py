@@ -41,7 +41,7 @@ class Batches(abc.ABC):
     """
 
     n_classes: int | None = None
-    """Where the data says it."""
+    """Where the data says it, or the student that is trained."""
     labels: Tensor | None = None
     """All of them, where they are known."""
     name: str
@@ -212,6 +212,9 @@ class FromLoader(Batches):
     def _ready(self, batch: Any) -> Batch:
         if not isinstance(batch, Sequence) or len(batch) != 2 or not all(isinstance(part, Tensor) for part in batch):
             raise InputError(self.name, "batches of two tensors, inputs and labels", type(batch).__name__)
+        _check_labels(f"{self.name}[1]", *batch)
+        if self.n_classes is not None:
+            check_range(self.name, batch[1], self.n_classes)
         x, y = (part.to(self.device, non_blocking=True) for part in batch)
         return x.to(memory_format=torch.channels_last) if x.dim() == 4 else x, y
 
@@ -255,15 +258,9 @@ def open_batches(
         if isinstance(data, Dataset):
             data = DataLoader(data, recipe.batch_size, shuffle=training, drop_last=training)
         batches = FromLoader(data, seed, *place, name=where)
-    elif isinstance(data, tuple | list) and len(data) == 2:
-        x, y = (torch.as_tensor(part) for part in data)
-        if y.shape != x.shape[:1] or y.dtype.is_floating_point or y.dtype == torch.bool:
-            got = f"{y.dtype} of shape {tuple(y.shape)} beside inputs of shape {tuple(x.shape)}"
-            raise InputError(f"{where}[1]", "one class label, an integer, for each input", got)
-        batches = InMemory(x.float(), y.long(), recipe, seed, *place, name=where)
     else:
-        expected = "(x, y), a torch Dataset or DataLoader, or ImageData"
-        raise InputError(where, expected, type(data).__name__)
+        x, y = _arrays(data, where)
+        batches = InMemory(x.float(), y.long(), recipe, seed, *place, name=where)
     if training and not batches.steps:
         got = f"{batches.n_samples} samples in {batches.name}"
         raise InputError(
@@ -285,16 +282,41 @@ def hold_out(data: Any, where: str, fraction: float, seed: int) -> tuple[Any, An
     if isinstance(data, DataLoader):
         hint = "give its data set, or held_out=0"
         raise InputError("Recipe(held_out)", f"data in {where} that can be split", "a DataLoader", hint)
-    is_dataset = isinstance(data, Dataset)
-    n = len(data if is_dataset else data[1])
+    whole = data if isinstance(data, Dataset) else _arrays(data, where)
+    n = len(whole) if isinstance(whole, Dataset) else len(whole[1])  # type: ignore[arg-type]
     n_out = round(fraction * n)
     if not 0 < n_out < n:
         raise InputError("Recipe(held_out)", f"a part of {n} samples that leaves some on both sides", repr(fraction))
     generator = torch.Generator().manual_seed(stream(seed, 2))
-    if is_dataset:
-        trained, tested = random_split(data, [n - n_out, n_out], generator)
+    if isinstance(whole, Dataset):
+        trained, tested = random_split(whole, [n - n_out, n_out], generator)
         return trained, tested
     rows = torch.randperm(n, generator=generator)
-    x, y = (torch.as_tensor(part) for part in data)
+    x, y = whole
     kept, out = rows[n_out:].sort().values, rows[:n_out].sort().values
     return (x[kept], y[kept]), (x[out], y[out])
+
+
+def check_range(where: str, y: Tensor, n_classes: int) -> None:
+    """Refuse a label that is none of the classes."""
+    odd = y[(y < 0) | (y >= n_classes)]
+    if len(odd):
+        raise InputError(where, f"labels from 0 to {n_classes - 1}, the classes of the student", str(int(odd[0])))
+
+
+def _arrays(data: Any, where: str) -> Batch:
+    """Inputs and labels that a user gave, as tensors."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise InputError(where, "(x, y), a torch Dataset or DataLoader, or ImageData", type(data).__name__)
+    try:
+        x, y = (torch.as_tensor(part) for part in data)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(where, "(x, y) of numbers", str(error)) from error
+    _check_labels(f"{where}[1]", x, y)
+    return x, y
+
+
+def _check_labels(where: str, x: Tensor, y: Tensor) -> None:
+    if y.shape != x.shape[:1] or y.dtype.is_floating_point or y.dtype == torch.bool:
+        got = f"{y.dtype} of shape {tuple(y.shape)} beside inputs of shape {tuple(x.shape)}"
+        raise InputError(where, "one class label, an integer, for each input", got)

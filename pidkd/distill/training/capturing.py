@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, RandomSampler
 
 from pidkd.activations import BESIDE_LAYERS, PathLike, writing
 from pidkd.arrays import Array
@@ -80,6 +81,10 @@ def capture(
             raise InputError("capture(taps)", f"names other than {', '.join(BESIDE_LAYERS)}", repr(path))
     if not taps:
         raise InputError("capture(taps)", "at least one path of a layer", "none")
+    if shard_size < 1:
+        raise InputError("capture(shard_size)", "a number of samples >= 1", repr(shard_size))
+    if isinstance(data, DataLoader) and isinstance(data.sampler, RandomSampler):
+        raise InputError("capture(data)", "a loader that keeps the order of its samples", "one that shuffles them")
     place = Runtime(device).device
     was_training = model.training
     tap = FeatureTap(model.to(place), taps)

@@ -25,7 +25,7 @@ from pidkd.distill.training.run import Run
 from pidkd.distill.training.run_folder import RunFolder
 from pidkd.distill.training.runtime import Runtime
 from pidkd.distill.training.step import Step, tap
-from pidkd.errors import DivergenceError, InputError, UnknownNameError
+from pidkd.errors import DivergenceError, InputError, UnknownNameError, import_extra
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,8 @@ def train(
     ['filters', 'student', 'filters', 'student']
     """
     started = time.perf_counter()
+    if tensorboard:
+        import_extra("tensorboard", "tensorboard", needed_by="train(tensorboard=True)")
     recipe = recipe or Recipe()
     method = method if isinstance(method, Method) else get_method(method)()
     pairs = _pairs(taps, method, teacher, student)
@@ -246,24 +248,26 @@ def _train(
                 if progress is not None:
                     progress((run.epoch + done / run.train.steps) / n_epochs, run.history[-1] if run.history else {})
                 if runtime.any(runtime.stopping is not None):
-                    _stop(run, folder)
+                    state = run.state_dict()  # of all processes, and so asked for by all
+                    if folder is not None:
+                        folder.save(state)
+                    _stop(runtime)
             row = run.end_epoch(after_epoch)
             state = run.state_dict()
             every = run.recipe.keep_every
             if folder is not None:
                 folder.save(state, f"epoch-{run.epoch}.pt" if every and run.epoch % every == 0 else None)
                 folder.log(row)
+            if runtime.any(runtime.stopping is not None):
+                _stop(runtime)
     except DivergenceError as error:
         last = None if folder is None else folder.last
         raise DivergenceError(f"{error}; the last good checkpoint is {last}" if last else str(error)) from error
 
 
-def _stop(run: Run, folder: RunFolder | None) -> None:
-    """Write a checkpoint, and end as the signal asks."""
-    state = run.state_dict()
-    if folder is not None:
-        folder.save(state)
-    if run.runtime.stopping == signal.SIGINT:
+def _stop(runtime: Runtime) -> None:
+    """End as the signal asks."""
+    if runtime.stopping == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + signal.SIGTERM)
 

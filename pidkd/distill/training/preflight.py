@@ -13,7 +13,7 @@ from torch import Tensor
 from pidkd.distill.features import align
 from pidkd.distill.method import Phase
 from pidkd.distill.taps import FeatureTap
-from pidkd.distill.training.batches import Batches
+from pidkd.distill.training.batches import Batches, check_range
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.step import Step
@@ -113,8 +113,9 @@ def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
         When classes do not agree, no optimiser owns a parameter, or the loss of a phase cannot be computed.
     """
     step, teacher, batches, schedule = run.step, run.teacher, run.train, run.schedule
+    for of_data in (batches, *run.evaluated.values()):
+        check_classes(of_data, step.loss.n_classes)
     x, y = batches.example()
-    check_classes(step, y, batches)
     check_owners(run)
     with torch.no_grad():
         outputs = None if teacher is None else step.paired(teacher(x), 0)
@@ -135,17 +136,14 @@ def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
     )
 
 
-def check_classes(step: Step, y: Tensor, batches: Batches) -> None:
-    """Student and data must agree on the classes."""
-    n_classes = step.loss.n_classes
+def check_classes(batches: Batches, n_classes: int) -> None:
+    """Student and data must agree on the classes; the labels of a loader are looked at as they come."""
     if batches.n_classes not in (None, n_classes):
         got = f"a student with {n_classes}"
         raise InputError("train(student)", f"{batches.n_classes} classes, as {batches.name} has", got)
-    labels = batches.labels if batches.labels is not None else y
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= n_classes:
-        got = f"{lowest if lowest < 0 else highest} in {batches.name}"
-        raise InputError("train(train_data)", f"labels from 0 to {n_classes - 1}, the classes of the student", got)
+    batches.n_classes = n_classes
+    if batches.labels is not None:
+        check_range(batches.name, batches.labels, n_classes)
 
 
 def check_owners(run: Run) -> None:

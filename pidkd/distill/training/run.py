@@ -18,7 +18,7 @@ from pidkd.distill.training.evaluation import measure, scores
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import Runtime, random_state, set_random_state
 from pidkd.distill.training.step import Step, first_nonfinite
-from pidkd.errors import DivergenceError
+from pidkd.errors import DivergenceError, InputError
 
 
 class Run:
@@ -80,6 +80,8 @@ class Run:
             {"params": list(named.values()), "name": name, "weight_decay": decays.get(name, self.recipe.weight_decay)}
             for name, named in self.step.trained(rule).items()
         ]
+        if not groups:
+            raise InputError("train(student)", "parameters that need a gradient", "none")
         fused = True if self.runtime.device.type == "cuda" else None
         if self.recipe.optimizer == "adam":
             return Adam(groups, self.recipe.lr, fused=fused)
@@ -136,7 +138,7 @@ class Run:
         step = f", step {self.steps_done}" if batch else ""
         raise DivergenceError(
             f"train: expected a finite loss, got {values[0].item()} in epoch {self.epoch}{step} ({'; '.join(where)}); "
-            "lower the rate, or clip gradients"
+            f"lower the learning rate (recipe.lr), or clip gradients (recipe.clip, now {self.recipe.clip})"
         )
 
     def _first_nonfinite(self, x: Tensor, *outputs_and_labels: Any) -> str:

@@ -15,7 +15,7 @@ from torch import nn
 import pidkd
 from pidkd.activations import PathLike, writing
 from pidkd.distill.training.checkpoint import LAST, load_checkpoint, save_checkpoint
-from pidkd.errors import InputError, import_extra
+from pidkd.errors import InputError
 
 
 class RunFolder:
@@ -89,7 +89,6 @@ class RunFolder:
 
     def show_on_tensorboard(self, from_epoch: int) -> None:
         """Write what is logged from here on for TensorBoard too."""
-        import_extra("tensorboard", "tensorboard", needed_by="train(tensorboard=True)")
         from torch.utils.tensorboard import SummaryWriter
 
         self._board = SummaryWriter(str(self.path / "tensorboard"), purge_step=from_epoch)

@@ -41,6 +41,10 @@ class Step(nn.Module):
         self.taps = tuple(taps)
         self.student = student.eval()  # one batch without batch statistics
         seen = student(x)
+        if seen[0].dim() != 2:
+            raise InputError(
+                "train(student)", "logits of shape (n_samples, n_classes)", f"shape {tuple(seen[0].shape)}"
+            )
         shown = self.paired(seen, 1)
         self.loss: DistillationLoss = method.loss(shown if teacher is None else self.paired(teacher(x), 0), shown)
         named = [name for name, p in student.model.named_parameters() if p.requires_grad]

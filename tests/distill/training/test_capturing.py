@@ -16,6 +16,8 @@ from pidkd.errors import InputError
 
 torch = pytest.importorskip("torch")
 
+from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
+
 from pidkd.distill.training.capturing import capture  # noqa: E402
 
 TAPS = ["stage1", "stage2"]
@@ -117,6 +119,14 @@ def test_bad_taps(data: ImageData, model: Any) -> None:
         capture(model, data, [])
     with pytest.raises(InputError, match="other than labels"):
         capture(model, data, ["labels"])
+
+
+def test_samples_that_come_in_another_order_each_time_are_refused(data: ImageData, model: Any) -> None:
+    loader = DataLoader(TensorDataset(torch.zeros(8, 1, 6, 6), torch.zeros(8).long()), 4, shuffle=True)
+    with pytest.raises(InputError, match=r"capture\(data\): expected a loader that keeps the order of its samples"):
+        capture(model, loader, TAPS)
+    with pytest.raises(InputError, match=r"capture\(shard_size\): expected a number of samples >= 1, got 0"):
+        capture(model, data, TAPS, shard_size=0)
 
 
 def test_the_model_is_left_as_it_was(data: ImageData, model: Any) -> None:

@@ -1,6 +1,7 @@
 import json
 import math
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 from pidkd.distill import FeatureTap, Recipe, get_method, train  # noqa: E402
 from pidkd.distill.dataset import ImageData  # noqa: E402
 from pidkd.distill.training.engine import fingerprint  # noqa: E402
-from pidkd.errors import DivergenceError, InputError, UnknownNameError  # noqa: E402
+from pidkd.errors import DivergenceError, InputError, MissingDependencyError, UnknownNameError  # noqa: E402
 
 METHODS = pytest.mark.parametrize("method", small.methods(), ids=lambda method: method.name)
 
@@ -267,6 +268,15 @@ def test_tensorboard_on_request(tmp_path):
     assert "lr/student" in events.Tags()["scalars"]
 
 
+def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(
+        MissingDependencyError, match=r"train\(tensorboard=True\): .* pip install 'pidkd\[tensorboard\]'"
+    ):
+        run("kd", out=tmp_path, tensorboard=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_progress_is_told_of_each_step():
     seen = []
     run(
@@ -297,7 +307,8 @@ def test_a_loss_that_is_not_finite_stops_names_term_and_layer_and_keeps_the_last
     student.insert(2, Overflowing(7))
     message = (
         r"train: expected a finite loss, got nan in epoch 1, step 1 \(term 'task' and 'kd'; "
-        r"first not finite: student\.2\); lower the rate, or clip gradients; the last good checkpoint is .*last\.pt"
+        r"first not finite: student\.2\); lower the learning rate \(recipe\.lr\), or clip gradients "
+        r"\(recipe\.clip, now None\); the last good checkpoint is .*last\.pt"
     )
     recipe = Recipe(epochs=3, batch_size=16)
     with pytest.raises(DivergenceError, match=message):
@@ -320,6 +331,14 @@ def ten_classes():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
 
+def frozen():
+    return small.student().requires_grad_(False)
+
+
+def loader(y):
+    return DataLoader(TensorDataset(data()[0], y), 16)
+
+
 SMALL = {"batch_size": 16}
 IMAGES = ImageData(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 4, 4, mean=(0.5,), std=(1.0,), name="shapes")
 
@@ -340,6 +359,13 @@ IMAGES = ImageData(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 4, 4, mean
         ({"train_data": (data()[0], data()[1].float())}, r"train\(train_data\)\[1\]: expected one class label"),
         ({"train_data": "cifar10"}, r"train\(train_data\): expected \(x, y\), a torch Dataset or DataLoader"),
         ({"valid_data": 3}, r"train\(valid_data\): expected \(x, y\)"),
+        ({"valid_data": (data()[0], data()[1] - 1)}, r"train\(valid_data\): expected labels from 0 to 2, .* got -1"),
+        ({"train_data": loader(data()[1] + 1)}, r"train\(train_data\): expected labels from 0 to 2, .* got 3"),
+        ({"train_data": loader(data()[1].float())}, r"train\(train_data\)\[1\]: expected one class label"),
+        ({"train_data": (["a", "b"], [0, 1])}, r"train\(train_data\): expected \(x, y\) of numbers, got"),
+        ({"train_data": 3, "recipe": Recipe(held_out=0.1)}, r"train\(train_data\): expected \(x, y\), .* got int"),
+        ({"student": nn.Conv2d(1, 3, 3), "method": "none", "taps": []}, r"train\(student\): expected logits .*, 3, 6, 6"),
+        ({"student": frozen(), "method": "none"}, r"train\(student\): expected parameters that need a gradient"),
         ({"recipe": Recipe(batch_size=128)}, r"Recipe\(batch_size\): expected at most as many as there are samples"),
         ({"recipe": Recipe(part_lr={"f": 1.0}, **SMALL)}, r"Recipe\(part_lr\): expected a part of the loss of 'rid'"),
         ({"recipe": Recipe(sync_batchnorm=True, **SMALL)}, r"Recipe\(sync_batchnorm\): expected CUDA devices"),

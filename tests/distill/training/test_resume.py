@@ -70,6 +70,23 @@ def test_a_run_that_is_stopped_within_epochs_goes_on_to_the_bit(tmp_path, given)
         assert logs[0] == logs[1]
 
 
+def test_a_run_that_is_stopped_while_its_last_epoch_is_evaluated_has_it_and_stops(tmp_path):
+    run(tmp_path / "whole")
+
+    def stop(running):
+        if running.epoch == RECIPE.epochs - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit):
+        run(tmp_path / "parts", after_epoch=stop)
+    last = torch.load(tmp_path / "parts" / "last.pt", weights_only=True)
+    assert (last["epoch"], last["steps_done"]) == (RECIPE.epochs, 0)
+    assert not (tmp_path / "parts" / "student.pt").exists()
+    run(tmp_path / "parts")
+    student, expected = (torch.load(tmp_path / name / "student.pt", weights_only=True) for name in ("parts", "whole"))
+    assert equal(student, expected)
+
+
 @pytest.mark.parametrize("moments", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_at_random_moments_goes_on_to_the_bit(tmp_path, moments):
     run(tmp_path / "whole")
