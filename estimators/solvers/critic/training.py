@@ -131,9 +131,10 @@ def score(critic: Critic, x: Tensor, y: Tensor, rows: int = ROWS_SCORED) -> Tens
     try:
         with torch.no_grad():
             return torch.cat([critic(x[start : start + rows], y) for start in range(0, len(x), rows)])
-    except torch.OutOfMemoryError:
+    except torch.OutOfMemoryError as error:
         if rows == 1:
-            raise
+            where, expected = "mutual_information(..., device)", f"memory for {len(y)} pairs"
+            raise InputError(where, expected, "less", "lower block") from error
     return score(critic, x, y, rows // 2)
 
 

@@ -101,3 +101,10 @@ def test_scoring_takes_fewer_rows_where_memory_is_little(monkeypatch):
     x, y = pairs(100)
     with torch.no_grad():
         assert (score(critic(Narrow), x, y) == critic()(x, y)).all()
+
+
+def test_no_memory_to_score_is_said(monkeypatch):
+    monkeypatch.setattr(torch, "is_grad_enabled", lambda: True)
+    monkeypatch.setattr(Narrow, "holds", 0)
+    with pytest.raises(InputError, match=r"device\): expected memory for 100 pairs, got less; lower block"):
+        score(critic(Narrow), *pairs(100))
