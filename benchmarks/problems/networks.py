@@ -56,7 +56,7 @@ def _nothing(data: Sequence[Any]) -> Sequence[Truth]:
 
 
 def _problem(
-    teacher: str, layer: int, size: Size = "small", n_samples: int | None = None, shuffled: bool = False
+    teacher: str, layer: int, size: Size, n_samples: int | None = None, shuffled: bool = False
 ) -> Problem:
     of = f", {n_samples} of them" if n_samples else ""
     name = f"digits{of}, layer {layer} of the {teacher} teacher"
@@ -68,6 +68,9 @@ def _problem(
 
 PROBLEMS = (
     _problem("trained", 3, "tiny", 300),
-    *(_problem(teacher, layer) for teacher in ("trained", "untrained") for layer in (1, 3)),
-    _problem("trained", 3, shuffled=True),
+    _problem("trained", 3, "small"),
+    _problem("untrained", 3, "small"),
+    _problem("trained", 3, "small", shuffled=True),
+    _problem("trained", 1, "full"),
+    _problem("untrained", 1, "full"),
 )
