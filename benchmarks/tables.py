@@ -52,7 +52,7 @@ def speedup_table(rows: Sequence[Row]) -> Table:
     for title in ("solver s", "gap bits", "x first"):
         table.add_column(title, justify="right", no_wrap=True)
     for mine in rows:
-        others = [row for row in rows if row.problem == mine.problem and row is not mine]
+        others = [row for row in rows if row.problem == mine.problem and row is not mine and row.status != "skipped"]
         if mine.estimator != reference or mine.gap is None or not others:
             continue
         table.add_row(f"[bold]{escape(mine.problem)}", reference, number(mine.cpu), power(mine.gap))

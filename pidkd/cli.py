@@ -236,8 +236,10 @@ def audit(
     ] = "all",
     pool: Annotated[PoolOption, typer.Option("--pool", help="What becomes of further axes.")] = PoolOption.FLATTEN,
     max_memory: Annotated[
-        str, typer.Option("--max-memory", help="Activations larger than this, as float64, are read in pieces.")
-    ] = "2GiB",
+        str | None,
+        typer.Option("--max-memory", help="What a process may hold of layers; else 2GiB. More is read in pieces."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="Where classifiers learn: cpu, cuda, or auto.")] = "cpu",
     shuffles: Annotated[
         int | None, typer.Option("--shuffles", min=0, help="Audits with shuffled labels; 20 of codes, else 2.")
     ] = None,
@@ -272,9 +274,6 @@ def audit(
         check_output(path, force)
     cells = "pca=10,kmeans=10" if quantize is None and estimator not in ("auto", "posterior", "kmeans") else quantize
     quantizer = None if cells is None else Quantizer.from_text(cells, seed=seed)
-    memory = _bytes("--max-memory", max_memory)
-    if quantizer is not None:
-        quantizer.set_params(max_memory=memory)
     with progress_bar("auditing") as progress:
         report = pidkd.audit(
             teacher,
@@ -290,6 +289,8 @@ def audit(
             shuffles=shuffles,
             uncertainty="auto" if uncertainty is None else _uncertainty(uncertainty),
             local=local is not None,
+            max_memory=None if max_memory is None else _bytes("--max-memory", max_memory),
+            device=device,
             n_jobs=jobs,
             seed=seed,
             units=units.value,
@@ -409,8 +410,8 @@ def bench(
     for family in dict.fromkeys(row.family for row in record.rows):
         rows = [row for row in record.rows if row.family == family]
         stdout().print(benchmark_table(rows))
-        if len({row.estimator for row in rows}) > 1 and rows[0].gap is not None:
-            stdout().print(speedup_table(rows))
+        if (faster := speedup_table(rows)).row_count:
+            stdout().print(faster)
 
 
 @app.command()
