@@ -12,6 +12,12 @@ from pidkd.benchmarks.page import about
 from pidkd.benchmarks.record import read_record
 from pidkd.benchmarks.sections import sections
 
+STYLE = """<style>
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1rem; }
+.pictures figure { margin: 0; } .pictures svg { width: 100%; height: auto; }
+table.docutils { font-size: .8rem; } .table-wrapper td { white-space: nowrap; }
+</style>"""
+
 
 class BenchmarkRecord(SphinxDirective):
     """Every section of a record, so that its pictures and tables have headings of the page."""
@@ -22,11 +28,12 @@ class BenchmarkRecord(SphinxDirective):
         path = Path(self.env.srcdir).parent / self.arguments[0]
         self.env.note_dependency(str(path))
         head, rows = read_record(path)
-        found: list[nodes.Node] = [nodes.paragraph(text=" ".join(about(head)))]
+        found: list[nodes.Node] = [nodes.raw("", STYLE, format="html"), nodes.paragraph(text=" ".join(about(head)))]
         for section in sections(rows):
             node = nodes.section(ids=[nodes.make_id(section.title)])
             node += [nodes.title(text=section.title), nodes.paragraph(text=section.words)]
-            node += [nodes.raw("", f"<figure>{figure.svg}</figure>", format="html") for figure in section.figures]
+            pictures = "".join(f"<figure>{figure.svg}</figure>" for figure in section.figures)
+            node += nodes.raw("", f'<div class="pictures">{pictures}</div>', format="html")
             if section.rows:
                 node += _table(section.head, section.rows)
             found.append(node)
