@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,25 +72,32 @@ def train(
         stderr().print(f"\n{run}", style="bold")
         stderr().print(report)
 
+    axes: dict[str, Any] = {
+        "seeds": _numbers("--seeds", seeds),
+        "methods": chosen,
+        "teachers": _listed(teachers),
+        "teacher_seeds": _numbers("--teacher-seeds", teacher_seeds),
+    }
     if dry_run:
-        preview(settings, show, methods=chosen)
+        preview(settings, show, **axes)
         return
     if out is None:
         raise InputError("--out", "a folder for the results, or --dry-run", "neither")
-    with progress_bar("training") as progress:
-        experiment = run_experiment(
-            settings,
-            out,
-            seeds=_numbers("--seeds", seeds),
-            methods=chosen,
-            teachers=_listed(teachers),
-            teacher_seeds=_numbers("--teacher-seeds", teacher_seeds),
-            resume=resume,
-            processes=processes,
-            tensorboard=tensorboard,
-            before=show,
-            progress=progress,
-        )
+    try:
+        with progress_bar("training") as progress:
+            experiment = run_experiment(
+                settings,
+                out,
+                resume=resume,
+                processes=processes,
+                tensorboard=tensorboard,
+                before=show,
+                progress=progress,
+                **axes,
+            )
+    except (KeyboardInterrupt, SystemExit):
+        say(f"stopped; the same command with --resume goes on in {out}")
+        raise
     if not experiment.is_main:
         return
     if as_json:

@@ -85,6 +85,14 @@ def test_train_capture_and_audit_go_hand_in_hand(run: Run) -> None:
         (["train", "digits-rid", "lr", "-o", "x"], "KEY=VALUE: expected key=value, got 'lr'"),
         (["train", "digits-rid", "lr=1", "-o", "x"], "lr: expected a key, one of audit, chosen, data"),
         (["train", "digits-rid", "--seeds", "a", "-o", "x"], "--seeds: expected whole numbers, such as 0,1,2, got 'a'"),
+        (
+            ["train", "digits-rid", "--seeds", "a", "--dry-run"],
+            "--seeds: expected whole numbers, such as 0,1,2, got 'a'",
+        ),
+        (
+            ["train", "digits-rid", "--teachers", "absent.pt", "--dry-run"],
+            "teacher.weights: expected trained, untrained",
+        ),
         (["train", "digits-rid", "--methods", "rdi", "-o", "x"], "did you mean 'rid'"),
         (
             ["train", "digits-rid", "--processes", "2", "-o", "x"],
@@ -102,7 +110,7 @@ def test_bad_input_is_one_line(run: Run, arguments: list[str], words: str) -> No
     assert (status, out) == (2, "")
     assert words in err
     assert "Traceback" not in err
-    assert not Path("x", "runs").exists()
+    assert not Path("x").exists()
 
 
 def test_without_torch_they_say_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

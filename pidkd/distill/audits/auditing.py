@@ -31,11 +31,12 @@ from pidkd.errors import (
     UnknownNameError,
     import_extra,
 )
-from pidkd.estimator import PIDEstimator
+from pidkd.estimator import Context, PIDEstimator
 from pidkd.estimators.pid.posterior import Posterior
 from pidkd.info import entropy
 from pidkd.inputs import Activations, Codes, Gaussian
 from pidkd.layers import Layer, Pool
+from pidkd.parameters import check_choice, check_whole
 from pidkd.registry import get_estimator
 from pidkd.resample import Method, as_methods
 from pidkd.result import NATS_PER, PIDResult, Units, check_units
@@ -65,6 +66,8 @@ def audit(
     shuffles: int | None = None,
     uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto",
     local: bool = False,
+    max_memory: int | None = None,
+    device: str = "cpu",
     n_jobs: int | None = None,
     seed: int = 0,
     units: Units = "bits",
@@ -113,6 +116,11 @@ def audit(
         10,000 cells; None leaves them out. ``posterior`` has intervals of its own, of the samples that it scores.
     local : bool, default False
         Keep the atoms of every sample in ``result.local``, where the estimator is ``posterior``.
+    max_memory : int, optional
+        Bytes of a layer, or a pair of layers, that a process may hold: ``max_memory`` of ``posterior`` or of
+        ``quantize``, instead of theirs. What does not fit is read in pieces, as moments always are.
+    device : {"cpu", "cuda", "auto"}
+        Where classifiers learn; "auto" takes what is there. Codes and moments know the CPU only.
     n_jobs : int, optional
         Processes, as joblib understands it: None is 1 unless ``joblib.parallel_config`` says otherwise, -1 all cores.
         The result is the same for every number.
@@ -146,6 +154,8 @@ def audit(
     check_units("audit(..., units)", units)
     named = _estimator(estimator)
     _check_numbers(pool, shuffles)
+    if max_memory is not None:
+        check_whole("audit(..., max_memory)", max_memory, 1)
     if uncertainty is not None and uncertainty != "auto":
         try:
             uncertainty = as_methods(uncertainty)
@@ -175,15 +185,21 @@ def audit(
     _check_rows(
         labels, where, {"teacher": (teacher, "audit(teacher)"), **{s or "student": v for s, v in stages.items()}}
     )
+    device = _device(device, chosen)
     job = Job(names, tuple(stages), layers_t, layers_s, pool, seed, units, n_jobs, progress, _text(resume))
     if target is not None:
         refuse_what_is_for_labels(quantize, fit_on, uncertainty)
         found, about = audit_moments(job, target, chosen)
     elif isinstance(chosen, Posterior):
         refuse_what_is_for_cells(quantize, fit_on, uncertainty)
-        found, about = _audit_posteriors(job, used, labels, _file(y), chosen, shuffles, local)
+        chosen = chosen if max_memory is None else chosen.with_params(max_memory=max_memory)
+        found, about = _audit_posteriors(job, used, labels, _file(y), chosen, shuffles, local, device)
     else:
         shuffles = SHUFFLES if shuffles is None else shuffles
+        if max_memory is not None:
+            from sklearn.base import clone
+
+            quantize = clone(_quantizer(quantize, seed)).set_params(max_memory=max_memory)
         found, about = _audit_codes(job, used, labels, _file(y), chosen, quantize, fit_on, shuffles, uncertainty)
     whole = [
         dataclasses.replace(
@@ -224,9 +240,10 @@ def _audit_posteriors(
     chosen: Posterior,
     shuffles: int | None,
     local: bool,
+    device: str,
 ) -> tuple[_Found, dict[str, Any]]:
     """Every pair at every stage by learned posteriors, and what the report says of the whole."""
-    found, about = audit_posteriors(job, used, labels, file, chosen, shuffles, local)
+    found, about = audit_posteriors(job, used, labels, file, chosen, shuffles, local, device)
     return _warned(found, 0, any(_tells(pair.result) for pair in found.values())), about
 
 
@@ -378,6 +395,20 @@ def _check_numbers(pool: object, shuffles: object) -> None:
         raise InputError("audit(..., pool)", "'flatten' or 'mean'", repr(pool))
     if isinstance(shuffles, bool) or not isinstance(shuffles, int | None) or (shuffles or 0) < 0:
         raise InputError("audit(..., shuffles)", "a whole number >= 0", repr(shuffles))
+
+
+def _device(device: str, chosen: PIDEstimator) -> str:
+    """Where classifiers learn, known to be there before any work is done."""
+    check_choice("audit(..., device)", device, ("cpu", "cuda", "auto"))
+    if isinstance(chosen, Posterior):
+        try:
+            return chosen._prepare(Context(device=device)).device
+        except InputError as error:
+            raise error.at("audit(..., device)") from None
+    if device == "cuda":
+        got = f"'cuda' with estimator {chosen.name!r}"
+        raise InputError("audit(..., device)", "'cpu' or 'auto', for only 'posterior' learns on a device", got)
+    return "cpu"
 
 
 def _tells(result: PIDResult) -> bool:

@@ -50,6 +50,7 @@ class Lesson:
     rows : array of row numbers
         Rows of the probe, and of the likeness to other layers.
     seed : int
+    device : {"cpu", "cuda"}
     folder : str or None
         Where finished work is kept.
     """
@@ -60,13 +61,15 @@ class Lesson:
     pool: Pool
     rows: Array
     seed: int
+    device: str
     folder: str | None
 
     def key(self, what: str, *values: Any) -> str:
         """A name for what is made of these layers."""
         if self.folder is None:
             return ""
-        options = [what, self.estimator.name, self.estimator.get_params(), self.estimator.learner(), self.seed]
+        params = {**self.estimator.get_params(), "max_memory": None}  # it changes no answer
+        options = [what, self.estimator.name, params, self.estimator.learner(), self.seed, self.device]
         return content_key(options, self.labels, self.folds, self.rows, *values)
 
 
@@ -139,6 +142,7 @@ def audit_posteriors(
     estimator: Posterior,
     shuffles: int | None,
     keep_local: bool = False,
+    device: str = "cpu",
 ) -> tuple[dict[tuple[str | None, str, str], AuditedPair], dict[str, Any]]:
     """Every pair at every stage by learned posteriors, and what the report says of the whole."""
     shuffles = SHUFFLES if shuffles is None else shuffles
@@ -147,8 +151,8 @@ def audit_posteriors(
     labellings = np.stack([y, *(generator.permutation(y) for _ in range(shuffles))])
     folds = np.stack([estimator.folds(file or "audit(y)", one, job.seed) for one in labellings])
     widest = max(int(np.prod(layer.shape[1:])) for layer in used.values())
-    rows = probe_rows(len(y), widest, job.seed)
-    lesson = Lesson(labellings, folds, estimator, job.pool, rows, job.seed, job.folder)
+    rows = probe_rows(len(y), widest, job.seed, estimator.max_memory)
+    lesson = Lesson(labellings, folds, estimator, job.pool, rows, job.seed, device, job.folder)
     advance = advancing(job.progress, len(used) + len(job.wanted))
     with one_thread():
         layers = [(layer, lesson) for layer in used.values()]
@@ -223,7 +227,7 @@ def _features(layer: Layer, pool: Pool) -> Any:
 
 def _learn(lesson: Lesson, where: str, *values: Any) -> Array:
     """Posteriors of every labelling, shape (n_labellings, 2, n_classifiers, n, n_classes)."""
-    ctx = Context(seed=lesson.seed)
+    ctx = Context(seed=lesson.seed, device=lesson.device)
     try:
         return np.stack([np.stack(one) for one in lesson.estimator.learn(values, lesson.labels, lesson.folds, ctx)])
     except InputError as error:

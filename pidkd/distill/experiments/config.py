@@ -242,8 +242,9 @@ class Config:
 
     @property
     def teacher_recipe(self) -> Recipe:
-        """The recipe, as it differs for the teacher."""
-        recipe: Recipe = changed(self.recipe, self.teacher.recipe, "teacher.recipe")
+        """The recipe, as it differs for the teacher, whose loss has no parts."""
+        without_parts: dict[str, Any] = {"part_lr": {}, "part_weight_decay": {}}
+        recipe: Recipe = changed(self.recipe, {**without_parts, **self.teacher.recipe}, "teacher.recipe")
         return recipe
 
     def to_dict(self) -> dict[str, Any]:

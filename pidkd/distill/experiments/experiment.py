@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import itertools
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -17,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from pidkd.activations import PathLike, writing
 from pidkd.distill.audits.audit_report import AuditedPair, AuditReport
-from pidkd.distill.experiments.config import Config
-from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Case, Workbench
+from pidkd.distill.experiments.cases import Case, cases_of
+from pidkd.distill.experiments.config import Config, load_config
+from pidkd.distill.experiments.provenance import check_alike, telling
+from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench
 from pidkd.distill.training.preflight import Preflight
-from pidkd.distill.training.runtime import Runtime
+from pidkd.distill.training.runtime import device_of, together
 from pidkd.errors import InputError
 
 if TYPE_CHECKING:
@@ -165,9 +164,10 @@ def run_experiment(
     if (folder / CONFIG).exists() and not resume:
         hint = "go on with it by --resume (resume=True), or take another folder"
         raise InputError(str(folder), "a new folder", "one with an experiment", hint)
-    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
-    # Processes that have found each other stay together from run to run.
-    with Runtime(config.device, processes=processes) if several else nullcontext():
+    if (folder / CONFIG).exists():  # as one case of either, for the cases may be others
+        held = load_config(folder / CONFIG)
+        check_alike(folder / CONFIG, telling(cases[0].of(held)), telling(cases[0].of(config)))
+    with together(device_of(config.device)):  # from run to run
         bench = Workbench(config, folder, resume=resume, processes=processes, tensorboard=tensorboard)
         _check(bench, cases, before)
         bench.record(CONFIG, config.to_yaml())
@@ -186,7 +186,15 @@ def run_experiment(
     return experiment
 
 
-def preview(config: Config, before: Before, methods: Sequence[str] | None = None) -> None:
+def preview(
+    config: Config,
+    before: Before,
+    *,
+    seeds: Sequence[int] | None = None,
+    methods: Sequence[str] | None = None,
+    teachers: Sequence[str] | None = None,
+    teacher_seeds: Sequence[int] | None = None,
+) -> None:
     """Call ``before`` as ``run_experiment`` does, and stop: nothing is trained or written.
 
     Raises
@@ -194,41 +202,15 @@ def preview(config: Config, before: Before, methods: Sequence[str] | None = None
     InputError
         When the configuration cannot be used.
     """
-    _check(Workbench(config, Path()), cases_of(config, methods=methods), before)
+    _check(Workbench(config, Path()), cases_of(config, seeds, methods, teachers, teacher_seeds), before)
 
 
 def _check(bench: Workbench, cases: Sequence[Case], before: Before | None) -> None:
     """What is wrong is to be known before a teacher is trained."""
-    checked = set()
-    for case in cases:
-        if case.method not in checked:
-            bench.check(case, before)
-        checked.add(case.method)
-
-
-def cases_of(
-    config: Config,
-    seeds: Sequence[int] | None = None,
-    methods: Sequence[str] | None = None,
-    teachers: Sequence[str] | None = None,
-    teacher_seeds: Sequence[int] | None = None,
-) -> list[Case]:
-    """The cases of an experiment in their order; what is None is as the configuration has it.
-
-    Raises
-    ------
-    InputError
-        When a method is unknown, or one of its parameters cannot be used.
-    """
-    for method in methods or ():
-        dataclasses.replace(config, method=method).make_method()
-    axes = (
-        [config.method] if methods is None else methods,
-        [config.teacher.weights] if teachers is None else teachers,
-        [config.teacher_seed] if teacher_seeds is None else teacher_seeds,
-        [config.seed] if seeds is None else seeds,
-    )
-    return list(dict.fromkeys(Case(*values) for values in itertools.product(*axes)))
+    for case in {case.teacher: case for case in cases}.values():
+        bench.check_teacher(case)
+    for method in dict.fromkeys(case.method for case in cases):
+        bench.check(next(case for case in cases if case.method == method), before)
 
 
 def _case(row: Mapping[str, Any]) -> Case:

@@ -57,6 +57,22 @@ def key_of(where: str, prefix: str) -> str:
     return f"{prefix}.{name.rstrip(')')}" if parenthesis and prefix else where
 
 
+AS_CONFIGURED = {
+    "train(taps)": "taps",
+    "train(teacher, taps)": "taps of the teacher",
+    "train(student, taps)": "taps of the student",
+    "train(device)": "device",
+    "train(strict)": "strict",
+    "train(student)": "student.model",
+}
+"""Keys of a configuration, by what the functions call them that are given its values."""
+
+
+def key_in_configuration(where: str, recipe: str) -> str:
+    """The key of what ``train`` calls by its own argument, or its recipe by a field."""
+    return key_of(where, recipe) if where.startswith("Recipe(") else AS_CONFIGURED.get(where, where)
+
+
 def _typed(hint: Any, value: Any, where: str) -> Any:
     """A value of the type of a field."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

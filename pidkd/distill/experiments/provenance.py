@@ -11,6 +11,9 @@ from typing import Any
 from pidkd.distill.experiments.config import Config
 from pidkd.errors import InputError
 
+FREE = ("device", "chosen")
+"""Keys of a configuration that do not tell one case from another."""
+
 
 def check_same(path: Path, where: Sequence[str], config: Mapping[str, Any]) -> dict[str, Any]:
     """The record in a file, whose configuration (under the keys ``where``) is to be ``config``, as far as that goes.
@@ -28,12 +31,27 @@ def check_same(path: Path, where: Sequence[str], config: Mapping[str, Any]) -> d
         before = _flat({key: held[key] for key in config if key in held})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(str(path), "the record of a run", f"one that cannot be read ({error})") from error
-    now = _flat(json.loads(json.dumps(config)))
+    check_alike(path, before, _flat(json.loads(json.dumps(config))))
+    return record
+
+
+def check_alike(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """What a file was made with is to be what is asked for now; both by dotted key.
+
+    Raises
+    ------
+    InputError
+        When a value is another.
+    """
     other = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if other:
         got = f"{other[0]} {now.get(other[0])!r} instead of {before.get(other[0])!r}"
         raise InputError(str(path), "the configuration it was made with", got, "take another folder")
-    return record
+
+
+def telling(config: Config) -> dict[str, Any]:
+    """The values that tell one case from another, by dotted key."""
+    return _flat({key: value for key, value in config.to_dict().items() if key not in FREE})
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

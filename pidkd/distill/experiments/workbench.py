@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,11 @@ from pidkd.activations import PathLike, writing
 from pidkd.distill.audits.auditing import audit
 from pidkd.distill.corruption import corrupt
 from pidkd.distill.dataset import ImageData
+from pidkd.distill.experiments.cases import Case
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.making import SIDES, load_weights, make_network, read_data
-from pidkd.distill.experiments.provenance import check_same, note, remarks
+from pidkd.distill.experiments.plain_values import key_in_configuration
+from pidkd.distill.experiments.provenance import FREE, check_same, note, remarks
 from pidkd.distill.method import get_method
 from pidkd.distill.training.batches import stream
 from pidkd.distill.training.capturing import capture
@@ -32,52 +33,17 @@ from pidkd.distill.training.evaluation import evaluate
 from pidkd.distill.training.monitor import Monitor
 from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.run import Run
-from pidkd.errors import AlignmentWarning
+from pidkd.distill.training.runtime import device_of
+from pidkd.errors import AlignmentWarning, InputError
 from pidkd.quantize import Quantizer
 
 CONFIG = "config.yaml"
-
-FREE = ("device", "chosen")
-"""Keys of a configuration that do not tell one case from another."""
 
 ATOMS = {"Red": "redundant", "Uni_T": "unique_t", "Uni_S": "unique_s", "Syn": "synergistic"}
 """Atoms by their headings."""
 
 Show = Callable[[float, str], None]
 """Called with the fraction done and what is being done."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One method, one teacher, and the seeds of both networks."""
-
-    method: str
-    teacher: str
-    teacher_seed: int
-    seed: int
-
-    @property
-    def teacher_name(self) -> str:
-        """The name of the teacher's folder."""
-        label = self.teacher if self.teacher in ("trained", "untrained") else Path(self.teacher).stem
-        return f"{label}-t{self.teacher_seed}"
-
-    @property
-    def name(self) -> str:
-        """The name of its folder."""
-        return f"{self.method}-{self.teacher_name}-s{self.seed}"
-
-    @property
-    def run_name(self) -> str:
-        """The name of the folder of its run: one for all teachers if the method needs none."""
-        return self.name if get_method(self.method)().needs_teacher else f"{self.method}-s{self.seed}"
-
-    def of(self, config: Config) -> Config:
-        """The configuration of this run."""
-        teacher = dataclasses.replace(config.teacher, weights=self.teacher)
-        return dataclasses.replace(
-            config, teacher=teacher, method=self.method, teacher_seed=self.teacher_seed, seed=self.seed
-        )
 
 
 class Workbench:
@@ -110,6 +76,12 @@ class Workbench:
             self.student_data, self.held_out = self.student_data.split(config.monitor.held_out, settings.seed)
         self.teachers: dict[str, tuple[nn.Module, float | None]] = {}
         self.students: dict[str, tuple[nn.Module, dict[str, Any]]] = {}
+
+    def check_teacher(self, case: Case) -> None:
+        """Make the teacher of a case, or read it; nothing is trained or written."""
+        network = self.make_teacher(case)
+        if case.teacher == "trained":
+            self._teach(network, case, lambda fraction, now: None, dry_run=True)
 
     def check(self, case: Case, before: Callable[[str, Preflight], None] | None) -> None:
         """Show the preflight of a case, with networks as they are made: nothing is trained or written."""
@@ -154,41 +126,59 @@ class Workbench:
     def teacher(self, case: Case, show: Show) -> tuple[nn.Module, float | None]:
         """The teacher of a case and its accuracy on the test set, where its classes are those of the data."""
         if case.teacher_name not in self.teachers:
-            config = case.of(self.config)
-            network = make_network(config, "teacher", self.test)
+            config, network = case.of(self.config), self.make_teacher(case)
             folder = self.folder / "teachers" / case.teacher_name
             if case.teacher == "trained" and (folder / "student.pt").exists():
                 check_same(folder / "run.json", ("note", "config"), _teaching(config))
                 load_weights(network, folder / "student.pt", "teacher")
             elif case.teacher == "trained":
-                train(
-                    None,
-                    network,
-                    self.teacher_data,
-                    self.test,
-                    method="none",
-                    recipe=self.config.teacher_recipe,
-                    seed=case.teacher_seed,
-                    out=folder,
-                    note=note(config),
-                    progress=lambda fraction, row: show(0.0, f"teacher, {fraction:.0%}, {_now(row)}"),
-                    **self.options,
-                )
-            elif case.teacher != "untrained":
-                load_weights(network, case.teacher, "teacher.weights")
+                self._teach(network, case, show)
             if config.teacher.corrupted:
                 corrupt(network, [t for t, _ in config.taps], config.teacher.corrupted, config.teacher.noise)
             alike = config.teacher.n_classes in (None, self.test.n_classes)
             with _drawing(stream(case.teacher_seed, 6)):
+                network.to(device_of(config.device))
                 accuracy = evaluate(network, self.test)["accuracy"] if alike else None
             self.teachers[case.teacher_name] = network, accuracy
         return self.teachers[case.teacher_name]
+
+    def make_teacher(self, case: Case) -> nn.Module:
+        """The teacher before it is trained, or with the weights of its file.
+
+        Raises
+        ------
+        InputError
+            When it cannot be made, or its file cannot be used.
+        """
+        network = make_network(case.of(self.config), "teacher", self.test)
+        if case.teacher not in ("trained", "untrained"):
+            load_weights(network, case.teacher, "teacher.weights")
+        return network
 
     def record(self, name: str, text: str) -> None:
         """Write a file of the experiment, from one process."""
         if self.is_main:
             with writing(self.folder / name, force=True) as stream:
                 stream.write(text.encode())
+
+    def _teach(self, network: nn.Module, case: Case, show: Show, dry_run: bool = False) -> None:
+        try:
+            train(
+                None,
+                network,
+                self.teacher_data,
+                self.test,
+                method="none",
+                recipe=self.config.teacher_recipe,
+                seed=case.teacher_seed,
+                out=self.folder / "teachers" / case.teacher_name,
+                dry_run=dry_run,
+                note=note(case.of(self.config)),
+                progress=lambda fraction, row: show(0.0, f"teacher, {fraction:.0%}, {_now(row)}"),
+                **self.options,
+            )
+        except InputError as error:
+            raise error.at(key_in_configuration(error.where, "teacher.recipe").replace("student", "teacher")) from error
 
     def _train(
         self,
@@ -206,24 +196,27 @@ class Workbench:
             self._keep(run.step.student.model, case, run.epoch + 1)
             return None if monitor is None else monitor(run)
 
-        return train(
-            teacher,
-            student,
-            self.student_data,
-            self.test,
-            method=config.make_method(),
-            taps=config.taps,
-            recipe=config.student_recipe,
-            seed=case.seed,
-            out=self.folder / "runs" / case.run_name,
-            dry_run=dry_run,
-            note=note(config),
-            remarks=remarks(config),
-            before=None if before is None else lambda report: before(case.run_name, report),
-            after_epoch=after_epoch,
-            progress=lambda fraction, row: show(fraction, _now(row)),
-            **self.options,
-        )
+        try:
+            return train(
+                teacher,
+                student,
+                self.student_data,
+                self.test,
+                method=config.make_method(),
+                taps=config.taps,
+                recipe=config.student_recipe,
+                seed=case.seed,
+                out=self.folder / "runs" / case.run_name,
+                dry_run=dry_run,
+                note=note(config),
+                remarks=remarks(config),
+                before=None if before is None else lambda report: before(case.run_name, report),
+                after_epoch=after_epoch,
+                progress=lambda fraction, row: show(fraction, _now(row)),
+                **self.options,
+            )
+        except InputError as error:
+            raise error.at(key_in_configuration(error.where, "recipe")) from error
 
     def _monitor(self, teacher: nn.Module, case: Case) -> Monitor | None:
         settings = self.config.monitor

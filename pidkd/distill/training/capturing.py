@@ -20,7 +20,7 @@ from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.batches import Batches, open_batches
 from pidkd.distill.training.engine import fingerprint
 from pidkd.distill.training.recipe import Recipe
-from pidkd.distill.training.runtime import Runtime
+from pidkd.distill.training.runtime import device_of
 from pidkd.errors import InputError
 
 RECORD = "capture.json"
@@ -85,7 +85,7 @@ def capture(
         raise InputError("capture(shard_size)", "a number of samples >= 1", repr(shard_size))
     if isinstance(data, DataLoader) and isinstance(data.sampler, RandomSampler):
         raise InputError("capture(data)", "a loader that keeps the order of its samples", "one that shuffles them")
-    place = Runtime(device).device
+    place = device_of(device)
     was_training = model.training
     tap = FeatureTap(model.to(place), taps)
     try:

@@ -139,8 +139,7 @@ def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
 def check_classes(batches: Batches, n_classes: int) -> None:
     """Student and data must agree on the classes; the labels of a loader are looked at as they come."""
     if batches.n_classes not in (None, n_classes):
-        got = f"a student with {n_classes}"
-        raise InputError("train(student)", f"{batches.n_classes} classes, as {batches.name} has", got)
+        raise InputError("train(student)", f"{batches.n_classes} classes, as {batches.name} has", str(n_classes))
     batches.n_classes = n_classes
     if batches.labels is not None:
         check_range(batches.name, batches.labels, n_classes)

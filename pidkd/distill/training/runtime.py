@@ -7,7 +7,8 @@ import random
 import signal
 import threading
 import warnings
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -63,7 +64,7 @@ class Runtime(AbstractContextManager["Runtime"]):
         if processes not in (None, self.world_size):
             hint = f"start it with: torchrun --nproc-per-node {processes} ..."
             raise InputError("train(processes)", f"{processes} processes, as asked for", str(self.world_size), hint)
-        self.device = _device(device)
+        self.device = device_of(device)
         self.strict = strict
         fast = self.device.type == "cuda" and not strict and torch.cuda.is_bf16_supported(including_emulation=False)
         low = precision == "bfloat16" or (precision == "auto" and fast)
@@ -85,10 +86,7 @@ class Runtime(AbstractContextManager["Runtime"]):
         self._set(torch.backends.cudnn, "benchmark", not self.strict)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
-        if self.world_size > 1 and not dist.is_initialized():
-            # CPU tensors always by gloo: what is agreed upon between steps does not wait for the device.
-            dist.init_process_group("cpu:gloo,cuda:nccl" if self.device.type == "cuda" else "gloo")
-            self._undo.callback(dist.destroy_process_group)
+        self._undo.enter_context(together(self.device))
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._undo.callback(signal.signal, number, signal.signal(number, self._stop))
@@ -177,7 +175,28 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def _device(name: str) -> torch.device:
+@contextmanager
+def together(device: torch.device) -> Iterator[None]:
+    """The processes that ``torchrun`` has started find each other, and stay together until this is left."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
+        yield
+        return
+    # CPU tensors always by gloo: what is agreed upon between steps does not wait for the device.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def device_of(name: str) -> torch.device:
+    """The device of this process: "cpu", "cuda" or "auto", which is CUDA where there is one.
+
+    Raises
+    ------
+    InputError
+        When it is not there.
+    """
     if name not in ("cpu", "cuda", "auto"):
         raise InputError("train(device)", "'cpu', 'cuda' or 'auto'", repr(name))
     with warnings.catch_warnings():

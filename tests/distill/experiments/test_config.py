@@ -141,6 +141,8 @@ def test_overrides_reach_every_depth() -> None:
     assert config.teacher.weights == "untrained"
     # The teacher's recipe is the student's but for what it says.
     assert (config.teacher_recipe.lr, config.teacher_recipe.epochs) == (0.05, 30)
+    with_parts = load_config("digits-rid", ["recipe.part_lr={f_t: 0.1}"])
+    assert with_parts.teacher_recipe == load_config("digits-rid").teacher_recipe
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from pidkd.report import to_text
 torch = pytest.importorskip("torch")
 pytest.importorskip("yaml")
 
-from pidkd.distill.experiments.experiment import Experiment, cases_of, preview, run_experiment  # noqa: E402
+from pidkd.distill.experiments.cases import cases_of  # noqa: E402
+from pidkd.distill.experiments.experiment import Experiment, preview, run_experiment  # noqa: E402
 
 QUICK = ["recipe.epochs=4", "teacher.recipe.epochs=1", "methods.rid={warm_up: 1, q: 2, r: 0.5}", "audit.layers=none"]
 AUDITED = [*QUICK, "audit={every: 2, shuffles: 0, quantize: 'pca=1,kmeans=2'}"]
@@ -114,6 +115,9 @@ def test_another_configuration_is_not_mixed_in(experiment: Experiment) -> None:
     other = load_config("digits-rid", [*AUDITED, "recipe.lr=0.01"])
     with pytest.raises(InputError, match=r"recipe.lr 0.01 instead of 0.05; take another folder"):
         run_experiment(other, experiment.folder, methods=["rid"], resume=True)
+    with pytest.raises(InputError, match=r"config.yaml: .* recipe.lr 0.01 instead of 0.05"):
+        run_experiment(other, experiment.folder, methods=["vid"], teachers=["untrained"], resume=True)
+    assert load_config(experiment.folder / "config.yaml").recipe.lr == 0.05
     with pytest.raises(InputError, match="a new folder, got one with an experiment"):
         run_experiment(other, experiment.folder)
 
@@ -189,7 +193,12 @@ def test_label_noise_is_the_students_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "options", "words"),
     [
-        (["taps=[[stage3, stag3]]"], {}, "'stag3'"),
+        (["taps=[[stage3, stag3]]"], {}, "taps of the student: .* 'stag3'"),
+        (["methods.vid.wieght=1"], {}, "methods.vid.wieght: .* did you mean 'weight'"),
+        (["recipe.part_lr={f: 1}"], {}, r"^recipe.part_lr: expected a part of the loss of 'rid'"),
+        (["recipe.batch_size=512"], {}, r"^recipe.batch_size: expected at most as many as there are samples"),
+        (["teacher.recipe.batch_size=2048"], {}, r"^teacher.recipe.batch_size: expected at most as many"),
+        (["teacher.n_classes=7"], {}, r"^teacher.model: expected 10 classes, as digits has, got 7"),
         (["teacher.weights=absent.pt"], {}, r"teacher.weights: expected trained, untrained, or a file"),
         (["audit.quantize=pca"], {}, "pca"),
         (["data.samples_per_class=10000"], {}, "samples_per_class"),
@@ -208,7 +217,9 @@ def test_what_is_wrong_is_said_before_anything_is_trained(
 ) -> None:
     with pytest.raises(InputError, match=words):
         run_experiment(load_config("digits-rid", [*QUICK, *overrides]), tmp_path / "out", **options)
-    assert not (tmp_path / "out" / "teachers").exists()
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match=words):
+        preview(load_config("digits-rid", [*QUICK, *overrides]), lambda run, report: None, **options)
 
 
 def test_files_of_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
