@@ -16,6 +16,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "sphinx-mathjax-offline",  # MathJax's own files, so that formulas need no network to be read
     "sphinxcontrib.bibtex",
     "benchmark_pages",
     "estimator_pages",
