@@ -30,6 +30,9 @@ PACKAGES = (
     "infomeasure",
 )
 
+RAN_OUT = "ran out of"
+"""How the message of a measurement begins that was not tried, after a smaller problem took too much."""
+
 
 @dataclass(frozen=True)
 class Row:

@@ -21,7 +21,7 @@ from pidkd.activations import PathLike
 from pidkd.benchmarks.contestants import OPTION, choose, list_own
 from pidkd.benchmarks.peers import PEER_PATH, list_peers
 from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, kind_of, list_families
-from pidkd.benchmarks.record import Record, Row
+from pidkd.benchmarks.record import RAN_OUT, Record, Row
 from pidkd.errors import InputError, UnknownNameError
 
 ONE_THREAD = dict.fromkeys(
@@ -170,7 +170,7 @@ class _Bench:
             size = stored.stat().st_size
             found: dict[str, Any]
             if too_much is not None and size > too_much[0]:
-                found = {"status": "skipped", "message": f"ran out of {too_much[1]}"}
+                found = {"status": "skipped", "message": f"{RAN_OUT} {too_much[1]}"}
             else:
                 found = self._measured(family, estimator, stored)
             if found["status"] in ("time limit", "memory limit"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pidkd.benchmarks.growth import SAMPLES, TRUTH, Line, lines
 from pidkd.benchmarks.pictures import Figure, figure, looks, styles
-from pidkd.benchmarks.record import Row
+from pidkd.benchmarks.record import RAN_OUT, Row
 from pidkd.benchmarks.tables import number, power, ratio
 from pidkd.result import ATOMS
 
@@ -274,9 +274,12 @@ def _failures(rows: Sequence[Row]) -> Section | None:
             row.message,
         )
         for row in rows
-        if row.status != "solved"
+        if row.status != "solved" and not row.message.startswith(RAN_OUT)
     ]
-    words = "What did not finish, or not with a finite answer for every member."
+    words = (
+        "What did not finish, or not with a finite answer for every member. "
+        "After a time or memory limit, larger problems of the family were not tried, and are not listed."
+    )
     head = ("family", "problem", "estimator", "what happened", "members", "in its own words")
     return Section("Failures", words, (), head, table) if table else None
 

@@ -55,9 +55,7 @@ def _nothing(data: Sequence[Any]) -> Sequence[Truth]:
     return [dict.fromkeys(ATOMS, 0.0)] * len(data)
 
 
-def _problem(
-    teacher: str, layer: int, size: Size, n_samples: int | None = None, shuffled: bool = False
-) -> Problem:
+def _problem(teacher: str, layer: int, size: Size, n_samples: int | None = None, shuffled: bool = False) -> Problem:
     of = f", {n_samples} of them" if n_samples else ""
     name = f"digits{of}, layer {layer} of the {teacher} teacher"
     make = partial(digits, teacher, layer, n_samples, shuffled)

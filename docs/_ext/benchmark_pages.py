@@ -15,7 +15,7 @@ from pidkd.benchmarks.sections import sections
 STYLE = """<style>
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1rem; }
 .pictures figure { margin: 0; } .pictures svg { width: 100%; height: auto; }
-table.docutils { font-size: .8rem; } .table-wrapper td { white-space: nowrap; }
+table.record { font-size: .8rem; } table.record td { white-space: nowrap; }
 </style>"""
 
 
@@ -41,7 +41,7 @@ class BenchmarkRecord(SphinxDirective):
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> nodes.table:
-    table, group = nodes.table(), nodes.tgroup(cols=len(head))
+    table, group = nodes.table(classes=["record"]), nodes.tgroup(cols=len(head))
     group += [nodes.colspec(colwidth=1) for _ in head]
     group += nodes.thead("", _row(head))
     group += nodes.tbody("", *(_row(row) for row in rows))
