@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import as_array
-from pidkd.errors import InputError
+from pidkd.errors import InputError, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.mi import MIEstimator, MixedPairs, RawMI
 from pidkd.parameters import check_level, check_whole
@@ -19,7 +19,8 @@ class ClassifierMI(MIEstimator):
     r""":math:`I(X;Y) \ge H(Y) + \mathbb{E}\log q(y|x)`, q any classifier (Barber and Agakov).
 
     Every sample is scored by a classifier that was fitted to the other folds. What the classifier misses lowers the
-    value, and nothing raises it but chance, which ``interval`` is about; H(Y) is that of the labels' frequencies.
+    value, and nothing raises it but chance, which ``interval`` is about; H(Y) is that of the labels' frequencies. A
+    classifier that gives probability 0 to a label that occurs bounds nothing: the value is ``-inf``, with a warning.
 
     Parameters
     ----------
@@ -99,8 +100,10 @@ class ClassifierMI(MIEstimator):
                 with np.errstate(divide="ignore"):
                     local[scored] = np.log(probability[np.arange(len(scored)), labels[scored]])
             local -= np.log(sizes / len(labels))[labels]
-        if not np.isfinite(local).all():
-            return RawMI(-np.inf)  # a classifier that rules out what happens bounds nothing
+        if impossible := int((~np.isfinite(local)).sum()):
+            text = f"classifier: it rules out the labels of {impossible} of {len(local)} samples, so it bounds nothing"
+            advice = "take one that is less sure, or calibrate it"
+            return RawMI(-np.inf, concerns=[(PidkdWarning, f"{text}; {advice}")])
         value, se = float(local.mean()), float(local.std() / np.sqrt(len(local)))
         half = float(ndtri((1 + self.level) / 2)) * se
         return RawMI(value, se, (value - half, value + half))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from pidkd.arrays import as_array
-from pidkd.errors import InputError
+from pidkd.errors import InputError, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.inputs import FloatArray
 from pidkd.mi import ContinuousPairs, MIEstimator, MixedPairs, RawMI
@@ -24,7 +24,8 @@ class KSG(MIEstimator):
     The neighbours are those in (X, Y) by the maximum norm, after each column is scaled to variance 1, and n_x, n_y
     count the samples that are nearer than the k-th of them in X and in Y alone. It needs no model, errs towards zero
     where dimensions are many or dependence is strong, and beyond a few dimensions takes time by the square of the
-    samples. With labels it counts neighbours of the same label (Ross).
+    samples. With labels it counts neighbours of the same label (Ross): of a rare label fewer than k, and a sample that
+    is alone with its label is left out, with a warning.
 
     Parameters
     ----------
@@ -120,7 +121,11 @@ class KSG(MIEstimator):
         if self.variant != "mixture":
             _refuse_equal(radius, self.k)
         near = counts_within(x, below(radius)) + 1
-        return _mean(digamma(len(x)) + digamma(k) - digamma(np.bincount(labels)[labels]) - digamma(near))
+        found = _mean(digamma(len(x)) + digamma(k) - digamma(np.bincount(labels)[labels]) - digamma(near))
+        if kept.all():
+            return found
+        text = f"ksg: {(~kept).sum()} of {len(kept)} samples are alone with their label, and left out"
+        return replace(found, concerns=[(SmallSampleWarning, text)])
 
 
 def _refuse_equal(radius: FloatArray, k: int) -> None:

@@ -56,7 +56,8 @@ class GaussianBROJA(PIDEstimator):
 
     BROJA of jointly Gaussian variables: the least :math:`I_q(Y;T|S)` over all q with the same pair marginals, whose
     optimum is Gaussian. Of samples it is the decomposition of their second moments, less the bias that a sample
-    covariance has: the informations are corrected exactly, their split between the atoms by parametric bootstrap.
+    covariance has: the informations are corrected exactly, their split between the atoms by parametric bootstrap, and
+    where noise then leaves an atom negative, it becomes zero.
     Collinear and constant columns are dropped; what one variable determines of another is infinite information, and
     reported as ``inf``. A target of labels is refused: as numbers they are not Gaussian. ``device="cuda"`` is for
     batches of exact covariances; singular ones and samples are left to the CPU (``PIDBatch.finished_on_cpu``).

@@ -32,6 +32,9 @@ DOMINANT = 0.2
 class CriticMI(MIEstimator):
     """An estimate from a critic f(x, y) that is fitted to some rows and scored on others.
 
+    No held-out pair is scored above all validation pairs that were drawn together: f is cut off there, for a single
+    pair of a higher score would outweigh the rest. A bound holds for this f as for any other.
+
     Parameters
     ----------
     critic : {"separable", "joint", "bilinear"}

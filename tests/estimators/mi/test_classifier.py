@@ -7,7 +7,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 import pidkd
-from pidkd.errors import InputError
+from pidkd.errors import InputError, PidkdWarning
 
 
 def shifted(n, shift, seed=0):
@@ -48,7 +48,8 @@ def test_any_classifier_and_independent_noise(classifier):
 
 def test_a_classifier_that_rules_out_what_happens_bounds_nothing():
     x, y = shifted(200, 0.3)
-    found = pidkd.mutual_information(x, y, classifier=DecisionTreeClassifier(random_state=0))
+    with pytest.warns(PidkdWarning, match=r"it rules out the labels of \d+ of 200 samples"):
+        found = pidkd.mutual_information(x, y, classifier=DecisionTreeClassifier(random_state=0))
     assert found.value == -np.inf
 
 

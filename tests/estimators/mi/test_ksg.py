@@ -5,7 +5,7 @@ import pytest
 from scipy.special import digamma
 
 import pidkd
-from pidkd.errors import InputError
+from pidkd.errors import InputError, SmallSampleWarning
 
 VARIANTS = ["ksg1", "ksg2", "mixture"]
 
@@ -56,6 +56,15 @@ def test_labels(variant):
     x = np.where(y == 0, rng.uniform(0, 2, size=4000), rng.uniform(1, 3, size=4000))  # half of the samples tell y
     assert run(x, y, variant=variant) == pytest.approx(np.log(2) / 2, abs=0.03)
     assert run(y, x, variant=variant) == run(x, y, variant=variant)
+
+
+def test_a_sample_alone_with_its_label_is_left_out_and_said():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=200)
+    x = y + rng.normal(size=200)
+    with pytest.warns(SmallSampleWarning, match="1 of 201 samples are alone with their label"):
+        found = run(np.append(x / 2, 9.0), np.append(y, 7))  # the scale of x is that of all samples, and matters not
+    assert found == pytest.approx(run(x, y), abs=1e-12)
 
 
 @pytest.mark.peer
