@@ -11,10 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pidkd.estimator import Context, PIDEstimator, Raw
-from pidkd.estimators.solvers.union.certificate import bounds
-from pidkd.estimators.solvers.union.chain import Solution, solve_chain
-from pidkd.estimators.solvers.union.reduction import Reduction
-from pidkd.info import information, informations
+from pidkd.estimators.solvers.union.tables import decompose_tables
+from pidkd.info import informations
 from pidkd.inputs import Pmf
 from pidkd.parameters import check_positive
 from pidkd.result import Certificate
@@ -78,16 +76,7 @@ class BROJA(PIDEstimator):
     def _decompose_batch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
         if ctx.device == "cuda":
             return self._in_torch(data, ctx)
-        tol = self.tol * math.log(2)
-        tables = [Reduction(item.p) for item in data]
-
-        def certified(item: Pmf, table: Reduction, solution: Solution) -> Raw:
-            proven = bounds(item.p, *table.lift(solution.q, solution.a, solution.b))
-            certificate = self._certificate(proven.lower, proven.upper, tol, solution)
-            return Raw(proven.upper, information(item.p), certificate, plan=proven.plan, potentials=proven.potentials)
-
-        solutions = solve_chain(tables, tol / 2, int(self.max_memory), ctx.progress)
-        return [certified(*both) for both in zip(data, tables, solutions, strict=True)]
+        return decompose_tables([item.p for item in data], self.tol, int(self.max_memory), ctx.progress)
 
     def _in_torch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
         """Tables of one shape all at once; what that leaves open is finished on the CPU."""
@@ -119,14 +108,3 @@ class BROJA(PIDEstimator):
         finished = self._decompose_batch([data[index] for index in left], again) if left else []
         raws |= {i: dataclasses.replace(raw, finished_on_cpu=True) for i, raw in zip(left, finished, strict=True)}
         return [raws[index] for index in range(len(data))]
-
-    def _certificate(self, lower: float, upper: float, tol: float, solution: Solution) -> Certificate:
-        effort = f"{solution.iterations} iterations, {solution.route} route"
-        if upper - lower <= tol:
-            return Certificate(lower, upper, "optimal", effort)
-        advice = (
-            f"Newton's method would need more than max_memory={self.max_memory:.3g} bytes; raise it, or merge cells"
-            if solution.route == "alternating"
-            else "loosen tol, or compare with estimator='broja_cvx'"
-        )
-        return Certificate(lower, upper, "max_iter", f"{effort}; {advice}")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pidkd.errors import InputError
 from pidkd.estimator import Context, PIDEstimator, Raw
-from pidkd.estimators.solvers.union.certificate import bounds
-from pidkd.estimators.solvers.union.chain import solve_chain
-from pidkd.estimators.solvers.union.reduction import Reduction
-from pidkd.info import information
+from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.inputs import Activations, Codes
 from pidkd.parameters import check_positive
-from pidkd.result import Certificate
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
@@ -101,15 +96,6 @@ class KMeans(PIDEstimator):
                 codes.append(self._quantizer(ctx.seed).fit_transform(values))
             except InputError as error:
                 raise error.at(f"kmeans, source {name}, {error.where}") from error
-        p = Codes(data.y, *codes).pmf().p
-        table = Reduction(p)
-        [solution] = solve_chain([table], self.tol * math.log(2) / 2, MAX_MEMORY, ctx.progress)
-        proven = bounds(p, *table.lift(solution.q, solution.a, solution.b))
-        reached = proven.upper - proven.lower <= self.tol * math.log(2)
-        certificate = Certificate(
-            proven.lower,
-            proven.upper,
-            "optimal" if reached else "max_iter",
-            "of the table of cells" if reached else "of the table of cells; loosen tol",
-        )
-        return Raw(proven.upper, information(p), certificate, plan=proven.plan, potentials=proven.potentials)
+        [raw] = decompose_tables([Codes(data.y, *codes).pmf().p], self.tol, MAX_MEMORY, ctx.progress)
+        message = f"of the table of cells; {raw.certificate.message}"
+        return replace(raw, certificate=replace(raw.certificate, message=message))
