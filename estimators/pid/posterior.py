@@ -62,7 +62,7 @@ class Posterior(PIDEstimator):
         At least 3.
     n_components : int or None, default 1024
         Wider layers are projected on so many principal components, without labels; None keeps all.
-    max_classes : int, default 128
+    max_classes : int, default 1000
         More classes are put into so many groups of what the sources confuse. Between groups nothing changes; within a
         group the better source stands for both, which bounds :math:`I_\cup` as well, if less tightly, and makes Red
         there the smaller of the two informations.
@@ -94,7 +94,7 @@ class Posterior(PIDEstimator):
     classifier: Any = None
     n_folds: int = 5
     n_components: int | None = 1024
-    max_classes: int = 128
+    max_classes: int = 1000
     lump: bool = False
     level: float = 0.95
     max_memory: int = 2**31

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +73,7 @@ def local_information(
     """
     prior = np.bincount(y) / len(y)
     found = Local(*(np.empty(len(y)) for _ in Local._fields))
+    potentials = _union if len(prior) <= max_classes else partial(_union_of_groups, n_groups=max_classes)
     folds = int(fold.max()) + 1
     for f in range(folds):
         # Where nothing was trained, all rows that are not scored can calibrate.
@@ -83,7 +85,7 @@ def local_information(
         right = np.arange(len(score)), y[score]
         for values, q in zip(found, (q_t, q_s, q_ts), strict=False):
             values[score] = np.log(q[right])
-        union, fitted = _union(p_t, p_s, q_t, q_s, y[fit], prior, max_classes)
+        union, fitted = potentials(p_t, p_s, q_t, q_s, y[fit], prior)
         found.union[score], found.fitted[score] = union[right], fitted[right]
         if progress is not None:
             progress((f + 1) / folds)
@@ -100,43 +102,45 @@ def _calibrated(logs: list[Logs], y: IntArray, prior: FloatArray) -> tuple[Float
 
 
 def _union(
+    p_t: FloatArray, p_s: FloatArray, q_t: FloatArray, q_s: FloatArray, y: IntArray, prior: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Sums of potentials of each scored row and class: the chosen ones, and those fitted to posteriors p of others."""
+    kind = Thresholds if len(prior) == 2 else Mixtures
+
+    def fit(rows: slice) -> Thresholds | Mixtures:
+        return kind.fit(p_t[rows], p_s[rows], prior)
+
+    # What one source says alone is feasible too, and where it tells all that the other does, nothing is better: whether
+    # potentials of half of the rows earn more on the other half decides.
+    ends = slice(len(y) // 2), slice(len(y) // 2, None)
+    halves = np.concatenate([fit(other).potentials(p_t[mine], p_s[mine]) for mine, other in (ends, ends[::-1])])
+    right = np.arange(len(y)), y
+    earned = [float(values[right].mean()) for values in (halves, np.log(p_t), np.log(p_s))]
+    fitted = fit(slice(None)).potentials(q_t, q_s)
+    return (fitted, np.log(q_t), np.log(q_s))[int(np.argmax(earned))], fitted
+
+
+def _union_of_groups(
     p_t: FloatArray,
     p_s: FloatArray,
     q_t: FloatArray,
     q_s: FloatArray,
     y: IntArray,
     prior: FloatArray,
-    max_classes: int,
+    n_groups: int,
 ) -> tuple[FloatArray, FloatArray]:
-    r"""Sums of potentials of each scored row and class: the chosen ones, and those fitted to posteriors p of others.
+    r"""The same with potentials of groups of classes, and within each group what the better source says.
 
-    Beyond ``max_classes`` the classes are put into groups g, and the sum is :math:`a(g,t) + b(g,s)` and
-    :math:`\log p(y|g,t)` for the groups within which T tells more, :math:`\log p(y|g,s)` for the others. That is
-    feasible where a and b are, since the last are probabilities.
+    The sum is :math:`a(g,t) + b(g,s)` and :math:`\log p(y|g,t)` for the groups g within which T tells more,
+    :math:`\log p(y|g,s)` for the others. That is feasible where a and b are, since the last are probabilities.
     """
-    n_classes = len(prior)
-    group = np.arange(n_classes) if n_classes <= max_classes else confused(p_t, p_s, y, max_classes)
+    group = confused(p_t, p_s, y, n_groups)
     member = np.eye(int(group.max()) + 1)[group]
-    (g_t, g_s), (h_t, h_s) = ([p @ member for p in pair] for pair in ((p_t, p_s), (q_t, q_s)))
-    kind = Thresholds if member.shape[1] == 2 else Mixtures
-
-    def fit(rows: slice) -> Thresholds | Mixtures:
-        return kind.fit(g_t[rows], g_s[rows], prior @ member)
-
-    # What one source says alone is feasible too, and where it tells all that the other does, nothing is better: whether
-    # potentials of half of the rows earn more on the other half decides.
-    ends = slice(len(y) // 2), slice(len(y) // 2, None)
-    halves = np.concatenate([fit(other).potentials(g_t[mine], g_s[mine]) for mine, other in (ends, ends[::-1])])
-    right = np.arange(len(y)), group[y]
-    earned = [float(values[right].mean()) for values in (halves, np.log(g_t), np.log(g_s))]
-    fitted = fit(slice(None)).potentials(h_t, h_s)
-    chosen = (fitted, np.log(h_t), np.log(h_s))[int(np.argmax(earned))]
-    within = np.zeros_like(q_t)
-    if member.shape[1] < n_classes:
-        right = np.arange(len(y)), y
-        lead = np.log(p_t / g_t[:, group])[right] - np.log(p_s / g_s[:, group])[right]
-        teacher = np.bincount(group[y], weights=lead, minlength=member.shape[1]) > 0
-        within = np.log(np.where(teacher[group], q_t / h_t[:, group], q_s / h_s[:, group]))
+    g_t, g_s, h_t, h_s = (p @ member for p in (p_t, p_s, q_t, q_s))
+    lead = np.log((p_t / g_t[:, group]) / (p_s / g_s[:, group]))[np.arange(len(y)), y]
+    teacher = np.bincount(group[y], weights=lead, minlength=member.shape[1]) > 0
+    within = np.log(np.where(teacher[group], q_t / h_t[:, group], q_s / h_s[:, group]))
+    chosen, fitted = _union(g_t, g_s, h_t, h_s, group[y], prior @ member)
     return chosen[:, group] + within, fitted[:, group] + within
 
 

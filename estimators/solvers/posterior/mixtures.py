@@ -28,8 +28,8 @@ import numpy as np
 
 from pidkd.inputs import FloatArray
 
-ANCHORS = 64
-"""Columns at least; with more classes, as many as there are classes. More gain nothing on rows held out."""
+FEWEST, MOST = 64, 128
+"""Columns: as many as there are classes, within these. More gain next to nothing on rows held out."""
 
 STEPS = 40
 BATCH = 500
@@ -61,7 +61,7 @@ class Mixtures:
     @classmethod
     def fit(cls, p_t: FloatArray, p_s: FloatArray, prior: FloatArray) -> Mixtures:
         """From posteriors of some rows in random order, shape (n, n_classes)."""
-        anchors = slice(max(ANCHORS, len(prior)))
+        anchors = slice(min(max(len(prior), FEWEST), MOST))
         # Half of what some rows of S say; then the best for T against that, and the best for S against T.
         e = np.sqrt(p_s[anchors]).T
         for p in (p_t, p_s):
