@@ -96,6 +96,7 @@ def choose(family: ModuleType, patterns: Sequence[str] | None, peers: bool, devi
         if not all(matches(pattern, known) for pattern in patterns):
             known += list_peers()
         chosen = [name for pattern in patterns for name in matches(pattern, known)]
+        _check_params(chosen, kind_of(family))
     if device != "cpu":
         chosen += [f"{name}@{device}" for name in chosen if "@" not in name and _knows(name, kind_of(family), device)]
     return list(dict.fromkeys(chosen))
@@ -114,6 +115,14 @@ def matches(pattern: str, names: Iterable[str]) -> list[str]:
     """Those that a pattern means, each with the pattern's parameters and device; some names need no list."""
     name, rest = re.fullmatch(r"([^(@]*)(.*)", pattern, re.DOTALL).groups()  # type: ignore[union-attr]
     return [pattern] if ":" in name or name == "auto" else [one + rest for one in names if fnmatchcase(one, name)]
+
+
+def _check_params(names: Sequence[str], kind: str) -> None:
+    """Refuse a parameter that an estimator of pidkd does not have, before anything runs."""
+    for text in names:
+        name, params, _ = parse(text)
+        if params and kind != "timing" and name in list_estimators(kind):
+            get_contestant(text, kind)
 
 
 def _knows(text: str, kind: str, device: str) -> bool:

@@ -133,7 +133,7 @@ def main(folder: str) -> None:
         if device == "cuda" and not cuda_is_there():
             raise MissingDependencyError("torch finds no accelerator")
         if kind_of(family) == "timing":
-            measured = family.measure(name, data, device)
+            measured = family.measure(name, data, device) | {"peak": peak_memory() / 2**20}
         else:
             estimator = get_contestant(asked, kind_of(family), data[0])
             measured = measure(estimator, data, truths, uncertainty, device, job["repeats"], job["seconds"])

@@ -53,7 +53,13 @@ def test_on_a_device_those_that_know_it_take_part_once_more():
 
 
 def test_a_pattern_keeps_its_parameters():
-    assert choose(broja, ["i_*(x=1)"], peers=False, device="cpu") == ["i_alpha(x=1)", "i_min(x=1)"]
+    chosen = choose(broja, ["broja*(tol=1e-8)@cuda"], peers=False, device="cpu")
+    assert chosen == ["broja(tol=1e-8)@cuda", "broja_cvx(tol=1e-8)@cuda"]
+
+
+def test_a_parameter_that_nobody_has_is_refused_before_anything_runs():
+    with pytest.raises(UnknownNameError, match="tolerance"):
+        choose(broja, ["broja(tolerance=1e-8)"], peers=False, device="cpu")
 
 
 @pytest.mark.peer
