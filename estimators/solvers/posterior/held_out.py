@@ -14,6 +14,9 @@ from pidkd.estimators.solvers.posterior.pool import fit_weights, pooled, smoothe
 from pidkd.estimators.solvers.posterior.thresholds import Thresholds
 from pidkd.inputs import Array, FloatArray, IntArray
 
+COMPARED = 5000
+"""Rows of each half, at most, that say whether potentials earn more than one source alone."""
+
 
 class Local(NamedTuple):
     """For each row (y, t, s) what it says of y, in nats, shape (n,); the means are lower bounds, up to sampling."""
@@ -107,16 +110,19 @@ def _union(
     """Sums of potentials of each scored row and class: the chosen ones, and those fitted to posteriors p of others."""
     kind = Thresholds if len(prior) == 2 else Mixtures
 
-    def fit(rows: slice) -> Thresholds | Mixtures:
+    def fit(rows: IntArray) -> Thresholds | Mixtures:
         return kind.fit(p_t[rows], p_s[rows], prior)
 
     # What one source says alone is feasible too, and where it tells all that the other does, nothing is better: whether
     # potentials of half of the rows earn more on the other half decides.
-    ends = slice(len(y) // 2), slice(len(y) // 2, None)
-    halves = np.concatenate([fit(other).potentials(p_t[mine], p_s[mine]) for mine, other in (ends, ends[::-1])])
-    right = np.arange(len(y)), y
-    earned = [float(values[right].mean()) for values in (halves, np.log(p_t), np.log(p_s))]
-    fitted = fit(slice(None)).potentials(q_t, q_s)
+    rows = np.arange(len(y))
+    halves = np.array_split(rows, 2)
+    earned = np.zeros(3)
+    for half, others in zip(halves, halves[::-1], strict=True):
+        seen = others[:COMPARED]
+        values = fit(half).potentials(p_t[seen], p_s[seen]), np.log(p_t[seen]), np.log(p_s[seen])
+        earned += [float(one[np.arange(len(seen)), y[seen]].sum()) for one in values]
+    fitted = fit(rows).potentials(q_t, q_s)
     return (fitted, np.log(q_t), np.log(q_s))[int(np.argmax(earned))], fitted
 
 
