@@ -64,6 +64,8 @@ class Run:
         self.schedule = self.method.schedule(recipe.epochs)
         self.optimizers = {rule: self._optimizer(rule) for rule in self.method.phases.values()}
         compiled = recipe.compile and not runtime.strict
+        if compiled:  # else the runs of a process have one limit of recompilations, past which torch compiles no more
+            torch.compiler.reset()
         self._teacher: Any = torch.compile(teacher) if compiled and teacher is not None else teacher
         self._step: Any = torch.compile(step) if compiled else step
         self._wrapped: dict[Phase, nn.Module] = {}

@@ -2,6 +2,7 @@ import json
 import math
 import signal
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -390,12 +391,52 @@ def test_cuda_that_is_not_there_is_refused():
     assert run("none", device="auto", recipe=Recipe(epochs=1, batch_size=16)).history
 
 
+@METHODS
+def test_bfloat16_agrees_with_float32(method):
+    low = run(method, recipe=Recipe(**RECIPE.to_dict() | {"precision": "bfloat16"}))
+    for a, b in zip(run(method).history, low.history, strict=True):
+        assert b["loss"] == pytest.approx(a["loss"], rel=0.1, abs=0.05)
+    assert {p.dtype for p in low.student.parameters()} == {torch.float32}
+
+
+COMPILED = Recipe(**RECIPE.to_dict() | {"compile": True})
+
+
+@pytest.mark.slow
+def test_a_compiled_run_is_the_same_run():
+    """Hooks and phases included, by the compiler of the platform."""
+    method = get_method("rid")(warm_up=1, q=3, r=1 / 3)
+    for a, b in zip(run(method).history, run(method, recipe=COMPILED).history, strict=True):
+        assert b["loss"] == pytest.approx(a["loss"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_every_run_of_a_process_is_compiled(monkeypatch):
+    """Torch compiles no more, and says nothing, after eight variants of one function."""
+    graphs = []
+
+    def count(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=count))
+    counts = {}
+    for _ in range(2):
+        for method in small.methods():
+            before = len(graphs)
+            run(method, recipe=COMPILED)
+            counts.setdefault(method.name, []).append(len(graphs) - before)
+    for name, (first, second) in counts.items():
+        # The step in each way of training there is, and the teacher.
+        assert first == second >= len(set(get_method(name)().phases.values())) + get_method(name).needs_teacher
+
+
 @pytest.mark.gpu
 @METHODS
 def test_the_fast_path_on_cuda_agrees_with_the_strict_one(method):
     strict = run(method, device="cuda", strict=True)
     fast = run(method, device="cuda")
-    compiled = run(method, device="cuda", recipe=Recipe(**RECIPE.to_dict() | {"compile": True}))
+    compiled = run(method, device="cuda", recipe=COMPILED)
     for other in (fast, compiled):
         for a, b in zip(strict.history, other.history, strict=True):
             assert b["loss"] == pytest.approx(a["loss"], rel=0.1)
