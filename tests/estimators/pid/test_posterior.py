@@ -159,6 +159,20 @@ def test_what_is_a_bound_is_said():
 # --- many classes
 
 
+@pytest.mark.slow
+def test_a_hundred_classes_given_the_true_posteriors():
+    known = problem("k100-levels")
+    rng = np.random.default_rng(0)
+    digits = rng.integers(10, size=(6000, 2))
+    seen = [[levels(digits[:, i], 10, sd, rng) for i, sd in enumerate(sds)] for sds in ((0.4, 0.8), (0.8, 0.4))]
+    t, s = ((first[:, :, None] + second[:, None, :]).reshape(-1, 100) for first, second in seen)
+    found = pidkd.decompose(pidkd.Posteriors.from_logits(digits @ [10, 1], t, s), units="nats")
+    assert found.union == pytest.approx(known.union, abs=0.06)
+    assert found.interval["union"][0] < known.union
+    for atom in ("redundant", "unique_t", "unique_s"):
+        assert getattr(found, atom) == pytest.approx(known.atoms[atom], abs=0.06)
+
+
 def test_groups_of_classes_bound_the_union_from_below():
     rng = np.random.default_rng(0)
     y = rng.integers(12, size=3000)
