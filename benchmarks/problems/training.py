@@ -77,8 +77,15 @@ def engine(work: Work, device: str, lap: Callable[[], None]) -> None:
         recipe = Recipe(epochs=1, batch_size=work.batch_size, compile=compiled)
         train(None, network(16, 1), work.data, method="none", recipe=recipe, device=device, progress=lambda *_: lap())
         return
-    recipe = Recipe(epochs=1 + REPEATS[work.what], batch_size=work.batch_size, compile=compiled)
-    method = get_method("rid")(r=float(work.what == "filters"))
+    # Both phases must occur: one epoch of the other one.
+    epochs = REPEATS[work.what] + 2
+    recipe = Recipe(epochs=epochs, batch_size=work.batch_size, compile=compiled)
+    method = get_method("rid")(q=epochs, r=(epochs - 1 if work.what == "filters" else 1) / epochs)
+
+    def after_epoch(run: Any) -> None:
+        if run.schedule[run.epoch] == work.what:
+            lap()
+
     train(
         network(40, 2),
         network(16, 1),
@@ -87,7 +94,7 @@ def engine(work: Work, device: str, lap: Callable[[], None]) -> None:
         taps=TAPS,
         recipe=recipe,
         device=device,
-        after_epoch=lambda run: lap(),
+        after_epoch=after_epoch,
     )
 
 

@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,8 @@ def test_the_smallest_size_of_every_family(family: str) -> None:
     rows = run_benchmark(family, estimators=FEW.get(family), sizes="tiny", repeats=1, n_jobs=2).rows
     assert {row.estimator for row in rows} >= set(names)
     for row in rows:
+        if row.status == "skipped" and find_spec("torch") is None:
+            continue
         assert (row.status, row.failed) == ("solved", 0), row
         if row.error is not None:
             assert row.known
