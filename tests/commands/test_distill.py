@@ -13,7 +13,7 @@ import pytest
 
 import pidkd
 from pidkd.cli import main
-from pidkd.cli_distill import demonstrate
+from pidkd.commands.demo import demonstrate_distillation
 
 pytest.importorskip("torch")
 pytest.importorskip("yaml")
@@ -125,7 +125,7 @@ def test_the_demo_says_what_it_left_out_without_torch(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert demonstrate(tmp_path / "training", False, 0) is None
+    assert demonstrate_distillation(tmp_path / "training", False, 0) is None
     said = capsys.readouterr().err
     assert said.startswith("left out: students that learn from teachers: expected the package 'torch'")
     assert not list(tmp_path.iterdir())

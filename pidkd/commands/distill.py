@@ -1,18 +1,15 @@
-"""The commands of distillation: thin ones over ``pidkd.distill``."""
+"""``pidkd train`` and ``pidkd capture``: thin ones over ``pidkd.distill``."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from pidkd.console import print_json, progress_bar, say, stderr, stdout
-from pidkd.errors import InputError, MissingDependencyError, import_extra
-
-if TYPE_CHECKING:
-    from pidkd.distill.experiments.demo import TrainingDemonstration
+from pidkd.errors import InputError, import_extra
 
 Configuration = Annotated[
     str,
@@ -144,20 +141,6 @@ def capture(
             model, data, paths, out, shard_size=shard_size, device=settings.device, resume=resume, progress=progress
         )
     say(f"wrote {len(data):,} samples of {', '.join(paths)} to {out}, labels included: pidkd audit --labels {out}")
-
-
-def demonstrate(folder: Path, force: bool, seed: int) -> TrainingDemonstration | None:
-    """The part of the demonstration that needs torch; where that is missing it says so, and gives None."""
-    try:
-        for module in ("torch", "yaml"):
-            import_extra(module, "train", needed_by="students that learn from teachers")
-    except MissingDependencyError as error:
-        say(f"left out: {error}")
-        return None
-    from pidkd.distill.experiments.demo import demonstrate_training
-
-    with progress_bar("distilling") as progress:
-        return demonstrate_training(folder, force=force, seed=seed, progress=progress)
 
 
 def _listed(text: str | None) -> list[str] | None:
