@@ -10,6 +10,7 @@ import abc
 import dataclasses
 import importlib
 import inspect
+import math
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +59,14 @@ class Method(abc.ABC):
     """Whether it matches features, and so needs layer pairs."""
     needs_teacher: ClassVar[bool] = True
     """Whether it asks anything of the teacher, which otherwise need not be run."""
+
+    def __post_init__(self) -> None:
+        for name in ("task_weight", "weight", "kd_weight"):
+            if hasattr(self, name):
+                self._check(name, "a number >= 0", _is_weight(getattr(self, name)))
+        weights = getattr(self, "layer_weights", None)
+        fine = weights is None or (all(map(_is_weight, weights)) and any(weights))
+        self._check("layer_weights", "numbers >= 0, not all of them 0", fine)
 
     @property
     @abc.abstractmethod
@@ -119,6 +128,10 @@ class SinglePhaseMethod(Method):
     def schedule(self, epochs: int) -> tuple[str, ...]:
         """``student`` in every epoch."""
         return ("student",) * epochs
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
 
 def list_methods() -> list[str]:

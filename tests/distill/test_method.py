@@ -257,6 +257,17 @@ def test_layer_weights_weigh_layers(name):
         Setting(get_method(name)(layer_weights=(1.0,)))
 
 
+@pytest.mark.parametrize("name", list_methods())
+def test_weights_that_cannot_be_used_are_refused(name):
+    wrong = [("task_weight", -1.0), ("weight", float("nan")), ("kd_weight", "much")]
+    wrong += [("layer_weights", value) for value in ((-1.0, 2.0), (0.0, 0.0), ())]
+    method = get_method(name)
+    for parameter, value in wrong:
+        if parameter in method().get_params():
+            with pytest.raises(InputError, match=rf"{method.__name__}\({parameter}\): expected"):
+                method(**{parameter: value})
+
+
 @pytest.mark.parametrize("name", [name for name in list_methods() if get_method(name).needs_taps])
 def test_layer_pairs_that_do_not_fit_are_refused(name):
     logits = torch.zeros(4, CLASSES)

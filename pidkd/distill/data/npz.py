@@ -18,6 +18,8 @@ NAMES = ("x_train", "y_train", "x_test", "y_test")
 def read(path: Path | None) -> tuple[ImageData, ImageData]:
     """Images as bytes, shape (n, height, width) or (n, height, width, channels); labels as integers from 0."""
     file = required(path, f"a .npz file with {', '.join(NAMES)}")
+    if not file.is_file():
+        raise InputError(str(file), f"a .npz file with {', '.join(NAMES)}", "a folder")
     found = {layer.name: layer for layer in read_layers(str(file))}
     missing = [name for name in NAMES if name not in found]
     if missing:

@@ -57,6 +57,7 @@ class FitNet(Method):
     layer_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check("hint", "a number in [0, 1)", 0 <= self.hint < 1)
         self._check("temperature", "a number above 0", self.temperature > 0)
 

@@ -40,6 +40,7 @@ class KD(SinglePhaseMethod):
     weight: float = 0.9
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check("temperature", "a number above 0", self.temperature > 0)
 
     def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:

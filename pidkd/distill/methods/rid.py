@@ -108,6 +108,7 @@ class RID(Method):
     layer_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check("reduction", "'mean' or 'sum'", self.reduction in ("mean", "sum"))
         self._check("warm_up", "at least 0", self.warm_up >= 0)
         self._check("q", "at least 1", self.q >= 1)

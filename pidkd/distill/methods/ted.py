@@ -61,6 +61,7 @@ class TED(Method):
     layer_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check("filters", "a number in [0, 1)", 0 <= self.filters < 1)
         self._check("temperature", "a number above 0", self.temperature > 0)
         self._check("head", "'flatten' or 'pool'", self.head in ("flatten", "pool"))

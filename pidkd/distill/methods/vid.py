@@ -62,6 +62,7 @@ class VID(SinglePhaseMethod):
     layer_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check("reduction", "'mean' or 'sum'", self.reduction in ("mean", "sum"))
         self._check("depth", "at least 1", self.depth >= 1)
         self._check("width", "at least 1", self.width >= 1)

@@ -48,3 +48,5 @@ def test_other_contents_are_refused(tmp_path: Path, arrays: dict[str, Any]) -> N
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(InputError, match=r"a.npz: "):
         load_data("npz", file)
+    with pytest.raises(InputError, match=r"expected a .npz file with x_train, .*, got a folder"):
+        load_data("npz", tmp_path)
