@@ -122,7 +122,7 @@ MODELS = (1, 0, 1, 0, 0, 0)
 def _train(torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, seed: int, device: str) -> Logs:
     generator = torch.Generator().manual_seed(seed)
     n, d, m, k = len(y), sum(columns.shape[1] for columns in x), int(fold.max()) + 1, int(y.max()) + 1
-    labels, folds = torch.as_tensor(y, device=device), torch.as_tensor(fold, device=device)
+    labels, folds = torch.tensor(y, device=device), torch.tensor(fold, device=device)
     models = torch.arange(m, device=device)[:, None]
     # Model f scores fold f, and fold f + 1 calibrates it and chooses its step.
     roles = [[torch.as_tensor(np.flatnonzero(fold == (f + role) % m)) for f in range(m)] for role in (1, 0)]

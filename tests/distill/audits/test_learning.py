@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from pidkd.activations import save_layers
 from pidkd.cli import main
 from pidkd.distill.audits import learning
 from pidkd.errors import InputError
+from pidkd.estimators.pid import posterior
+from pidkd.estimators.solvers.posterior import probes
 
 Y = np.arange(240) % 4
 
@@ -137,3 +140,94 @@ def test_the_papers_procedure_by_name():
 def test_options_of_codes_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         pidkd.audit({"h": layer(Y)}, {"h": layer(Y % 2)}, Y, **options)
+
+
+# --- memory
+
+
+def test_columns_that_do_not_fit_into_memory_give_the_same_answer(monkeypatch):
+    layers = {"h": layer(Y)}, {"h": layer(Y % 2)}
+    whole = pidkd.audit(*layers, Y, shuffles=1)
+    monkeypatch.setattr(posterior, "models_bytes", lambda *_: 0)
+    pieces = pidkd.audit(*layers, Y, shuffles=1, max_memory=1000)
+    assert pieces.results["h", "h"].atoms == whole.results["h", "h"].atoms
+    assert pieces.results["h", "h"].null == whole.results["h", "h"].null
+
+
+def test_models_that_do_not_fit_into_memory_are_refused():
+    message = (
+        r"expected at least \d+ bytes for 6 features, got 1000; raise it, or keep fewer n_components; "
+        r"codes \(broja, kmeans\) are made in pieces"
+    )
+    with pytest.raises(InputError, match=message):
+        pidkd.audit({"h": layer(Y)}, {"h": layer(Y % 2)}, Y, max_memory=1000)
+    with pytest.raises(InputError, match=r"audit\(\.\.\., max_memory\): expected a whole number >= 1, got 0"):
+        pidkd.audit({"h": layer(Y)}, {"h": layer(Y % 2)}, Y, max_memory=0)
+
+
+def test_the_memory_of_codes_is_that_of_their_quantizer():
+    report = pidkd.audit({"h": layer(Y)}, {"h": layer(Y % 2)}, Y, estimator="broja", shuffles=0, max_memory=3000)
+    assert report.provenance["quantizer"]["max_memory"] == 3000
+    assert report.results["h", "h"].provenance["teacher"]["quantizer"]["out_of_core"]
+
+
+@pytest.mark.slow
+def test_shards_of_ten_times_the_memory_are_learned_within_it(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    y, limit = rng.integers(3, size=100_000), 2**26
+    centres = rng.normal(size=(3, 800)).astype(np.float32)
+    for role, noise in (("teacher", 8), ("student", 15)):
+        for number in range(10):
+            some = y[number * 10_000 : (number + 1) * 10_000]
+            shard = centres[some] + noise * rng.standard_normal((len(some), 800), dtype=np.float32)
+            save_layers(tmp_path / role / "out", {f"{number:02d}": shard})
+    monkeypatch.setattr(probes, "MAX_STEPS", 40)  # each as large as any
+    options = {"estimator": posterior.Posterior(n_folds=3), "shuffles": 0}
+    pidkd.audit(layer(Y), layer(Y), Y, **options)  # so that all modules are there already
+    tracemalloc.start()
+    pieces = pidkd.audit(tmp_path / "teacher", tmp_path / "student", y, max_memory=limit, **options)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(file.stat().st_size for file in tmp_path.glob("*/out/*.npy")) > 9 * limit
+    assert peak <= limit
+    whole = pidkd.audit(tmp_path / "teacher", tmp_path / "student", y, **options)
+    assert pieces.results["out", "out"].atoms == whole.results["out", "out"].atoms
+
+
+# --- devices
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "tpu"}, "expected one of 'cpu', 'cuda', 'auto', got 'tpu'"),
+        (
+            {"device": "cuda", "estimator": "broja"},
+            "expected 'cpu' or 'auto', for only 'posterior' learns on a device, got 'cuda' with estimator 'broja'",
+        ),
+    ],
+)
+def test_a_device_that_is_of_no_use(options, message):
+    with pytest.raises(InputError, match=rf"^audit\(\.\.\., device\): {message}$"):
+        pidkd.audit({"h": layer(Y)}, {"h": layer(Y % 2)}, Y, **options)
+
+
+def test_a_device_that_is_not_there(tmp_path, monkeypatch, capsys):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    save_layers("t", {"h": layer(Y)})
+    np.save("y.npy", Y)
+    command = ["audit", "--labels", "y.npy", "--teacher", "t", "--student", "t"]
+    assert main([*command, "--device", "cuda"]) == 2
+    expected = "pidkd audit: --device: expected 'cpu', or a machine with CUDA, got 'cuda', and torch finds none\n"
+    assert capsys.readouterr().err == expected
+    assert main([*command, "--device", "auto", "--max-memory", "100MB", "--shuffles", "0"]) == 0
+
+
+@pytest.mark.gpu
+def test_a_device_gives_what_the_cpu_gives():
+    layers = {"h": layer(Y)}, {"h": layer(Y % 2)}
+    cpu, cuda = (pidkd.audit(*layers, Y, shuffles=1, device=device).results["h", "h"] for device in ("cpu", "cuda"))
+    for name, value in cpu.atoms.items():
+        assert getattr(cuda, name) == pytest.approx(value, abs=0.02)
