@@ -17,8 +17,9 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from pidkd.arrays import as_activations, as_array, as_labels, describe, is_array, is_float, is_whole
 from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning
 from pidkd.estimator import Context, Estimator
+from pidkd.record import plain
 from pidkd.registry import get_estimator, list_estimators
-from pidkd.result import NATS_PER, Units, check_units, plain
+from pidkd.result import NATS_PER, Units, check_units
 
 Bound: TypeAlias = Literal["exact", "lower", "upper", "none"]
 
@@ -75,7 +76,8 @@ class MIResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings."""
-        return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        data: dict[str, Any] = plain(self)
+        return data
 
     def __hash__(self) -> int:
         """By the numbers; the parameters stay out."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
+from pidkd import record
 from pidkd.errors import InputError
 from pidkd.inputs import Array, FloatArray
 
@@ -224,7 +225,8 @@ class PIDResult:
 
         Arrays (plan, potentials, local) and tuples become lists, and what JSON has no word for becomes its ``str``.
         """
-        return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        data: dict[str, Any] = record.plain(self)
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PIDResult:
@@ -358,89 +360,27 @@ def shares(atoms: Mapping[str, float], scale: float) -> dict[str, float]:
     return {name: max(value, 0.0) / scale for name, value in atoms.items()}
 
 
-def plain(value: Any) -> Any:
-    """Plain JSON data, with numbers that are not finite as strings."""
-    if isinstance(value, Information):
-        return plain(value._asdict())
-    if isinstance(value, Certificate):
-        return plain(dataclasses.asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    return str(value)
-
-
-def _restored(value: Any) -> Any:
-    """What ``plain`` was given, up to tuples: the strings of numbers that are not finite become numbers again."""
-    if isinstance(value, Mapping):
-        return {key: _restored(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_restored(item) for item in value]
-    return float(value) if isinstance(value, str) and value in ("inf", "-inf", "nan") else value
-
-
-def _typed(kind: type) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise TypeError
-        return value
-
-    return read
-
-
-def _one_of(values: Sequence[str]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value not in values:
-            raise ValueError
-        return str(value)
-
-    return read
-
-
-def _array(value: Any) -> FloatArray:
-    return np.array(_typed(list)(value), dtype=np.float64)
-
-
-def _mapping(of: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
-    return lambda value: {_typed(str)(key): of(item) for key, item in value.items()}
-
-
-def _pair(of: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, Any]]:
-    def read(value: Any) -> tuple[Any, Any]:
-        first, second = _typed(list)(value)
-        return of(first), of(second)
-
-    return read
-
-
 _READ_CERTIFICATE: dict[str, Callable[[Any], Any]] = {
     "lower": float,
     "upper": float,
-    "status": _one_of(get_args(Status)),
-    "message": _typed(str),
+    "status": record.one_of(get_args(Status)),
+    "message": record.typed(str),
 }
 
 _READ: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys((*ATOMS, "seconds"), float),
-    "information": lambda value: Information(**_mapping(float)(value)),
-    "units": _one_of(tuple(NATS_PER)),
-    "method": _typed(str),
-    "params": _mapping(_restored),
+    "information": lambda value: Information(**record.mapping(float)(value)),
+    "units": record.one_of(tuple(NATS_PER)),
+    "method": record.typed(str),
+    "params": record.mapping(record.restored),
     "certificate": lambda value: Certificate(**{name: read(value[name]) for name, read in _READ_CERTIFICATE.items()}),
-    "n_samples": _typed(int),
-    "warnings": lambda value: tuple(map(_typed(str), _typed(list)(value))),
-    "interval": _mapping(_pair(float)),
-    **dict.fromkeys(("se", "null", "bias", "corrected"), _mapping(float)),
-    "provenance": _mapping(_restored),
-    "plan": _array,
-    "potentials": _pair(_array),
-    "local": _mapping(_array),
+    "n_samples": record.typed(int),
+    "warnings": lambda value: tuple(map(record.typed(str), record.typed(list)(value))),
+    "interval": record.mapping(record.pair(float)),
+    **dict.fromkeys(("se", "null", "bias", "corrected"), record.mapping(float)),
+    "provenance": record.mapping(record.restored),
+    "plan": record.array,
+    "potentials": record.pair(record.array),
+    "local": record.mapping(record.array),
 }
 """How ``PIDResult.from_dict`` reads each entry of what ``to_dict`` wrote."""

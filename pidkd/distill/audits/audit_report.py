@@ -17,7 +17,8 @@ import numpy as np
 from pidkd.activations import PathLike, writing
 from pidkd.arrays import Array
 from pidkd.errors import InputError, MissingDependencyError
-from pidkd.result import ATOMS, NATS_PER, PIDResult, Units, check_units, plain
+from pidkd.record import plain
+from pidkd.result import ATOMS, NATS_PER, PIDResult, Units, check_units
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
