@@ -44,7 +44,7 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
     shape : (height, width, channels)
     n_classes : int
     seed : int
-        That of the weights. The generators of torch are left as they were.
+        That of the weights. The generator of the CPU is left as it was.
     **options
         Those of ``build`` in ``pidkd.distill.models.<name>``.
 

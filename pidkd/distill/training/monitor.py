@@ -220,15 +220,17 @@ class Prospect:
 
     @property
     def words(self) -> list[str]:
-        """A line for each layer pair."""
+        """A line for each layer pair: what the teacher has to give, beside what the student has that it lacks."""
         lines = []
         for (t, s), gain in self.gains.items():
             r = self.report.results[t, s]
-            chance = (r.null or {}).get("unique_t", 0.0)
-            said = (
-                f"{t} knows {r.unique_t:.3f} {r.units} of the label that {s} does not, where chance reads {chance:.3f}"
+            verdict = "nothing to give" if gain <= 0 else "less to give than to lose"
+            if gain > 0 and r.unique_t > r.unique_s:
+                verdict = "something to give"
+            lines.append(
+                f"the teacher's {t} knows {r.unique_t:.3f} {r.units} of the label that the student's {s} does not, "
+                f"{r.unique_t - gain:.3f} of them by chance, and lacks {r.unique_s:.3f} that it does: {verdict}"
             )
-            lines.append(f"{said}: {'something' if gain > 0 else 'nothing'} to give")
         return lines
 
     def __str__(self) -> str:

@@ -181,6 +181,7 @@ def test_a_prospect_tells_a_teacher_that_has_something_from_one_that_has_not():
     nothing = prospect(first, both, (x, y), [("0", "0")], quantize=quantize)
     # Not quite nothing: the teacher spends all of its cells on what it knows, the student half of them.
     assert nothing.gains["0", "0"] < given.gains["0", "0"] / 3
+    assert "something to give" not in str(nothing)
 
 
 def test_numbers_that_cannot_be_used_are_refused():
