@@ -154,8 +154,8 @@ def demonstrate(
     digits = load_digits()
     order = rng.permutation(len(digits.target))
     x, y = digits.data[order] / digits.data.max(), digits.target[order]
-    teacher = MLPClassifier(TEACHER, max_iter=500, random_state=seed).fit(x[:N_TRAIN], y[:N_TRAIN])
-    student = MLPClassifier(STUDENT, max_iter=2000, random_state=seed).fit(x[:N_STUDENT], y[:N_STUDENT])
+    teacher = _fitted(MLPClassifier(TEACHER, max_iter=500, random_state=seed), x[:N_TRAIN], y[:N_TRAIN])
+    student = _fitted(MLPClassifier(STUDENT, max_iter=2000, random_state=seed), x[:N_STUDENT], y[:N_STUDENT])
     sizes = (x.shape[1], *TEACHER)
     random = [rng.normal(0.0, (2 / n) ** 0.5, (n, m)) for n, m in itertools.pairwise(sizes)]
 
@@ -193,6 +193,16 @@ def demonstrate(
             reports[name].save(out / f"audit-{name}.json", force)
     accuracy = {"teacher": teacher.score(held_out, labels), "student": student.score(held_out, labels)}
     return Demonstration(out, accuracy, **reports)
+
+
+def _fitted(network: Any, x: FloatArray, y: Array) -> Any:
+    """The network, trained; an interrupt ends the demonstration, where scikit-learn would go on half trained."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Training interrupted")
+        try:
+            return network.fit(x, y)
+        except UserWarning as error:
+            raise KeyboardInterrupt from error
 
 
 def hidden_layers(x: FloatArray, weights: Sequence[FloatArray], biases: Sequence[FloatArray]) -> dict[str, Array]:

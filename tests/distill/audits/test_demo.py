@@ -25,6 +25,16 @@ def test_captured_activations_are_those_of_the_network():
     np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), network.predict_proba(x), atol=1e-4)
 
 
+def test_an_interrupt_ends_it(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MLPClassifier, "_backprop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        demonstrate(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
 def test_every_row_is_certified(demonstration):
     for report in (demonstration.trained, demonstration.untrained, demonstration.shuffled):
         assert len(report.pairs) == 3
