@@ -31,7 +31,7 @@ test-slow: $(VENV)/installed-all
 	$(BIN)/python -m pytest -m slow
 
 bench: $(VENV)/installed-all
-	$(BIN)/pidkd bench --peers --time-limit 10 --repeats 3 --jobs 2 -o build/bench.jsonl --page build/bench.html --force
+	$(BIN)/pidkd bench --peers --time-limit 15 --repeats 3 --jobs 2 -o build/bench.jsonl --page build/bench.html --force
 
 check: lint docs dist core-only
 

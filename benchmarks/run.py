@@ -32,6 +32,9 @@ REPEATING_SECONDS = 5.0
 
 DEVICES = ("cpu", "cuda")
 
+LIMITS = ("time limit", "memory limit")
+"""What makes larger problems not worth a try."""
+
 Progress = Callable[[float, str], None]
 
 
@@ -146,7 +149,7 @@ class _Bench:
     done: int = 0
 
     def run(self, lanes: Mapping[tuple[str, str], Sequence[Problem]]) -> None:
-        before = {row.key for row in self.record.rows}
+        before = {row.key: row.status for row in self.record.rows}
         total = sum(map(len, lanes.values()))
         with ThreadPoolExecutor(self.settings["jobs"]) as pool:
             for future in [
@@ -157,29 +160,36 @@ class _Bench:
         if self.progress is not None:
             self.progress(1.0, "done")
 
-    def _lane(self, family: str, estimator: str, problems: Sequence[Problem], before: Any, total: int) -> None:
+    def _lane(
+        self, family: str, estimator: str, problems: Sequence[Problem], before: Mapping[Any, str], total: int
+    ) -> None:
         too_much: tuple[int, str] | None = None
         for problem in problems:
             with self.lock:
                 if self.progress is not None:
                     self.progress(self.done / total, f"{problem.name}, {estimator}")
                 self.done += 1
-            if (family, problem.name, estimator) in before:
+            status = before.get((family, problem.name, estimator))
+            if status not in (None, *LIMITS):
                 continue
             stored = self._stored(family, problem)
             size = stored.stat().st_size
-            found: dict[str, Any]
-            if too_much is not None and size > too_much[0]:
-                found = {"status": "skipped", "message": f"{RAN_OUT} {too_much[1]}"}
-            else:
-                found = self._measured(family, estimator, stored)
-            if found["status"] in ("time limit", "memory limit"):
-                too_much = size, f"{found['status'].split()[0]} on {problem.name}"
-            known = problem.known if "error" in found else ""
-            kind = kind_of(get_family(family))
-            row = Row(family, problem.name, estimator, kind, **found, known=known, axis=problem.axis)
-            with self.lock:
-                self.record.append(row)
+            if status is None:
+                found: dict[str, Any]
+                if too_much is not None and size > too_much[0]:
+                    found = {"status": "skipped", "message": f"{RAN_OUT} {too_much[1]}"}
+                else:
+                    found = self._measured(family, estimator, stored)
+                self._add(family, problem, estimator, found)
+                status = found["status"]
+            if status in LIMITS:
+                too_much = size, f"{status.split()[0]} on {problem.name}"
+
+    def _add(self, family: str, problem: Problem, estimator: str, found: Mapping[str, Any]) -> None:
+        kind, known = kind_of(get_family(family)), problem.known if "error" in found else ""
+        row = Row(family, problem.name, estimator, kind, **found, known=known, axis=problem.axis)
+        with self.lock:
+            self.record.append(row)
 
     def _stored(self, family: str, problem: Problem) -> Path:
         """The problem's data in a file, made when the first estimator asks for it."""

@@ -184,8 +184,7 @@ def _atoms(rows: Sequence[Row]) -> Section | None:
         return None
     table: list[tuple[str, ...]] = []
     shown = ""
-    order = list(_first(rows))
-    for row in sorted(rows, key=lambda row: order.index((row.family, row.problem))):
+    for row in _by_problem(rows):
         if row.problem != shown and row.bias:
             table.append((row.problem, "truth", *_said(_truth(row)), "", ""))
         shown = row.problem
@@ -226,7 +225,7 @@ def _measures(rows: Sequence[Row]) -> Section | None:
 
 
 def _speed(rows: Sequence[Row]) -> Section | None:
-    rows = [row for row in rows if row.family == "speed" or row.kind == "timing"]
+    rows = _by_problem([row for row in rows if row.family == "speed" or row.kind == "timing"])
     first = _first(rows)
     table = [
         (
@@ -284,9 +283,14 @@ def _failures(rows: Sequence[Row]) -> Section | None:
     return Section("Failures", words, (), head, table) if table else None
 
 
+def _by_problem(rows: Sequence[Row]) -> list[Row]:
+    """Estimators side by side."""
+    order = list(_first(rows))
+    return sorted(rows, key=lambda row: order.index((row.family, row.problem)))
+
+
 def _everything(rows: Sequence[Row]) -> Section:
     first = _first(rows)
-    order = list(first)
     table = [
         (
             row.family,
@@ -301,7 +305,7 @@ def _everything(rows: Sequence[Row]) -> Section:
             row.known,
             "" if row.peak is None else f"{row.peak:.0f}",
         )
-        for row in sorted(rows, key=lambda row: order.index((row.family, row.problem)))
+        for row in _by_problem(rows)
         if row.cpu is not None
     ]
     head = ("family", "problem", "estimator", "CPU s", "solver s", "times the first", "gap, bits", "certified")

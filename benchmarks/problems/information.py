@@ -35,7 +35,7 @@ def _truth(of: Task, data: Sequence[Any]) -> Sequence[Truth]:
 
 PROBLEMS = (
     of_task(task("1v1-normal-0.75"), 300, "tiny"),
-    of_task(task("1v1-normal-0.75"), 2_000, "small"),
+    of_task(task("1v1-normal-0.75"), 2_000, "full"),
     of_task(task("multinormal-sparse-5-5"), 2_000, "small"),
     *(of_task(task(name), 500, "full", times=20) for name in ("1v1-normal-0.75", "multinormal-sparse-5-5")),
     *(of_task(task(name), 5_000, "full") for name in list_tasks()),

@@ -162,8 +162,9 @@ PEERS = ()
 
 PROBLEMS = (
     _against_n("random (3,3,3)", 300, "tiny", 4),
+    *(_against_n("unequal looks (4,4,4)", n_samples, "small", 20) for n_samples in (300, 1_000, 3_000)),
     *(
-        _against_n(name, n_samples, "small" if name == "random (3,3,3)" else "full", 100)
+        _against_n(name, n_samples, "full", 100)
         for name in ("random (3,3,3)", "random (4,3,3)", "random (5,5,5)", "equal looks (4,4,4)")
         for n_samples in (100, 300, 1_000, 3_000, 10_000)
     ),

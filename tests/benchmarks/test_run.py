@@ -1,5 +1,6 @@
 """Runs of a benchmark: what misbehaves is a row, and what was measured is not measured again."""
 
+import dataclasses
 import json
 import math
 import os
@@ -162,6 +163,17 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch
     assert again.rows[0] == first.rows[0]
     with pytest.raises(InputError, match="a record of the same settings"):
         run_benchmark("broja", repeats=2, out=out)
+
+
+@pytest.mark.usefixtures("two_problems")
+def test_what_ran_out_of_time_before_a_stop_is_remembered_after_it(tmp_path: Path) -> None:
+    out = tmp_path / "record.jsonl"
+    record = run_benchmark("broja", repeats=1, out=out)
+    first = dataclasses.asdict(record.rows[0]) | {"status": "time limit"}
+    out.write_text(f"{json.dumps(record.head)}\n{json.dumps(first)}\n")
+    again = run_benchmark("broja", repeats=1, out=out)
+    assert [row.status for row in again.rows] == ["time limit", "skipped"]
+    assert again.rows[1].message == "ran out of time on one"
 
 
 @pytest.mark.parametrize(
