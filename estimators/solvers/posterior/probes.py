@@ -139,17 +139,17 @@ def _train(torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, se
 
     weights = [zeros(d, m, k), prior(), normal(d, m, HIDDEN), zeros(m, 1, HIDDEN), zeros(m, HIDDEN, k), prior()]
     average, best = ([w.detach().clone() for w in weights] for _ in range(2))
-    parts = zip((weights[:2], weights[2:3], weights[3:]), rates(d), strict=True)
-    groups = [{"params": some, "lr": rate} for some, rate in parts]
+    paced = zip((weights[:2], weights[2:3], weights[3:]), rates(d), strict=True)
+    groups = [{"params": group, "lr": rate} for group, rate in paced]
     optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.steps)
 
-    def some(rows: Any) -> Any:
-        taken = [
+    def read(rows: Any) -> Any:
+        blocks = [
             columns[rows.to(device)] if torch.is_tensor(columns) else torch.as_tensor(columns[rows.numpy()]).to(device)
             for columns in x
         ]
-        return taken[0] if len(taken) == 1 else torch.cat(taken, dim=1)
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
 
     def forward(part: Any, w: list[Any], drop: bool) -> Any:
         first = part @ torch.cat([w[0], w[2]], dim=2).view(d, -1)
@@ -165,7 +165,7 @@ def _train(torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, se
         return logs.gather(-1, labels[rows.to(device)].expand(logs.shape[:-1])[..., None])[..., 0]
 
     def alone(w: list[Any], model: int, rows: Any) -> Any:
-        return forward(some(rows), [v.narrow(axis, model, 1) for v, axis in zip(w, MODELS, strict=True)], False)
+        return forward(read(rows), [v.narrow(axis, model, 1) for v, axis in zip(w, MODELS, strict=True)], False)
 
     highest = torch.full((2, m), -math.inf, device=device)
     since, at = 0, n
@@ -186,7 +186,7 @@ def _train(torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, se
         rows = order[at : at + plan.batch]
         at += plan.batch
         share = ((folds[rows.to(device)] - models) % m > 1).float()
-        logs = of_label(forward(some(rows), weights, True), rows)
+        logs = of_label(forward(read(rows), weights, True), rows)
         loss = -(logs * share / share.sum(1, keepdim=True).clamp(min=1)).sum()
         optimiser.zero_grad()
         loss.backward()
