@@ -31,7 +31,7 @@ from pidkd.arrays import (
     read_only,
 )
 from pidkd.errors import InputError, import_extra
-from pidkd.parameters import is_integer
+from pidkd.parameters import is_integer, is_number
 
 __all__ = [
     "Activations",
@@ -341,7 +341,7 @@ class Gaussian:
         dims = tuple(self.dims) if isinstance(self.dims, tuple | list) else ()
         if len(dims) != 3 or not all(is_integer(d) and d >= 1 for d in dims) or sum(dims) != len(cov):
             raise InputError(where, f"three dims >= 1 (d_y, d_t, d_s) with sum {len(cov)}", f"{self.dims}")
-        if not 0 <= self.tolerance < 1:
+        if not (is_number(self.tolerance) and 0 <= self.tolerance < 1):
             raise InputError("Gaussian(tolerance)", "a number from 0 up to 1", f"{self.tolerance}")
         if self.n_samples is not None and not (is_integer(self.n_samples) and self.n_samples > len(cov)):
             raise InputError(

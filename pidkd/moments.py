@@ -101,8 +101,10 @@ class Moments:
         Raises
         ------
         InputError
-            When it has seen other columns.
+            When it is none, or has seen other columns.
         """
+        if not isinstance(other, Moments):
+            raise InputError("Moments.merge(other)", "Moments", type(other).__name__)
         if other._n:
             self._agree("Moments.merge(other)", other._dims)
             self._add(other._n, other._mean, other._scatter)

@@ -18,6 +18,7 @@ from pidkd.errors import InputError, UnknownNameError
 from pidkd.estimators.solvers.redundancy.roc import union_information
 from pidkd.info import information
 from pidkd.inputs import Activations, FloatArray
+from pidkd.parameters import check_whole
 from pidkd.result import Information
 
 REACH = 8.0
@@ -47,7 +48,7 @@ class Look:
     sds: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if len(self.means) != len(self.sds) or not all(sd > 0 for sd in self.sds):
+        if not self.means or len(self.means) != len(self.sds) or not all(sd > 0 for sd in self.sds):
             raise InputError("Look(means, sds)", "as many of each, deviations above 0", f"{self.means}, {self.sds}")
 
     def table(self, steps: int) -> FloatArray:
@@ -239,10 +240,9 @@ class Problem:
         Raises
         ------
         InputError
-            When ``n`` is less than 1.
+            When ``n`` is no whole number, or less than 1.
         """
-        if n < 1:
-            raise InputError("synthetic.Problem.sample(n)", "a whole number >= 1", repr(n))
+        check_whole("synthetic.Problem.sample(n=...)", n, 1)
         rng = np.random.default_rng(seed)
         sizes = tuple(component.n_values for component in self.components)
         values = [rng.integers(size, size=n) for size in sizes]

@@ -16,6 +16,7 @@ import numpy as np
 
 from pidkd.errors import InputError, UnknownNameError
 from pidkd.inputs import Pmf
+from pidkd.parameters import check_positive, check_whole, is_number
 
 Outcome: TypeAlias = tuple[Hashable, Hashable, Hashable]
 
@@ -73,7 +74,7 @@ def gate(name: str) -> Gate:
     >>> and_gate.pmf.shape, round(and_gate.redundant, 6)
     ((2, 2, 2), 0.311278)
     """
-    if name.lower() not in _GATES:
+    if str(name).lower() not in _GATES:
         raise UnknownNameError("synthetic.gate(name)", "a gate", name, list_gates())
     description, make, atoms = _GATES[name.lower()]
     return Gate(name.lower(), description, make(), *atoms)
@@ -107,11 +108,11 @@ def random_pmf(
     >>> random_pmf((3, 4, 5), concentration=0.1, support=0.5).shape
     (3, 4, 5)
     """
-    where = "synthetic.random_pmf"
-    if not concentration > 0:
-        raise InputError(f"{where}(concentration=...)", "a number > 0", repr(concentration))
-    if not 0 < support <= 1:
-        raise InputError(f"{where}(support=...)", "a number in (0, 1]", repr(support))
+    for size in shape:
+        check_whole("synthetic.random_pmf(shape=...)", size, 1)
+    check_positive("synthetic.random_pmf(concentration=...)", concentration)
+    if not (is_number(support) and 0 < support <= 1):
+        raise InputError("synthetic.random_pmf(support=...)", "a number in (0, 1]", repr(support))
     generator = np.random.default_rng(rng)
     # At small concentrations a gamma draw underflows to zero; as a sum of logarithms, Gamma(c) = Gamma(c + 1) U^(1/c).
     log_mass = (
@@ -136,15 +137,14 @@ def histogram(pmf: Pmf, n_samples: int, rng: np.random.Generator | int = 0) -> P
     Raises
     ------
     InputError
-        When ``n_samples`` is less than 1.
+        When ``n_samples`` is no whole number, or less than 1.
 
     Examples
     --------
     >>> histogram(random_pmf((2, 3, 3)), 100).n_samples
     100
     """
-    if n_samples < 1:
-        raise InputError("synthetic.histogram(n_samples=...)", "a whole number >= 1", repr(n_samples))
+    check_whole("synthetic.histogram(n_samples=...)", n_samples, 1)
     counts = np.random.default_rng(rng).multinomial(n_samples, pmf.p.ravel())
     return Pmf.from_counts(counts.reshape(pmf.shape))
 

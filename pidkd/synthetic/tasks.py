@@ -16,6 +16,7 @@ import numpy as np
 
 from pidkd.errors import InputError, UnknownNameError
 from pidkd.inputs import FloatArray
+from pidkd.parameters import check_positive, check_whole, is_number
 
 Draw: TypeAlias = Callable[[int, np.random.Generator], tuple[FloatArray, FloatArray]]
 Map: TypeAlias = Callable[[FloatArray], FloatArray]
@@ -51,10 +52,9 @@ class Task:
         Raises
         ------
         InputError
-            When ``n`` is less than 1.
+            When ``n`` is no whole number, or less than 1.
         """
-        if n < 1:
-            raise InputError("synthetic.Task.sample(n)", "a whole number >= 1", repr(n))
+        check_whole("synthetic.Task.sample(n=...)", n, 1)
         return self.draw(n, np.random.default_rng(seed))
 
 
@@ -66,6 +66,7 @@ def sparse_normal(d_x: int, d_y: int, rho: float = 0.8, n_pairs: int = 2) -> Tas
     >>> round(sparse_normal(5, 5).mi, 3)
     1.022
     """
+    _check_whole("sparse_normal", 1, d_x=d_x, d_y=d_y, n_pairs=n_pairs)
     if not n_pairs <= min(d_x, d_y):
         raise InputError(
             "synthetic.sparse_normal(n_pairs=...)", f"at most {min(d_x, d_y)}, the dimensions", f"{n_pairs}"
@@ -91,6 +92,7 @@ def dense_normal(d_x: int, d_y: int, rho: float = 0.5) -> Task:
     >>> round(dense_normal(25, 25).mi, 3)
     1.292
     """
+    _check_whole("dense_normal", 1, d_x=d_x, d_y=d_y)
     _check_correlation("dense_normal", rho, low=0.0)
 
     def draw(n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -114,6 +116,8 @@ def student(d_x: int, d_y: int, df: int) -> Task:
     """
     from scipy.special import digamma, gammaln
 
+    _check_whole("student", 1, d_x=d_x, d_y=d_y, df=df)
+
     def f(x: int) -> float:
         return float(gammaln(x / 2) - x / 2 * digamma(x / 2))
 
@@ -135,8 +139,7 @@ def additive_uniform(epsilon: float) -> Task:
     >>> round(additive_uniform(0.1).mi, 3)
     1.709
     """
-    if not epsilon > 0:
-        raise InputError("synthetic.additive_uniform(epsilon)", "a number > 0", repr(epsilon))
+    check_positive("synthetic.additive_uniform(epsilon=...)", epsilon)
 
     def draw(n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         x = rng.random((n, 1))
@@ -158,11 +161,14 @@ def spiral(of: Task) -> Task:
 
     X turns in the plane of its first two coordinates, Y, of at least three, in that of its second and third.
     """
+    expected = "X of at least 2 coordinates and Y of at least 3"
+    _check_coordinates("spiral", of, expected, lambda d_x, d_y: d_x >= 2 and d_y >= 3)
     return _mapped(of, f"spiral-{of.name}", lambda x: _turned(x, 0), lambda y: _turned(y, 1))
 
 
 def swissroll(of: Task) -> Task:
     """X, a number in (0, 1), rolled up in the plane."""
+    _check_coordinates("swissroll", of, "X of 1 coordinate", lambda d_x, _: d_x == 1)
 
     def rolled(x: FloatArray) -> FloatArray:
         angle = 1.5 * math.pi * (1 + 2 * x)
@@ -191,8 +197,10 @@ def staircase(d: int = 20, values: Sequence[float] = (2, 4, 6, 8, 10), cubic: bo
     >>> [step.mi for step in staircase()]
     [2, 4, 6, 8, 10]
     """
+    _check_whole("staircase", 1, d=d)
     steps = []
     for mi in values:
+        check_positive("synthetic.staircase(values=...)", mi, "information in nats")
         pairs = sparse_normal(d, d, rho=math.sqrt(-math.expm1(-2 * mi / d)), n_pairs=d)
         step = _mapped(pairs, "", lambda x: x, lambda y: y**3) if cubic else pairs
         steps.append(dataclasses.replace(step, name=f"staircase-{d}-{mi:g}" + "-cubic" * cubic, mi=mi))
@@ -230,8 +238,19 @@ def task(name: str) -> Task:
     return dataclasses.replace(_TASKS[name](), name=name)
 
 
+def _check_whole(function: str, least: int, **values: int) -> None:
+    for name, value in values.items():
+        check_whole(f"synthetic.{function}({name}=...)", value, least)
+
+
+def _check_coordinates(function: str, of: Task, expected: str, fits: Callable[[int, int], bool]) -> None:
+    d_x, d_y = (part.shape[1] for part in of.sample(1))
+    if not fits(d_x, d_y):
+        raise InputError(f"synthetic.{function}(of)", expected, f"X of {d_x} and Y of {d_y}")
+
+
 def _check_correlation(function: str, rho: float, low: float = -1.0) -> None:
-    if not low <= rho < 1 or rho == -1:
+    if not (is_number(rho) and low <= rho < 1) or rho == -1:
         raise InputError(f"synthetic.{function}(rho=...)", f"a correlation from {low:g} to less than 1", repr(rho))
 
 

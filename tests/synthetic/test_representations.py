@@ -135,12 +135,13 @@ def test_the_same_seed_draws_the_same():
     ("make", "message"),
     [
         (lambda: levels(3, 0.0), r"Look\(means, sds\): expected as many of each, deviations above 0"),
+        (lambda: levels(0, 1.0), r"Look\(means, sds\)"),
         (lambda: Component(), "at least one look"),
         (lambda: Component(shift(1.0), levels(3, 0.5)), "looks at the same values"),
         (lambda: Component(levels(3, 0.5), Look((0.0, 1.0, 3.0), (0.5,) * 3)), "same means"),
         (lambda: Component(shift(1.0), scale(2.0), chained=True), "same means"),
         (lambda: problem("k8-mixed", d=1), r"Problem\(d=...\): expected at least 2, one for each .* got 1"),
-        (lambda: problem("k8-mixed").sample(0), r"sample\(n\): expected a whole number >= 1, got 0"),
+        (lambda: problem("k8-mixed").sample(0), r"sample\(n=...\): expected a whole number >= 1, got 0"),
     ],
 )
 def test_what_cannot_be_is_refused(make, message):

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,13 +101,22 @@ def test_the_same_seed_draws_the_same_table() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"concentration": 0.0}, {"concentration": float("nan")}, {"support": 0.0}, {"support": 1.5}]
+    "bad",
+    [
+        {"concentration": 0.0},
+        {"concentration": float("nan")},
+        {"concentration": "small"},
+        {"support": 0.0},
+        {"support": 1.5},
+        {"shape": (2, 0, 2)},
+    ],
 )
-def test_parameters_out_of_range_are_named(bad: dict[str, float]) -> None:
+def test_parameters_out_of_range_are_named(bad: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(bad))):
-        random_pmf((2, 2, 2), **bad)
+        random_pmf(**{"shape": (2, 2, 2), **bad})
 
 
-def test_an_empty_histogram_is_refused() -> None:
+@pytest.mark.parametrize("n_samples", [0, 2.5, "3"])
+def test_a_histogram_of_no_number_of_samples_is_refused(n_samples: Any) -> None:
     with pytest.raises(InputError, match="n_samples"):
-        histogram(random_pmf((2, 2, 2)), 0)
+        histogram(random_pmf((2, 2, 2)), n_samples)

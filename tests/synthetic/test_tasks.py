@@ -123,8 +123,21 @@ def test_the_same_seed_draws_the_same():
         (lambda: sparse_normal(2, 5, n_pairs=3), r"sparse_normal\(n_pairs=...\): expected at most 2"),
         (lambda: sparse_normal(2, 5, rho=1.0), r"rho=...\): expected a correlation from -1 to less than 1, got 1.0"),
         (lambda: dense_normal(2, 5, rho=-0.1), r"rho=...\): expected a correlation from 0"),
-        (lambda: additive_uniform(0.0), r"additive_uniform\(epsilon\): expected a number > 0"),
-        (lambda: task("1v1-normal-0.75").sample(0), r"Task.sample\(n\): expected a whole number >= 1, got 0"),
+        (lambda: sparse_normal(0, 5), r"sparse_normal\(d_x=...\): expected a whole number >= 1, got 0"),
+        (lambda: student(5, 5, df=0), r"student\(df=...\): expected a whole number >= 1, got 0"),
+        (lambda: additive_uniform(0.0), r"additive_uniform\(epsilon=...\): expected a number > 0"),
+        (lambda: staircase(d=0), r"staircase\(d=...\): expected a whole number >= 1"),
+        (lambda: staircase(values=[2, -1]), r"staircase\(values=...\): expected information in nats > 0, got -1"),
+        (
+            lambda: spiral(sparse_normal(2, 2)),
+            r"spiral\(of\): expected X of 2 and Y of 3 coordinates or more, got 2 and",
+        ),
+        (
+            lambda: swissroll(sparse_normal(2, 2)),
+            r"swissroll\(of\): expected X of 1 and Y of 1 coordinates, got 2 and 2",
+        ),
+        (lambda: task("1v1-normal-0.75").sample(0), r"Task.sample\(n=...\): expected a whole number >= 1, got 0"),
+        (lambda: task("1v1-normal-0.75").sample(2.5), r"Task.sample\(n=...\): expected a whole number >= 1, got 2.5"),
     ],
 )
 def test_what_cannot_be_is_refused(make, message):
