@@ -128,14 +128,8 @@ def test_the_same_seed_draws_the_same():
         (lambda: additive_uniform(0.0), r"additive_uniform\(epsilon=...\): expected a number > 0"),
         (lambda: staircase(d=0), r"staircase\(d=...\): expected a whole number >= 1"),
         (lambda: staircase(values=[2, -1]), r"staircase\(values=...\): expected information in nats > 0, got -1"),
-        (
-            lambda: spiral(sparse_normal(2, 2)),
-            r"spiral\(of\): expected X of 2 and Y of 3 coordinates or more, got 2 and",
-        ),
-        (
-            lambda: swissroll(sparse_normal(2, 2)),
-            r"swissroll\(of\): expected X of 1 and Y of 1 coordinates, got 2 and 2",
-        ),
+        (lambda: spiral(sparse_normal(2, 2)), r"spiral\(of\): expected X of at least 2 .*, got X of 2 and Y of 2"),
+        (lambda: swissroll(sparse_normal(2, 2)), r"swissroll\(of\): expected X of 1 coordinate, got X of 2 and Y of 2"),
         (lambda: task("1v1-normal-0.75").sample(0), r"Task.sample\(n=...\): expected a whole number >= 1, got 0"),
         (lambda: task("1v1-normal-0.75").sample(2.5), r"Task.sample\(n=...\): expected a whole number >= 1, got 2.5"),
     ],
