@@ -98,6 +98,9 @@ class Pairs:
     x: Any
     y: Any
 
+    words: ClassVar[str]
+    """What they are, for messages."""
+
     @property
     def n_samples(self) -> int:
         """Number of rows."""
@@ -107,13 +110,19 @@ class Pairs:
 class DiscretePairs(Pairs):
     """Labels of two discrete variables, shape (n_samples,) each."""
 
+    words = "two of labels"
+
 
 class ContinuousPairs(Pairs):
     """Floats of two variables, shape (n_samples,) or (n_samples, d)."""
 
+    words = "two of floats"
+
 
 class MixedPairs(Pairs):
     """Floats x, shape (n_samples,) or (n_samples, d), and labels y, shape (n_samples,)."""
+
+    words = "floats and labels"
 
 
 def as_pairs(x: Any, y: Any) -> Pairs:
@@ -186,9 +195,9 @@ class MIEstimator(Estimator):
         check_units("mutual_information(..., units)", units)
         ctx = self._prepare(ctx)
         if not isinstance(data, self.accepts):
-            expected = " or ".join(sorted(self.accepted_kinds()))
+            expected, got = (" or ".join(map(_described, kinds)) for kinds in (self.accepts, [type(data)]))
             where = f"mutual_information(..., estimator={self.name!r})"
-            raise IncompatibleInputError(where, expected, type(data).__name__, fitting(data))
+            raise IncompatibleInputError(where, expected, got, fitting(data))
         started = time.perf_counter()
         raw = self._estimate(data, ctx)
         for category, text in raw.concerns:
@@ -206,6 +215,10 @@ class MIEstimator(Estimator):
             warnings=tuple(text for _, text in raw.concerns),
             provenance=raw.provenance,
         ).to(units)
+
+
+def _described(kind: type[Any]) -> str:
+    return f"{kind.__name__} ({kind.words})"
 
 
 def fitting(data: Pairs) -> str:

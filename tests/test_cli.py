@@ -378,7 +378,7 @@ BAD = {
     "an estimator of other data": (
         lambda: None,
         ("mi", "teacher/h1.npy", "y.npy", "--estimator", "plugin"),
-        "pidkd mi: --estimator plugin: expected DiscretePairs, got MixedPairs; estimators that accept MixedPairs: ",
+        "pidkd mi: --estimator plugin: expected DiscretePairs (two of labels), got MixedPairs (floats and labels); ",
     ),
     "no parameter": (
         lambda: None,
