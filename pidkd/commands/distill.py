@@ -128,15 +128,17 @@ def capture(
 
     settings = load_config(config, overrides or [])
     import_extra("torch", "train", needed_by="capturing")
-    from pidkd.distill.experiments.making import load_weights, make_network, read_data
+    from pidkd.distill.experiments.making import corrupt_teacher, drawing, load_weights, make_network, read_data
     from pidkd.distill.training.capturing import capture as capture_layers
 
     data = dict(zip(PartOption, read_data(settings), strict=True))[part]
     model = make_network(settings, network.value, data)
     if weights is not None:
         load_weights(model, weights, "--weights")
+    if network is NetworkOption.TEACHER:
+        corrupt_teacher(model, settings)
     paths = tap or [pair[list(NetworkOption).index(network)] for pair in settings.taps]
-    with progress_bar("capturing") as progress:
+    with drawing(settings.teacher_seed), progress_bar("capturing") as progress:
         capture_layers(
             model, data, paths, out, shard_size=shard_size, device=settings.device, resume=resume, progress=progress
         )

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pidkd
@@ -77,6 +78,22 @@ def test_train_capture_and_audit_go_hand_in_hand(run: Run) -> None:
     assert "out: expected a new folder" in err
 
 
+def test_a_corrupted_teacher_is_captured_corrupted_alike_each_time(run: Run) -> None:
+    held = []
+    for name, overrides in {
+        "clean": [],
+        "noisy": ["teacher.corrupted=0.5"],
+        "again": ["teacher.corrupted=0.5"],
+    }.items():
+        assert run("capture", "digits-rid", *overrides, "--network", "teacher", "-o", name)[0] == 0
+        with np.load(Path(name) / "shard-00000.npz") as shard:
+            held.append(shard["stage2"])
+    clean, noisy, again = held
+    same = (clean == noisy).all(axis=(0, 1, 3))
+    assert same.tolist() == [True, True, False, False]
+    assert np.array_equal(noisy, again)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -102,7 +119,10 @@ def test_train_capture_and_audit_go_hand_in_hand(run: Run) -> None:
         (["train", "cifar10-rid-paper", "data.path=absent", "-o", "x"], "absent: expected cifar-10-python.tar.gz"),
         (["capture", "digits-rid", "--tap", "stage9", "-o", "x"], "'stage9'"),
         (["capture", "digits-rid", "--tap", "labels", "-o", "x"], "--tap: expected names other than labels"),
-        (["capture", "digits-rid", "--weights", "absent.pt", "-o", "x"], "--weights: expected"),
+        (
+            ["capture", "digits-rid", "--weights", "absent.pt", "-o", "x"],
+            "--weights: expected a file with a state dict",
+        ),
     ],
 )
 def test_bad_input_is_one_line(run: Run, arguments: list[str], words: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +14,7 @@ from torch import nn
 
 from pidkd.activations import PathLike
 from pidkd.distill.architectures import build_model
+from pidkd.distill.corruption import corrupt
 from pidkd.distill.dataset import ImageData, load_data
 from pidkd.distill.experiments.config import Config, StudentConfig
 from pidkd.distill.training.batches import stream
@@ -52,8 +55,22 @@ def make_network(config: Config, side: Side, data: ImageData) -> nn.Module:
     return build_model(network.model, data.shape, n_classes, seed, **network.options)
 
 
-def load_weights(network: nn.Module, path: PathLike, where: str) -> None:
-    """Load a state dictionary into a network.
+def corrupt_teacher(network: nn.Module, config: Config) -> None:
+    """Put noise into the tapped layers of a teacher, if its configuration has any."""
+    if config.teacher.corrupted:
+        corrupt(network, [t for t, _ in config.taps], config.teacher.corrupted, config.teacher.noise)
+
+
+@contextmanager
+def drawing(teacher_seed: int) -> Iterator[None]:
+    """What a corrupted teacher draws is the same each time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(teacher_seed, 6))
+        yield
+
+
+def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = "") -> None:
+    """Load a state dictionary into a network; ``instead`` is what else ``where`` could say, for the message.
 
     Raises
     ------
@@ -62,7 +79,7 @@ def load_weights(network: nn.Module, path: PathLike, where: str) -> None:
     """
     expected = "a state dictionary, as torch.save writes it"
     if not Path(path).is_file():
-        raise InputError(where, f"trained, untrained, or a file with {expected}", repr(os.fspath(path)))
+        raise InputError(where, f"{instead}a file with {expected}", repr(os.fspath(path)))
     with faults(os.fspath(path)):
         state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict):

@@ -8,25 +8,21 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from pidkd.activations import PathLike, writing
 from pidkd.distill.audits.auditing import audit
-from pidkd.distill.corruption import corrupt
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.experiments.cases import Case
 from pidkd.distill.experiments.config import Config
-from pidkd.distill.experiments.making import SIDES, load_weights, make_network, read_data
+from pidkd.distill.experiments.making import SIDES, corrupt_teacher, drawing, load_weights, make_network, read_data
 from pidkd.distill.experiments.plain_values import key_in_configuration
 from pidkd.distill.experiments.provenance import FREE, check_same, note, remarks
 from pidkd.distill.method import get_method
-from pidkd.distill.training.batches import stream
 from pidkd.distill.training.capturing import capture
 from pidkd.distill.training.engine import TrainResult, train
 from pidkd.distill.training.evaluation import evaluate
@@ -133,10 +129,9 @@ class Workbench:
                 load_weights(network, folder / "student.pt", "teacher")
             elif case.teacher == "trained":
                 self._teach(network, case, show)
-            if config.teacher.corrupted:
-                corrupt(network, [t for t, _ in config.taps], config.teacher.corrupted, config.teacher.noise)
+            corrupt_teacher(network, config)
             alike = config.teacher.n_classes in (None, self.test.n_classes)
-            with _drawing(stream(case.teacher_seed, 6)):
+            with drawing(case.teacher_seed):
                 network.to(device_of(config.device))
                 accuracy = evaluate(network, self.test)["accuracy"] if alike else None
             self.teachers[case.teacher_name] = network, accuracy
@@ -152,7 +147,7 @@ class Workbench:
         """
         network = make_network(case.of(self.config), "teacher", self.test)
         if case.teacher not in ("trained", "untrained"):
-            load_weights(network, case.teacher, "teacher.weights")
+            load_weights(network, case.teacher, "teacher.weights", "trained, untrained, or ")
         return network
 
     def record(self, name: str, text: str) -> None:
@@ -246,7 +241,7 @@ class Workbench:
         """Atoms on the test set; the report goes into the folder of the case."""
         if not self.audited:
             return {}
-        with _drawing(stream(case.teacher_seed, 6)):
+        with drawing(case.teacher_seed):
             held_t, held_s = (
                 capture(network, self.test, [pair[side] for pair in self.audited], device=self.config.device)
                 for side, network in enumerate((teacher, student))
@@ -270,14 +265,6 @@ class Workbench:
 
     def _snapshots(self, case: Case) -> Path:
         return self.folder / "runs" / case.run_name / "snapshots"
-
-
-@contextmanager
-def _drawing(seed: int) -> Iterator[None]:
-    """What a corrupted teacher draws is the same each time."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def _teaching(config: Config) -> dict[str, Any]:
