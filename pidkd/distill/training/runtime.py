@@ -81,6 +81,9 @@ class Runtime(AbstractContextManager["Runtime"]):
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA refuses to be deterministic
             self._undo.callback(torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled())
             torch.use_deterministic_algorithms(True)
+            if (told := _matmul_precision()) != "highest":  # torch multiplies no matrices where its two flags disagree
+                self._undo.callback(torch.set_float32_matmul_precision, told)
+                torch.set_float32_matmul_precision("highest")
             for place in PRECISIONS:
                 self._set(place, "fp32_precision", "ieee")
         self._set(torch.backends.cudnn, "benchmark", not self.strict)
@@ -173,6 +176,14 @@ def set_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(numbers), rest))
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def _matmul_precision() -> str:
+    """What ``torch.set_float32_matmul_precision`` was told; torch refuses to say once the newer flags were used."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return "highest"
 
 
 @contextmanager

@@ -14,18 +14,24 @@ def settings():
     return [torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, *precisions]
 
 
-@pytest.mark.parametrize("told", ["none", "tf32"])
+@pytest.mark.parametrize("told", ["nothing", "tf32", "high"])
 def test_strict_is_float32_and_deterministic_whatever_torch_was_told_and_leaves_it_told(told, monkeypatch):
+    matmul = torch.backends.cuda.matmul
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     try:
-        torch.backends.cuda.matmul.fp32_precision = told
+        if told == "tf32":
+            matmul.fp32_precision = told
+        elif told == "high":
+            torch.set_float32_matmul_precision(told)
         before = settings()
         assert before[:2] == [False, True]
         with Runtime(strict=True):
             assert settings() == [True, False, *["ieee"] * len(PRECISIONS)]
+            assert not matmul.allow_tf32  # which torch asks on CUDA, and refuses to say where its flags disagree
         assert settings() == before
     finally:
-        torch.backends.cuda.matmul.fp32_precision = "none"
+        torch.set_float32_matmul_precision("highest")
+        matmul.fp32_precision = "none"
 
 
 @pytest.fixture
