@@ -51,6 +51,7 @@ AS_WRITTEN = {
     "mutual_information(x, y)": "X, Y",
     "mutual_information(y)": "Y",
     "override": "KEY=VALUE",
+    "train(device)": "device",
     "train(processes)": "--processes",
     "write_local(path)": "--local",
 }
