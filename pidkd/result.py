@@ -226,7 +226,7 @@ class PIDResult:
         Arrays (plan, potentials, local) and tuples become lists, and what JSON has no word for becomes its ``str``.
         """
         data: dict[str, Any] = record.plain(self)
-        return data
+        return data | {"information": record.plain(self.information._asdict())}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PIDResult:
