@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import time
 import warnings
@@ -13,15 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 import pidkd
-from pidkd.activations import PathLike, open_layers, read_array, read_labels, stored
-from pidkd.arrays import Array, as_array
+from pidkd.activations import PathLike, open_layers, read_labels, stored
+from pidkd.arrays import Array
 from pidkd.decomposition import AUTO
 from pidkd.distill.audits.audit_report import AuditedPair, AuditReport
-from pidkd.distill.audits.learning import audit_posteriors, refuse_what_is_for_cells
-from pidkd.distill.audits.measuring import Task, measure_layer, measure_pair
-from pidkd.distill.audits.regression import audit_moments, continuous_target, refuse_what_is_for_labels
-from pidkd.distill.audits.similarity import debiased_cka, probe_rows
-from pidkd.distill.audits.spreading import Job, advancing, run_spread
+from pidkd.distill.audits.cells import audit_cells
+from pidkd.distill.audits.moments import audit_moments, continuous_target, refuse_what_is_for_labels
+from pidkd.distill.audits.posteriors import audit_posteriors, refuse_what_is_for_cells
+from pidkd.distill.audits.spreading import Job
 from pidkd.errors import (
     AlignmentWarning,
     ConvergenceWarning,
@@ -33,14 +31,12 @@ from pidkd.errors import (
 )
 from pidkd.estimator import Context, PIDEstimator
 from pidkd.estimators.pid.posterior import Posterior
-from pidkd.info import entropy
 from pidkd.inputs import Activations, Codes, Gaussian
 from pidkd.layers import Layer, Pool
 from pidkd.parameters import check_choice, check_whole
 from pidkd.registry import get_estimator
 from pidkd.resample import Method, as_methods
-from pidkd.result import NATS_PER, PIDResult, Units, check_units
-from pidkd.samples import too_few_samples
+from pidkd.result import PIDResult, Units, check_units
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
@@ -193,14 +189,12 @@ def audit(
     elif isinstance(chosen, Posterior):
         refuse_what_is_for_cells(quantize, fit_on, uncertainty)
         chosen = chosen if max_memory is None else chosen.with_params(max_memory=max_memory)
-        found, about = _audit_posteriors(job, used, labels, _file(y), chosen, shuffles, local, device)
+        found, about = audit_posteriors(job, used, labels, _file(y), chosen, shuffles, local, device)
     else:
-        shuffles = SHUFFLES if shuffles is None else shuffles
-        if max_memory is not None:
-            from sklearn.base import clone
-
-            quantize = clone(_quantizer(quantize, seed)).set_params(max_memory=max_memory)
-        found, about = _audit_codes(job, used, labels, _file(y), chosen, quantize, fit_on, shuffles, uncertainty)
+        options = (quantize, fit_on, max_memory, shuffles, uncertainty)
+        found, about = audit_cells(job, used, labels, _file(y), chosen, *options)
+    if target is None:
+        found = _warned(found, about)
     whole = [
         dataclasses.replace(
             found[None, t, s],
@@ -231,98 +225,6 @@ def audit(
         **about,
     )
 
-
-def _audit_posteriors(
-    job: Job,
-    used: Mapping[tuple[str, str | None, str], Layer],
-    labels: Array,
-    file: str | None,
-    chosen: Posterior,
-    shuffles: int | None,
-    local: bool,
-    device: str,
-) -> tuple[_Found, dict[str, Any]]:
-    """Every pair at every stage by learned posteriors, and what the report says of the whole."""
-    found, about = audit_posteriors(job, used, labels, file, chosen, shuffles, local, device)
-    return _warned(found, 0, any(_tells(pair.result) for pair in found.values())), about
-
-
-def _audit_codes(
-    job: Job,
-    used: Mapping[tuple[str, str | None, str], Layer],
-    labels: Array,
-    file: str | None,
-    chosen: PIDEstimator,
-    quantize: Quantizer | None,
-    fit_on: Any,
-    shuffles: int,
-    uncertainty: Sequence[Method] | Literal["auto"] | None,
-) -> tuple[_Found, dict[str, Any]]:
-    """Every pair at every stage as codes, and what the report says of the whole."""
-    quantizer = None if all(layer.is_codes for layer in used.values()) else _quantizer(quantize, job.seed)
-    fitted = _fit_rows(fit_on, len(labels), job.seed)
-    counted = None if fitted is None else np.setdiff1d(np.arange(len(labels)), fitted)
-    y_counted = labels if counted is None else labels[counted]
-    classes, counts = np.unique(y_counted, return_counts=True)
-    if len(classes) == 1:
-        raise InputError("audit(..., fit_on)", "samples of two classes left to count", "those of one class only")
-
-    advance = advancing(job.progress, len(used) + len(job.wanted))
-    widest = max(math.prod(layer.shape[1:]) for layer in used.values())
-    rows = probe_rows(len(labels), widest, job.seed, *([] if quantizer is None else [quantizer.max_memory]))
-    task = Task(quantizer, job.pool, fitted, counted, rows, job.seed, job.folder)
-    layers = [(layer, labels, task) for layer in used.values()]
-    measured = dict(zip(used, run_spread(measure_layer, layers, job.n_jobs, advance), strict=True))
-    options = (chosen, job.seed, job.units, shuffles, uncertainty, job.folder)
-    tasks = [
-        (y_counted, measured["teacher", None, t].codes, measured["student", stage, s].codes, *options)
-        for stage, t, s in job.wanted
-    ]
-    found: _Found = {}
-    few, told = 0, False
-    for (stage, t, s), result in zip(job.wanted, run_spread(measure_pair, tasks, job.n_jobs, advance), strict=True):
-        left, right = measured["teacher", None, t], measured["student", stage, s]
-        told = told or _tells(result)
-        origin = {"teacher": left.record, "student": right.record, "labels": file, "seed": job.seed}
-        concerns = result.warnings
-        cells_ts = len(set(zip(left.codes, right.codes, strict=True)))
-        few += len(y_counted) < len(classes) * cells_ts
-        if text := too_few_samples(Codes(y_counted, left.codes, right.codes), result.to("bits").mi):
-            concerns += (text,)
-        found[stage, t, s] = AuditedPair(
-            teacher=t,
-            student=s,
-            result=dataclasses.replace(
-                result,
-                provenance={**(result.provenance or {}), **origin},
-                warnings=tuple(dict.fromkeys(concerns)),
-            ),
-            cells_t=len(np.unique(left.codes)),
-            cells_s=len(np.unique(right.codes)),
-            cells_ts=cells_ts,
-            checkpoint=stage,
-            probe_t=left.probe,
-            probe_s=right.probe,
-            cka=None if left.gram is None or right.gram is None else debiased_cka(left.gram, right.gram),
-        )
-    found = _warned(found, few, told)
-    about = {
-        "n_samples": len(y_counted),
-        "n_classes": len(classes),
-        "entropy": entropy(counts / len(y_counted)) / NATS_PER[job.units],
-        "provenance": {
-            "quantizer": None if quantizer is None else quantizer.get_params(),
-            "fitted_on": len(labels) if fitted is None else len(fitted),
-            "counted_on": len(y_counted),
-            "shuffles": shuffles,
-            "probed_on": len(rows),
-        },
-    }
-    return found, about
-
-
-SHUFFLES = 20
-"""Shuffles of the labels of codes unless another number is asked for."""
 
 BASELINE = "baseline"
 """The stage of a student that was not distilled."""
@@ -367,27 +269,6 @@ def _check_rows(labels: Array, where: str, sources: Mapping[str, tuple[Any, str]
 
 def _first(a: Array, b: Array) -> int:
     return int(np.flatnonzero(np.asarray(a).astype(str) != np.asarray(b).astype(str))[0])
-
-
-def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
-    """Rows that cells are fitted on, in rising order; None for all."""
-    where = "audit(..., fit_on)"
-    if isinstance(fit_on, str) and fit_on == "all":
-        return None
-    if isinstance(fit_on, int | float) and not isinstance(fit_on, bool):
-        size = round(fit_on * n_samples) if 0 < fit_on < 1 else 0
-        if not 0 < size < n_samples:
-            raise InputError(where, "'all', a fraction between 0 and 1, or row numbers", repr(fit_on))
-        return np.sort(np.random.default_rng([seed, 4]).permutation(n_samples)[:size])
-    path = _file(fit_on)
-    rows = as_array(where, fit_on) if path is None else read_array(path, ("rows", "fit_on"))
-    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
-        raise InputError(path or where, "row numbers, shape (n,)", f"{rows.dtype} of shape {rows.shape}")
-    rows = np.unique(rows)
-    if rows[0] < 0 or rows[-1] >= n_samples or len(rows) == n_samples:
-        expected = f"some of the rows 0 to {n_samples - 1}, and others left to count"
-        raise InputError(path or where, expected, f"{len(rows)} from {rows[0]} to {rows[-1]}")
-    return rows
 
 
 def _check_numbers(pool: object, shuffles: object) -> None:
@@ -461,16 +342,6 @@ def _fitting(estimator: PIDEstimator | None, kind: type[Codes] | type[Gaussian] 
     return chosen
 
 
-def _quantizer(quantize: Quantizer | None, seed: int) -> Quantizer:
-    from pidkd.quantize import Quantizer
-
-    if quantize is None:
-        return Quantizer(seed=seed)
-    if not isinstance(quantize, Quantizer):
-        raise InputError("audit(..., quantize)", "a pidkd.Quantizer", type(quantize).__name__)
-    return quantize
-
-
 def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Layer]) -> list[tuple[str, str]]:
     """Which teacher layer is compared with which student layer."""
     where = "audit(..., pairs)"
@@ -498,20 +369,22 @@ def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Lay
     return list(dict.fromkeys(names))
 
 
-def _warned(found: _Found, few: int, told: bool) -> _Found:
+def _warned(found: _Found, about: Mapping[str, Any]) -> _Found:
     """One warning of each kind, whatever the number of pairs; that no layer tells anything is noted with each."""
+    told = any(_tells(pair.result) for pair in found.values())
+    few = sum(about["n_samples"] < about["n_classes"] * pair.cells_ts for pair in found.values())
     misaligned = "no layer of the teacher tells more of the labels than of shuffled ones: the rows may be misaligned"
     if not told:
         found = {key: _concerned(pair, misaligned) for key, pair in found.items()}
     loose = sum(pair.result.certificate.status in ("max_iter", "uncertified") for pair in found.values())
     if loose:
         text = f"{loose} of {len(found)} pairs are not certified to the tolerance; see the notes"
-        warnings.warn(text, ConvergenceWarning, stacklevel=4)
+        warnings.warn(text, ConvergenceWarning, stacklevel=3)
     if few:
         text = f"{few} of {len(found)} pairs have fewer samples than combinations of class and cells; see the notes"
-        warnings.warn(text, SmallSampleWarning, stacklevel=4)
+        warnings.warn(text, SmallSampleWarning, stacklevel=3)
     if not told:
-        warnings.warn(misaligned, AlignmentWarning, stacklevel=4)
+        warnings.warn(misaligned, AlignmentWarning, stacklevel=3)
     return found
 
 

@@ -1,26 +1,32 @@
-"""The work of an audit that can be spread: one layer, and one pair of layers."""
+"""The audit of codes: each layer is quantised once, then each pair is counted."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from pidkd.arrays import Array
+from pidkd.activations import read_array
+from pidkd.arrays import Array, as_array
 from pidkd.decomposition import AUTO, decompose
+from pidkd.distill.audits.audit_report import AuditedPair
 from pidkd.distill.audits.resuming import content_key, resumed
-from pidkd.distill.audits.similarity import centred_gram, linear_probe, read_rows
+from pidkd.distill.audits.similarity import centred_gram, debiased_cka, linear_probe, probe_rows, read_rows
+from pidkd.distill.audits.spreading import Job, advancing, run_spread
 from pidkd.errors import InputError, PidkdWarning
+from pidkd.info import entropy
 from pidkd.inputs import Codes
 from pidkd.layers import Layer, Pool, Sliced
 from pidkd.resample import Bootstrap, Method, Permutation
-from pidkd.result import PIDResult, Units
+from pidkd.result import NATS_PER, PIDResult, Units
+from pidkd.samples import too_few_samples
 
 if TYPE_CHECKING:
     from pidkd.estimator import PIDEstimator
@@ -28,6 +34,9 @@ if TYPE_CHECKING:
 
 BOOTSTRAP = Bootstrap(n=100, bias="shuffle", repeats=10)
 """Intervals of an audit unless something else is asked for: 171 tables, half a second if they are (10, 10, 10)."""
+
+SHUFFLES = 20
+"""Shuffles of the labels of codes unless another number is asked for."""
 
 MOST_CELLS = 10_000
 """Larger tables get no intervals by themselves: hundred classes and ten cells a source take ten seconds."""
@@ -169,3 +178,108 @@ def _methods(
     if shuffles and not any(isinstance(method, Permutation) for method in methods):
         methods.append(Permutation(n=shuffles))
     return methods, left_out
+
+
+def audit_cells(
+    job: Job,
+    used: Mapping[tuple[str, str | None, str], Layer],
+    labels: Array,
+    file: str | None,
+    estimator: PIDEstimator,
+    quantize: Quantizer | None,
+    fit_on: Any,
+    max_memory: int | None,
+    shuffles: int | None,
+    uncertainty: Sequence[Method] | Literal["auto"] | None,
+) -> tuple[dict[tuple[str | None, str, str], AuditedPair], dict[str, Any]]:
+    """Every pair at every stage as codes, and what the report says of the whole."""
+    shuffles = SHUFFLES if shuffles is None else shuffles
+    of_codes = all(layer.is_codes for layer in used.values())
+    quantizer = None if of_codes else _quantizer(quantize, max_memory, job.seed)
+    fitted = _fit_rows(fit_on, len(labels), job.seed)
+    counted = None if fitted is None else np.setdiff1d(np.arange(len(labels)), fitted)
+    y_counted = labels if counted is None else labels[counted]
+    classes, counts = np.unique(y_counted, return_counts=True)
+    if len(classes) == 1:
+        raise InputError("audit(..., fit_on)", "samples of two classes left to count", "those of one class only")
+
+    advance = advancing(job.progress, len(used) + len(job.wanted))
+    widest = max(math.prod(layer.shape[1:]) for layer in used.values())
+    rows = probe_rows(len(labels), widest, job.seed, *([] if quantizer is None else [quantizer.max_memory]))
+    task = Task(quantizer, job.pool, fitted, counted, rows, job.seed, job.folder)
+    layers = [(layer, labels, task) for layer in used.values()]
+    measured = dict(zip(used, run_spread(measure_layer, layers, job.n_jobs, advance), strict=True))
+    options = (estimator, job.seed, job.units, shuffles, uncertainty, job.folder)
+    tasks = [
+        (y_counted, measured["teacher", None, t].codes, measured["student", stage, s].codes, *options)
+        for stage, t, s in job.wanted
+    ]
+    found = {}
+    for (stage, t, s), result in zip(job.wanted, run_spread(measure_pair, tasks, job.n_jobs, advance), strict=True):
+        left, right = measured["teacher", None, t], measured["student", stage, s]
+        origin = {"teacher": left.record, "student": right.record, "labels": file, "seed": job.seed}
+        concerns = result.warnings
+        cells_ts = len(set(zip(left.codes, right.codes, strict=True)))
+        if text := too_few_samples(Codes(y_counted, left.codes, right.codes), result.to("bits").mi):
+            concerns += (text,)
+        found[stage, t, s] = AuditedPair(
+            teacher=t,
+            student=s,
+            result=dataclasses.replace(
+                result,
+                provenance={**(result.provenance or {}), **origin},
+                warnings=tuple(dict.fromkeys(concerns)),
+            ),
+            cells_t=len(np.unique(left.codes)),
+            cells_s=len(np.unique(right.codes)),
+            cells_ts=cells_ts,
+            checkpoint=stage,
+            probe_t=left.probe,
+            probe_s=right.probe,
+            cka=None if left.gram is None or right.gram is None else debiased_cka(left.gram, right.gram),
+        )
+    about = {
+        "n_samples": len(y_counted),
+        "n_classes": len(classes),
+        "entropy": entropy(counts / len(y_counted)) / NATS_PER[job.units],
+        "provenance": {
+            "quantizer": None if quantizer is None else quantizer.get_params(),
+            "fitted_on": len(labels) if fitted is None else len(fitted),
+            "counted_on": len(y_counted),
+            "shuffles": shuffles,
+            "probed_on": len(rows),
+        },
+    }
+    return found, about
+
+
+def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
+    """Rows that cells are fitted on, in rising order; None for all."""
+    where = "audit(..., fit_on)"
+    if isinstance(fit_on, str) and fit_on == "all":
+        return None
+    if isinstance(fit_on, int | float) and not isinstance(fit_on, bool):
+        size = round(fit_on * n_samples) if 0 < fit_on < 1 else 0
+        if not 0 < size < n_samples:
+            raise InputError(where, "'all', a fraction between 0 and 1, or row numbers", repr(fit_on))
+        return np.sort(np.random.default_rng([seed, 4]).permutation(n_samples)[:size])
+    path = os.fspath(fit_on) if isinstance(fit_on, str | os.PathLike) else None
+    rows = as_array(where, fit_on) if path is None else read_array(path, ("rows", "fit_on"))
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
+        raise InputError(path or where, "row numbers, shape (n,)", f"{rows.dtype} of shape {rows.shape}")
+    rows = np.unique(rows)
+    if rows[0] < 0 or rows[-1] >= n_samples or len(rows) == n_samples:
+        expected = f"some of the rows 0 to {n_samples - 1}, and others left to count"
+        raise InputError(path or where, expected, f"{len(rows)} from {rows[0]} to {rows[-1]}")
+    return rows
+
+
+def _quantizer(quantize: Quantizer | None, max_memory: int | None, seed: int) -> Quantizer:
+    from sklearn.base import clone
+
+    from pidkd.quantize import Quantizer
+
+    if not isinstance(quantize, Quantizer | None):
+        raise InputError("audit(..., quantize)", "a pidkd.Quantizer", type(quantize).__name__)
+    quantizer: Quantizer = Quantizer(seed=seed) if quantize is None else clone(quantize)
+    return quantizer if max_memory is None else quantizer.set_params(max_memory=max_memory)

@@ -10,7 +10,7 @@ import pytest
 import pidkd
 from pidkd.activations import save_layers
 from pidkd.cli import main
-from pidkd.distill.audits import learning
+from pidkd.distill.audits import posteriors
 from pidkd.errors import InputError
 from pidkd.estimators.pid import posterior
 from pidkd.estimators.solvers.posterior import probes
@@ -112,7 +112,7 @@ def test_processes_and_resuming_change_nothing(tmp_path, monkeypatch):
     layers = {"h": layer(Y)}, {"h": layer(Y % 2)}
     one = pidkd.audit(*layers, Y, shuffles=0)
     assert timeless(pidkd.audit(*layers, Y, shuffles=0, n_jobs=2, resume=tmp_path)) == timeless(one)
-    monkeypatch.setattr(learning, "_learn", None)  # nothing is learned again
+    monkeypatch.setattr(posteriors, "_learn", None)  # nothing is learned again
     assert timeless(pidkd.audit(*layers, Y, shuffles=0, resume=tmp_path)) == timeless(one)
 
 

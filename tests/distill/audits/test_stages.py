@@ -12,7 +12,7 @@ import pytest
 
 import pidkd
 from pidkd.activations import save_layers
-from pidkd.distill.audits import measuring
+from pidkd.distill.audits import cells
 from pidkd.distill.audits.similarity import centred_gram, debiased_cka, linear_probe
 from pidkd.errors import AlignmentWarning, InputError, UnknownNameError
 
@@ -190,7 +190,7 @@ def test_a_killed_audit_goes_on_where_it_was(files, tmp_path, monkeypatch):
     options = {"quantize": clusters(6), "resume": tmp_path / "finished"}
     whole = audit(*files, "all", quantize=clusters(6))
     calls = []
-    real = measuring.decompose
+    real = cells.decompose
 
     def killed(*arguments, **kwargs):
         calls.append(arguments)
@@ -198,8 +198,8 @@ def test_a_killed_audit_goes_on_where_it_was(files, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments, **kwargs)
 
-    monkeypatch.setattr(measuring, "decompose", killed)
-    monkeypatch.setattr(measuring, "_quantised", counting := Counting(measuring._quantised))
+    monkeypatch.setattr(cells, "decompose", killed)
+    monkeypatch.setattr(cells, "_quantised", counting := Counting(cells._quantised))
     with pytest.raises(KeyboardInterrupt):
         audit(*files, "all", **options)
     assert counting.n == 4
@@ -220,7 +220,7 @@ class Counting:
 def test_what_has_changed_is_done_again(files, tmp_path, monkeypatch):
     options = {"resume": tmp_path / "finished"}
     audit(*files, quantize=clusters(6), **options)
-    monkeypatch.setattr(measuring, "_quantised", counting := Counting(measuring._quantised))
+    monkeypatch.setattr(cells, "_quantised", counting := Counting(cells._quantised))
     audit(*files, quantize=clusters(6), **options)
     assert counting.n == 0
     audit(*files, quantize=clusters(5), **options)
@@ -276,7 +276,7 @@ def test_intervals_can_be_left_out():
 
 
 def test_large_tables_and_other_estimators_get_intervals_only_when_asked(monkeypatch):
-    monkeypatch.setattr("pidkd.distill.audits.measuring.MOST_CELLS", 10)
+    monkeypatch.setattr("pidkd.distill.audits.cells.MOST_CELLS", 10)
     layers = {"h": Y}, {"h": Y}
     report = audit(*layers, Y)
     assert report.pairs[0].result.interval is None

@@ -94,7 +94,7 @@ def test_what_is_determined_is_infinite_and_can_be_printed():
 
 
 def test_wide_layers_say_that_nothing_is_corrected(monkeypatch):
-    monkeypatch.setattr("pidkd.distill.audits.regression.WIDEST", 3)
+    monkeypatch.setattr("pidkd.distill.audits.moments.WIDEST", 3)
     y, t, s = system(300)
     result = pidkd.audit({"h": t}, {"h": s}, y).results["h", "h"]
     assert result.interval is None
