@@ -146,17 +146,23 @@ class _Bench:
     progress: Progress | None
     made: dict[tuple[str, str], Path] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    running: set[subprocess.Popen[str]] = field(default_factory=set)
+    stopped: bool = False
     done: int = 0
 
     def run(self, lanes: Mapping[tuple[str, str], Sequence[Problem]]) -> None:
         before = {row.key: row.status for row in self.record.rows}
         total = sum(map(len, lanes.values()))
         with ThreadPoolExecutor(self.settings["jobs"]) as pool:
-            for future in [
-                pool.submit(self._lane, family, estimator, problems, before, total)
-                for (family, estimator), problems in lanes.items()
-            ]:
-                future.result()
+            try:
+                for future in [
+                    pool.submit(self._lane, family, estimator, problems, before, total)
+                    for (family, estimator), problems in lanes.items()
+                ]:
+                    future.result()
+            except BaseException:  # Ctrl-C, or a fault of our own: nothing goes on, and what is cut short is no row
+                self._stop()
+                raise
         if self.progress is not None:
             self.progress(1.0, "done")
 
@@ -166,6 +172,8 @@ class _Bench:
         too_much: tuple[int, str] | None = None
         for problem in problems:
             with self.lock:
+                if self.stopped:
+                    return
                 if self.progress is not None:
                     self.progress(self.done / total, f"{problem.name}, {estimator}")
                 self.done += 1
@@ -180,6 +188,8 @@ class _Bench:
                     found = {"status": "skipped", "message": f"{RAN_OUT} {too_much[1]}"}
                 else:
                     found = self._measured(family, estimator, stored)
+                if self.stopped:
+                    return
                 self._add(family, problem, estimator, found)
                 status = found["status"]
             if status in LIMITS:
@@ -212,12 +222,13 @@ class _Bench:
             "repeats": self.settings["repeats"],
             "seconds": min(REPEATING_SECONDS, time_limit / 2),
             "memory_limit": memory_limit,
+            "time_limit": time_limit,
         }
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             Path(folder, "job.json").write_text(json.dumps(job))
             output = Path(folder, "output.json")
             command = [sys.executable, "-m", "pidkd.benchmarks.worker", folder]
-            ended = _ended(command, self.variables, time_limit)
+            ended = self._ended(command, time_limit)
             if ended is None:
                 return {"status": "time limit", "message": f"stopped after {time_limit:g} s"}
             if ended.returncode or not output.exists():
@@ -225,28 +236,43 @@ class _Bench:
             found: dict[str, Any] = json.loads(output.read_text())
             return found
 
+    def _ended(self, command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
+        """The process with its last words, or None if it took too long: then whatever it has started ends with it."""
+        with subprocess.Popen(
+            command,
+            env=self.variables,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            try:
+                with self.lock:
+                    self.running.add(process)
+                    if self.stopped:
+                        _kill(process)
+                _, said = process.communicate(timeout=seconds)
+                return subprocess.CompletedProcess(command, process.returncode, "", said)
+            except subprocess.TimeoutExpired:
+                return None
+            finally:
+                with self.lock:
+                    self.running.remove(process)
+                _kill(process)
 
-def _ended(
-    command: Sequence[str], variables: Mapping[str, str], seconds: float
-) -> subprocess.CompletedProcess[str] | None:
-    """The process with its last words, or None if it took too long: then whatever it has started ends with it."""
-    with subprocess.Popen(
-        command,
-        env=variables,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        try:
-            _, said = process.communicate(timeout=seconds)
-            return subprocess.CompletedProcess(command, process.returncode, "", said)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+    def _stop(self) -> None:
+        """End what runs, and begin nothing more."""
+        with self.lock:
+            self.stopped = True
+            for process in self.running:
+                _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End a process and whatever it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
 
 
 def _last_words(ended: subprocess.CompletedProcess[str]) -> str:

@@ -7,7 +7,9 @@ the pickled problem is. ``output.json`` receives the measurement.
 from __future__ import annotations
 
 import json
+import math
 import pickle
+import signal
 import statistics
 import sys
 import time
@@ -124,6 +126,8 @@ def main(folder: str) -> None:
     """Do the job, and write the measurement or why there is none."""
     job = json.loads(Path(folder, "job.json").read_text())
     _limit_memory(job["memory_limit"])
+    if hasattr(signal, "alarm"):  # should whoever started this be killed, it still ends
+        signal.alarm(math.ceil(job["time_limit"]) + 5)
     warnings.simplefilter("ignore", PidkdWarning)  # the measurement says how good each answer is
     try:
         with Path(job["problem"]).open("rb") as stream:

@@ -4,8 +4,11 @@ import dataclasses
 import json
 import math
 import os
+import signal
+import subprocess
 import sys
 import textwrap
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 from pidkd.benchmarks.peers import _peers, list_peers
 from pidkd.benchmarks.problems import Problem, broja, get_family, list_families
+from pidkd.benchmarks.record import read_record
 from pidkd.benchmarks.run import run_benchmark
 from pidkd.errors import InputError, UnknownNameError
 from pidkd.inputs import Pmf
@@ -95,6 +99,27 @@ def two_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Problem("one", "tiny", lambda: broja.dense((2, 2, 2)))
     larger = Problem("two", "small", lambda: [*broja.dense((2, 2, 2)), *broja.dense((2, 3, 3))])
     monkeypatch.setattr(broja, "PROBLEMS", (small, larger, Problem("three", "full", never)))
+
+
+@pytest.mark.usefixtures("faulty")
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
+def test_an_interrupt_ends_what_runs_and_leaves_the_record(tmp_path: Path) -> None:
+    command = "from pidkd.benchmarks.run import run_benchmark as run\n"
+    command += (
+        f"run('broja', estimators=['faulty:Faulty', 'faulty:Hangs'], sizes='tiny', out={str(tmp_path / 'out')!r})"
+    )
+    with subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)  # its limit is a minute
+    assert "KeyboardInterrupt" in said
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # until it is reaped
+            os.kill(int((tmp_path / "child").read_text()), 0)
+            time.sleep(0.1)
+    assert [row.estimator for row in read_record(tmp_path / "out")[1]] == ["faulty:Faulty"]
 
 
 @pytest.mark.usefixtures("faulty", "two_problems")
