@@ -115,7 +115,9 @@ def ends(process: int) -> bool:
 @pytest.mark.usefixtures("faulty")
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals of POSIX")
 def test_an_interrupt_ends_what_runs_and_leaves_the_record(tmp_path: Path) -> None:
-    command = "from pidkd.benchmarks.run import run_benchmark as run\n"
+    # Where the tests run in the background, a shell has told them to ignore the signal.
+    command = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command += "from pidkd.benchmarks.run import run_benchmark as run\n"
     command += (
         f"run('broja', estimators=['faulty:Faulty', 'faulty:Hangs'], sizes='tiny', out={str(tmp_path / 'out')!r})"
     )
