@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import tempfile
 from collections.abc import Iterator
@@ -35,18 +36,18 @@ class OnDisk:
         Raises
         ------
         InputError
-            When the disk is full.
+            When the disk is full, or cannot be written to.
         """
         data = np.ascontiguousarray(piece, np.float32)
         try:
-            whole = self._file.write(data.data) == data.nbytes
-        except OSError:
-            whole = False
-        if not whole:
+            got = "" if self._file.write(data.data) == data.nbytes else "a full disk"
+        except OSError as error:
+            got = "a full disk" if error.errno == errno.ENOSPC else str(error)
+        if got:
             expected = (
                 f"room for {math.prod(self.shape) * 4 / 2**30:.1f} GiB of features that do not fit into max_memory"
             )
-            raise InputError(tempfile.gettempdir(), expected, "a full disk", "name another folder by TMPDIR")
+            raise InputError(tempfile.gettempdir(), expected, got, "name another folder by TMPDIR")
 
     def __getitem__(self, rows: IntArray) -> Array:
         """The rows of these numbers."""
