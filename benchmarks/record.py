@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pidkd.activations import PathLike, writing
 from pidkd.errors import InputError
+from pidkd.runs.output import PathLike, writing
 
 PACKAGES = (
     "pidkd",

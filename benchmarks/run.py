@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pidkd.activations import PathLike
-from pidkd.benchmarks.contestants import OPTION, choose, list_own
 from pidkd.benchmarks.peers import PEER_PATH, list_peers
 from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, kind_of, list_families
 from pidkd.benchmarks.record import RAN_OUT, Record, Row
+from pidkd.benchmarks.selection import OPTION, choose, list_own
 from pidkd.errors import InputError, UnknownNameError
+from pidkd.runs.output import PathLike
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS"), "1"

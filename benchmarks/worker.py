@@ -21,16 +21,17 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.benchmarks.contestants import get_contestant, parse
-from pidkd.benchmarks.judging import Answers, Result, judged
 from pidkd.benchmarks.problems import Truth, get_family, kind_of
+from pidkd.benchmarks.scoring import Answers, Result, judged
+from pidkd.benchmarks.selection import get_contestant, parse
 from pidkd.decomposition import decompose
 from pidkd.errors import IncompatibleInputError, MissingDependencyError, PidkdError, PidkdWarning
-from pidkd.estimator import Context, Estimator, PIDEstimator, cuda_is_there
+from pidkd.estimator import Context, Estimator, cuda_is_there
 from pidkd.inputs import Gaussian, Pmf
 from pidkd.mi import MIEstimator
-from pidkd.resample import Method
+from pidkd.pid import PIDEstimator
 from pidkd.synthetic import random_pmf
+from pidkd.uncertainty import Method
 
 STEADY_SECONDS, STEADY_RUNS = 0.5, 50
 """An estimator is run so long, or so often, before its median is believed."""

@@ -9,24 +9,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from pidkd import errors
+from pidkd._version import __version__ as __version__
 from pidkd.decomposition import decompose, decompose_batch
 from pidkd.dependence import mi_score, mutual_information
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf, Posteriors
+from pidkd.inputs.moments import Moments
 from pidkd.mi import MIResult
-from pidkd.moments import Moments
 from pidkd.registry import get_estimator, list_estimators
-from pidkd.resample import Bootstrap, Jackknife, Permutation
 from pidkd.result import Certificate, PIDBatch, PIDResult
+from pidkd.uncertainty import Bootstrap, Jackknife, Permutation
 
 if TYPE_CHECKING:
-    from pidkd.distill.audits.auditing import AuditReport, audit
+    from pidkd.audits.auditing import AuditReport, audit
     from pidkd.quantize import Quantizer
 
-__version__ = "0.1.0.dev0"
-
 _ON_FIRST_USE = {
-    "AuditReport": "pidkd.distill.audits.auditing",
-    "audit": "pidkd.distill.audits.auditing",
+    "AuditReport": "pidkd.audits.auditing",
+    "audit": "pidkd.audits.auditing",
     "Quantizer": "pidkd.quantize",
 }
 """Public names whose modules need more than numpy, each with its module."""

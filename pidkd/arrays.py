@@ -187,3 +187,9 @@ def read_only(array: Array) -> Array:
 def _unreadable(where: str, values: Any, error: Exception) -> InputError:
     reason = textwrap.shorten(str(error), 120, placeholder="...")
     return InputError(where, "an array that can be read", f"{describe(values)} ({reason})")
+
+
+def check_equal_lengths(where: str, **lengths: int) -> None:
+    """Refuse arrays of different lengths."""
+    if len(set(lengths.values())) > 1:
+        raise InputError(where, "equal lengths", ", ".join(f"{name} {length}" for name, length in lengths.items()))

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from pidkd.arrays import as_array
 from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
-from pidkd.estimator import Context, PIDEstimator
+from pidkd.estimator import Context, choices
 from pidkd.inputs import Activations, Gaussian, Input, Pmf, as_input
-from pidkd.registry import choices, get_estimator
-from pidkd.resample import Method, quantify
+from pidkd.pid import PIDEstimator
+from pidkd.registry import get_estimator
 from pidkd.result import PIDBatch, PIDResult, Units
+from pidkd.uncertainty import Method, quantify
 
 AUTO = {"Pmf": "broja", "Codes": "broja", "Gaussian": "gaussian", "Posteriors": "posterior", "Activations": "posterior"}
 """The estimator that ``estimator="auto"`` means, by kind of input."""

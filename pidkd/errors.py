@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import textwrap
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -122,3 +123,9 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
             f"{needed_by}: expected the package {package!r}, got an environment without it; "
             f"install it with: pip install 'pidkd[{extra}]'"
         ) from error
+
+
+def reason(error: Exception) -> str:
+    """Cause of an error of another library, on one line of at most 120 letters."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return textwrap.shorten(text.splitlines()[0], 120, placeholder="...")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pidkd.inputs import FloatArray
+from pidkd.arrays import FloatArray
 from pidkd.result import Information
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pidkd.arrays import as_activations, as_array, as_labels, describe, is_array, is_float, is_whole
+from pidkd.codec import plain
 from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning
 from pidkd.estimator import Context, Estimator
-from pidkd.record import plain
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import NATS_PER, Units, check_units
 

@@ -5,7 +5,6 @@ Nothing is imported to list them, and no list is edited to add one.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 import inspect
@@ -16,7 +15,6 @@ from importlib import metadata
 from typing import Any
 
 from pidkd.errors import PidkdError, PidkdWarning, UnknownNameError
-from pidkd.inputs import Activations, Input
 
 KINDS = ("pid", "mi")
 """What can be estimated: the folders of ``estimators/``, and the entry-point groups ``pidkd.estimators.<kind>``."""
@@ -63,21 +61,6 @@ def get_estimator(name: str, kind: str = "pid") -> type[Any]:
     if name in points:
         return _load(points[name], kind)
     raise UnknownNameError("estimator=", "an estimator", name, list_estimators(kind))
-
-
-def choices(data: Input, kind: str = "pid") -> str:
-    """What somebody can do whose data no estimator, or not the chosen one, accepts."""
-    fits = []
-    for name in list_estimators(kind):
-        # A plug-in that cannot be loaded is no choice; asked for by name, it says why.
-        with contextlib.suppress(PidkdError):
-            if get_estimator(name, kind).takes(data):
-                fits.append(name)
-    kind_of_data = type(data).__name__
-    hints = [f"estimators that accept {kind_of_data}: {', '.join(fits)}"] if fits else []
-    if isinstance(data, Activations) and kind == "pid":
-        hints.append("quantise the activations with pidkd.Quantizer, as pidkd.audit does")
-    return "; ".join(hints) or f"no estimator accepts {kind_of_data} yet"
 
 
 def _modules(kind: str) -> Collection[str]:

@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
-from pidkd import record
+from pidkd import codec as record
+from pidkd.arrays import Array, FloatArray
 from pidkd.errors import InputError
-from pidkd.inputs import Array, FloatArray
 
 Units: TypeAlias = Literal["bits", "nats"]
 Status: TypeAlias = Literal["exact", "optimal", "bound", "max_iter", "uncertified"]

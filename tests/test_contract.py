@@ -6,8 +6,9 @@ from importlib.util import find_spec
 import pytest
 
 from pidkd import get_estimator, list_estimators
-from pidkd.estimator import LAWS
-from pidkd.testing import BY_LAW, Check, contract_checks
+from pidkd.pid import LAWS
+from pidkd.testing import Check, contract_checks
+from pidkd.testing.pid import BY_LAW
 
 
 def clauses() -> Iterator[object]:

@@ -12,8 +12,8 @@ from sklearn.feature_selection import SelectKBest
 
 import pidkd
 from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
-from pidkd.mi_testing import mi_contract_checks
 from pidkd.registry import get_estimator, list_estimators
+from pidkd.testing.mi import mi_contract_checks
 
 X = np.random.default_rng(0).normal(size=(60, 2))
 LABELS = np.arange(60) % 3

@@ -23,8 +23,9 @@ from pidkd.errors import (
     SolverError,
     UnknownNameError,
 )
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context
 from pidkd.inputs import Codes, Gaussian, Pmf
+from pidkd.pid import PIDEstimator, Raw
 from pidkd.registry import KINDS
 from pidkd.result import Certificate, Information
 from pidkd.testing import check_estimator

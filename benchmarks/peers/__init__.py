@@ -19,12 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pidkd.arrays import FloatArray
 from pidkd.errors import InputError, MissingDependencyError
-from pidkd.estimator import Context, Estimator, PIDEstimator, Raw
+from pidkd.estimator import Context, Estimator
 from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.info import information
-from pidkd.inputs import FloatArray, Gaussian, Pmf
+from pidkd.inputs import Gaussian, Pmf
 from pidkd.mi import MIEstimator, Pairs, RawMI
+from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import NATS_PER, Certificate, Information
 
 TOLERANCE = 1e-9 * NATS_PER["bits"]

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from pidkd.arrays import FloatArray
 from pidkd.benchmarks.peers import ConvexPeer, Solution
 from pidkd.errors import import_extra
 from pidkd.estimators.solvers.union.marginals import MarginalEquations
-from pidkd.inputs import FloatArray, Pmf
+from pidkd.inputs import Pmf
 
 PREFIX = "conic-"
 TIGHT = 1e-11

@@ -12,12 +12,13 @@ from unittest import mock
 
 import numpy as np
 
+from pidkd.arrays import Array
 from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, Solution
 from pidkd.errors import MissingDependencyError, import_extra
 from pidkd.estimator import Estimator
 from pidkd.estimators.pid.dit_measure import list_measures
 from pidkd.estimators.solvers.union.certificate import Potentials
-from pidkd.inputs import Array, Pmf
+from pidkd.inputs import Pmf
 
 PREFIX = "dit-"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.benchmarks.peers import MIPeer
 from pidkd.errors import InputError, import_extra
-from pidkd.inputs import FloatArray
 from pidkd.mi import ContinuousPairs, DiscretePairs, MixedPairs
 
 PREFIX = "mi-"

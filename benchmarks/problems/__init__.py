@@ -1,7 +1,7 @@
 """Problems with known truth or known difficulty, one file per family.
 
 A family is a module with ``PROBLEMS``, a sequence of ``Problem``; with ``INPUT``, the class of what is solved; and with
-``ESTIMATORS`` and ``PEERS``, patterns of the names of estimators and of peers (see ``pidkd.benchmarks.contestants``)
+``ESTIMATORS`` and ``PEERS``, patterns of the names of estimators and of peers (see ``pidkd.benchmarks.selection``)
 that it is meant for. A family of what is no estimation has a function ``measure(contestant, data, device)`` instead of
 ``INPUT``, which returns fields of a ``Row``. It is found by its file's name.
 """
@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from pidkd.errors import UnknownNameError
 from pidkd.mi import Pairs
-from pidkd.resample import Method
+from pidkd.uncertainty import Method
 
 Size: TypeAlias = Literal["tiny", "small", "full"]
 SIZES: tuple[Size, ...] = ("tiny", "small", "full")

@@ -11,8 +11,9 @@ from functools import cache, partial
 
 import numpy as np
 
+from pidkd.arrays import Array
 from pidkd.benchmarks.problems import CERTIFIED_TRUTH, Problem, Size, certified_truth
-from pidkd.inputs import Array, Codes, Pmf
+from pidkd.inputs import Codes, Pmf
 from pidkd.synthetic import histogram, random_pmf
 
 INPUT = Pmf

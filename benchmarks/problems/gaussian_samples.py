@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.benchmarks.problems import Problem, Size, Truth, certified_truth
 from pidkd.estimators.solvers.gaussian.wishart import sample_covariances
-from pidkd.inputs import FloatArray, Gaussian
+from pidkd.inputs import Gaussian
 
 INPUT = Gaussian
 ESTIMATORS = ("gaussian(debias=none)", "gaussian(debias=venkatesh)", "gaussian(debias=bootstrap)", "gaussian")

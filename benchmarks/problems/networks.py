@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from pidkd.arrays import Array
+from pidkd.audits.demo import N_STUDENT, N_TRAIN, STUDENT, TEACHER, hidden_layers
 from pidkd.benchmarks.problems import Problem, Size, Truth
-from pidkd.distill.audits.demo import N_STUDENT, N_TRAIN, STUDENT, TEACHER, hidden_layers
-from pidkd.inputs import Activations, Array
+from pidkd.inputs import Activations
 from pidkd.result import ATOMS
 
 INPUT = Activations

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.benchmarks.problems import Problem
-from pidkd.inputs import FloatArray, Pmf
+from pidkd.inputs import Pmf
 from pidkd.synthetic import histogram, random_pmf
 
 

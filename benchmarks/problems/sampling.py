@@ -15,15 +15,17 @@ from functools import partial
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.benchmarks.problems import CERTIFIED_TRUTH, Problem, Size, certified_truth
 from pidkd.decomposition import decompose
 from pidkd.errors import PidkdWarning
-from pidkd.estimator import Context, Raw
+from pidkd.estimator import Context
 from pidkd.estimators.pid.broja import BROJA
-from pidkd.inputs import FloatArray, Pmf
-from pidkd.resample import Bootstrap, Jackknife
+from pidkd.inputs import Pmf
+from pidkd.pid import Raw
 from pidkd.result import PIDResult
 from pidkd.synthetic import histogram, random_pmf
+from pidkd.uncertainty import Bootstrap, Jackknife
 
 QUANTITIES = ("redundant", "unique_t", "unique_s", "synergistic", "mi")
 METHODS: dict[str, Bootstrap | Jackknife] = {

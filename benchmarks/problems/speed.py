@@ -10,7 +10,7 @@ import numpy as np
 from pidkd.benchmarks.problems import Problem, Size
 from pidkd.benchmarks.problems.broja import dense
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf
-from pidkd.resample import Bootstrap
+from pidkd.uncertainty import Bootstrap
 
 INPUT = object  # one kind in each problem
 ESTIMATORS = ("auto",)

@@ -5,8 +5,8 @@ Critics are trained once, on three quarters of the samples, and score the last q
 
 from __future__ import annotations
 
-from pidkd.benchmarks.growth import TRUTH
 from pidkd.benchmarks.problems.information import of_task
+from pidkd.benchmarks.reporting.scaling import TRUTH
 from pidkd.mi import ContinuousPairs
 from pidkd.synthetic import staircase
 

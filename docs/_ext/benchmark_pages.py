@@ -8,9 +8,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from pidkd.benchmarks.page import about
 from pidkd.benchmarks.record import read_record
-from pidkd.benchmarks.sections import sections
+from pidkd.benchmarks.reporting.page import about
+from pidkd.benchmarks.reporting.sections import sections
 
 STYLE = """<style>
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1rem; }

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import pidkd
-from pidkd.estimator import LAWS
+from pidkd.pid import LAWS
 
 YES_NO = {True: "yes", False: "no"}
 

@@ -7,10 +7,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from pidkd.arrays import as_array
+from pidkd.arrays import FloatArray, as_array
 from pidkd.errors import InputError, SmallSampleWarning
 from pidkd.estimator import Context
-from pidkd.inputs import FloatArray
 from pidkd.mi import ContinuousPairs, MIEstimator, MixedPairs, RawMI
 from pidkd.parameters import check_choice, check_whole
 

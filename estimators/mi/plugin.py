@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from pidkd.arrays import Array, FloatArray
 from pidkd.estimator import Context
-from pidkd.inputs import Array, FloatArray
 from pidkd.mi import DiscretePairs, MIEstimator, RawMI
 from pidkd.parameters import check_choice
 

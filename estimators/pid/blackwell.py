@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pidkd.estimator import Context, PIDEstimator, Raw, between_raw
+from pidkd.estimator import Context
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone
 from pidkd.estimators.solvers.redundancy.ray_program import most_informative
 from pidkd.estimators.solvers.redundancy.roc import intersection_information
 from pidkd.info import information
 from pidkd.inputs import Pmf
 from pidkd.parameters import check_choice, check_positive, check_whole
+from pidkd.pid import PIDEstimator, Raw, between_raw
 from pidkd.result import Certificate
 
 

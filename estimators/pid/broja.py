@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.info import informations
 from pidkd.inputs import Pmf
 from pidkd.parameters import check_positive
+from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import Certificate
 
 

@@ -11,13 +11,15 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.errors import InputError, UnknownNameError, import_extra
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.estimators.solvers.union.marginals import MarginalEquations
 from pidkd.info import information
-from pidkd.inputs import FloatArray, Pmf
+from pidkd.inputs import Pmf
 from pidkd.parameters import check_choice, check_positive
+from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import NATS_PER, Certificate
 
 

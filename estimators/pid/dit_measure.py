@@ -10,11 +10,12 @@ from typing import ClassVar
 import numpy as np
 
 from pidkd.errors import PidkdWarning, UnknownNameError, import_extra
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context
 from pidkd.estimators.solvers.dit_worker import Worker
 from pidkd.info import information
 from pidkd.inputs import Pmf
 from pidkd.parameters import check_positive
+from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import NATS_PER, Certificate
 
 INCONSISTENT = 1e-4

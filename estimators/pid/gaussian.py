@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.errors import InputError, PidkdWarning, SmallSampleWarning
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context
 from pidkd.estimators.solvers.gaussian.closed_form import (
     Conditionals,
     Split,
@@ -30,8 +31,9 @@ from pidkd.estimators.solvers.gaussian.factor import (
     widths,
 )
 from pidkd.estimators.solvers.gaussian.wishart import corrected
-from pidkd.inputs import Activations, FloatArray, Gaussian
+from pidkd.inputs import Activations, Gaussian
 from pidkd.parameters import check_choice, check_flag, check_level, check_whole
+from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import ATOMS, NATS_PER, Certificate, Status
 
 Debias = Literal["matching", "bootstrap", "venkatesh", "none"]

@@ -8,15 +8,17 @@ from typing import Literal
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.errors import InputError
-from pidkd.estimator import Context, PIDEstimator, Raw, between_raw
+from pidkd.estimator import Context
 from pidkd.estimators.solvers.redundancy.common_part import common_information
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone, griffith_ho_cone
 from pidkd.estimators.solvers.redundancy.partitions import MAX_S, MAX_T, best_function
 from pidkd.estimators.solvers.redundancy.ray_program import most_informative
 from pidkd.info import information
-from pidkd.inputs import FloatArray, Pmf
+from pidkd.inputs import Pmf
 from pidkd.parameters import check_choice, check_positive, check_whole
+from pidkd.pid import PIDEstimator, Raw, between_raw
 from pidkd.result import Certificate
 
 CHANNELS = ("joint", "sources", "target", "teacher")

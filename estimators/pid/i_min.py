@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.estimator import Context, PIDEstimator, Raw, table_raw
-from pidkd.inputs import FloatArray, Pmf
+from pidkd.arrays import FloatArray
+from pidkd.estimator import Context
+from pidkd.inputs import Pmf
+from pidkd.pid import PIDEstimator, Raw, table_raw
 
 
 @dataclass(frozen=True)

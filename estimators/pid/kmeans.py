@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pidkd.errors import InputError
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.inputs import Activations, Codes
 from pidkd.parameters import check_positive
+from pidkd.pid import PIDEstimator, Raw
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer

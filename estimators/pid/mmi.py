@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pidkd.estimator import Context, PIDEstimator, Raw, table_raw
+from pidkd.estimator import Context
 from pidkd.info import information
 from pidkd.inputs import Pmf
+from pidkd.pid import PIDEstimator, Raw, table_raw
 
 
 @dataclass(frozen=True)

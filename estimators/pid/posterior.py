@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from pidkd.arrays import as_array
+from pidkd.arrays import Array, FloatArray, IntArray, as_array
 from pidkd.errors import InputError
-from pidkd.estimator import Context, PIDEstimator, Raw
+from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.columns import columns_of, features, projection_bytes
 from pidkd.estimators.solvers.posterior.folds import check_classes, stratified
 from pidkd.estimators.solvers.posterior.held_out import Local, Logs, confused, local_information
@@ -25,7 +25,8 @@ from pidkd.estimators.solvers.posterior.probes import (
     probe_logs,
     standard_classifiers,
 )
-from pidkd.inputs import Activations, Array, FloatArray, IntArray, Posteriors
+from pidkd.inputs import Activations, Posteriors
+from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import Certificate, Information, PIDResult
 
 NEVER = 2**40

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from pidkd.inputs import FloatArray, IntArray
+from pidkd.arrays import FloatArray, IntArray
 
 TREE_DIMENSIONS = 6
 """Up to here a tree finds neighbours faster than the distances of all pairs are computed."""

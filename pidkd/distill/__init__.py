@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pidkd.audits.auditing import AuditedPair, AuditReport, audit
 from pidkd.distill.architectures import build_model, list_models
-from pidkd.distill.audits.auditing import AuditedPair, AuditReport, audit
 from pidkd.distill.dataset import ImageData, list_data, load_data
 from pidkd.distill.experiments.config import Config, list_presets, load_config
 from pidkd.distill.method import get_method, list_methods

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.activations import PathLike
 from pidkd.arrays import Array, IntArray, as_array, as_labels, describe, read_only
 from pidkd.errors import InputError, UnknownNameError
+from pidkd.runs.output import PathLike
 
 READERS = Path(__file__).parent / "data"
 

@@ -14,10 +14,11 @@ from functools import cached_property
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.errors import InputError, UnknownNameError
 from pidkd.estimators.solvers.redundancy.roc import union_information
 from pidkd.info import information
-from pidkd.inputs import Activations, FloatArray
+from pidkd.inputs import Activations
 from pidkd.parameters import check_whole
 from pidkd.result import Information
 

@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.errors import InputError, UnknownNameError
-from pidkd.inputs import FloatArray
 from pidkd.parameters import check_positive, check_whole, is_number
 
 Draw: TypeAlias = Callable[[int, np.random.Generator], tuple[FloatArray, FloatArray]]

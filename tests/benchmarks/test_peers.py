@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pidkd.benchmarks.contestants import get_contestant
 from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, MIPeer, list_peers
 from pidkd.benchmarks.peers.mutual_information import estimators
+from pidkd.benchmarks.selection import get_contestant
 from pidkd.decomposition import decompose
 from pidkd.errors import InputError, MissingDependencyError, SolverError, UnknownNameError
 from pidkd.inputs import Gaussian

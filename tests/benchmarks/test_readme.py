@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pidkd.benchmarks.record import read_record
-from pidkd.benchmarks.tables import number, power
+from pidkd.benchmarks.reporting.tables import number, power
 
 CHECKOUT = Path(__file__).parents[2]
 CELLS = re.compile(r"^\| (.+?) \| `(.+?)` \| (.+?) \| (.*?) \|$", re.MULTILINE)

@@ -298,7 +298,7 @@ def test_an_estimator_of_a_user_appears_in_the_page(tmp_path: Path, monkeypatch:
         """)
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    from pidkd.benchmarks.page import write_page
+    from pidkd.benchmarks.reporting.page import write_page
 
     record = run_benchmark("gates", estimators=["broja", "mine:Mine"], sizes="tiny", repeats=1)
     write_page(record.head, record.rows, tmp_path / "page.html")

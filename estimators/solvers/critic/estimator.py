@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from pidkd.arrays import as_array
+from pidkd.arrays import FloatArray, as_array
 from pidkd.errors import PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
-from pidkd.inputs import FloatArray
 from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
 from pidkd.parameters import check_choice, check_flag, check_level, check_positive, check_whole
 

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pidkd.inputs import FloatArray
+from pidkd.arrays import FloatArray
 
 
 class Critic(nn.Module):

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pidkd.arrays import FloatArray
 from pidkd.errors import InputError
 from pidkd.estimators.solvers.critic.networks import Critic
-from pidkd.inputs import FloatArray
 
 WAIT = 5
 """Least number of steps between two looks at the validation rows."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.inputs import FloatArray
+from pidkd.arrays import FloatArray
 
 SIGNIFICANCE = 0.05
 """Of Bartlett's test: how readily a canonical correlation of training rows counts as one of the variables."""

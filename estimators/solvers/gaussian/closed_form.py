@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pidkd.inputs import FloatArray
+from pidkd.arrays import FloatArray
 from pidkd.result import Information
 
 

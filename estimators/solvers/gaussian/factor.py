@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pidkd.arrays import CHUNK_BYTES, as_array
+from pidkd.arrays import CHUNK_BYTES, FloatArray, as_array
 from pidkd.estimators.solvers.gaussian.closed_form import Conditionals
-from pidkd.inputs import FloatArray
 
 
 class Bases(NamedTuple):

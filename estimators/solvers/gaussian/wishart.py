@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.gaussian.closed_form import Conditionals, Split, conditionals, decomposed
-from pidkd.inputs import FloatArray
 
 DRAW_BYTES = 2**27
 """Memory for the sample covariances that are drawn at a time."""

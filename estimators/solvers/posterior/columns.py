@@ -10,9 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pidkd.arrays import iter_chunks
+from pidkd.arrays import Array, IntArray, iter_chunks
 from pidkd.errors import InputError
-from pidkd.inputs import Array, IntArray
 
 PIECE_BYTES = 2**22
 """How much of a layer, as float64, is looked at in one piece."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pidkd.arrays import Array, IntArray
 from pidkd.errors import InputError
-from pidkd.inputs import Array, IntArray
 
 
 def check_classes(where: str, y: Array, n_folds: int) -> None:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pidkd.arrays import Array, FloatArray, IntArray
 from pidkd.estimators.solvers.posterior.folds import calibrating
 from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.pool import fit_weights, pooled, smoothed
 from pidkd.estimators.solvers.posterior.thresholds import Thresholds
-from pidkd.inputs import Array, FloatArray, IntArray
 
 COMPARED = 5000
 """Rows of each half, at most, that say whether potentials earn more than one source alone."""

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.inputs import FloatArray
+from pidkd.arrays import FloatArray
 
 FEWEST, MOST = 64, 128
 """Columns: as many as there are classes, within these. More gain next to nothing on rows held out."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pidkd.inputs import Array, FloatArray, IntArray
+from pidkd.arrays import Array, FloatArray, IntArray
 
 ENTRIES = 2**24
 """Numbers that the weights are fitted to: more rows than these hold are not looked at."""

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pidkd.arrays import Array, IntArray
 from pidkd.errors import InputError, PidkdWarning
 from pidkd.estimators.solvers.posterior.columns import Columns
 from pidkd.estimators.solvers.posterior.held_out import Logs
-from pidkd.inputs import Array, IntArray
 
 HIDDEN = 64
 DROPOUT = 0.3

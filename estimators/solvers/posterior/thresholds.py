@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.inputs import Array, FloatArray
+from pidkd.arrays import Array, FloatArray
 
 MAX_EDGES = 512
 """Thresholds at which the two sources are compared."""

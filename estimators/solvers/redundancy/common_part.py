@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
+from pidkd.arrays import FloatArray
 from pidkd.info import table_information
-from pidkd.inputs import FloatArray
 
 
 def common_information(p: FloatArray) -> float:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pidkd.inputs import FloatArray
+from pidkd.arrays import FloatArray
 
 Channel: TypeAlias = Literal["joint", "sources", "target"]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import linprog
 
-from pidkd.inputs import FloatArray
+from pidkd.arrays import FloatArray
 
 SCALE = 1e3
 """The objective is multiplied by this, so that the solver's absolute tolerance is a small one."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pidkd.arrays import Array, FloatArray
 from pidkd.info import table_information
-from pidkd.inputs import Array, FloatArray
 
 MAX_T, MAX_S = 8, 10
 """Values of T and of S up to which every partition is looked at: 4140 partitions of T, 1023 blocks of S."""

@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.redundancy.cone import Bracket, Cone, information_of
 from pidkd.estimators.solvers.redundancy.linear_program import maximise
 from pidkd.estimators.solvers.redundancy.rays import extreme_rays
 from pidkd.estimators.solvers.redundancy.refinement import refined
-from pidkd.inputs import FloatArray
 
 
 def most_informative(cone: Cone, tol: float, max_rays: int, time_limit: float) -> Bracket:

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from pidkd.inputs import Array, FloatArray
+from pidkd.arrays import Array, FloatArray
 
 ZERO = 1e-11
 """A sum of products is zero when it is less than this share of the sum of their absolute values."""

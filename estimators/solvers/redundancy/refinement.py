@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.redundancy.cone import Bracket, Cone, information_of
 from pidkd.estimators.solvers.redundancy.linear_program import maximise
-from pidkd.inputs import FloatArray
 
 MAX_ROUNDS = 60
 UNUSED = 1e-13

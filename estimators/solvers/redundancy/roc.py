@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.redundancy.cone import information_of
-from pidkd.inputs import FloatArray
 
 
 def intersection_information(p_yt: FloatArray, p_ys: FloatArray) -> float:

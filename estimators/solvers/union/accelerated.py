@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.certificate import Potentials, bounds_of_many
 from pidkd.estimators.solvers.union.interior_point import FLOOR, INSIDE, LARGEST_MOVE, MARGIN
 from pidkd.estimators.solvers.union.newton_cells import PINNED, SHIFT
-from pidkd.inputs import Array, FloatArray
 
 ITERATIONS = 60
 """What has not converged by then is hard, and the chain knows more than one way."""

@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.union.certificate import (
     Potentials,
     dual_value,
     feasible_potentials,
 )
-from pidkd.inputs import FloatArray
 
 RELAXATION = 1.8
 """Exponent of the update of r; the plain update is 1, larger ones overshoot."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pidkd.inputs import FloatArray
+from pidkd.arrays import FloatArray
 
 BLOCK_ENTRIES = 2**22
 """Entries of a (t-block, y, s) array held at a time, so that bounds need little memory beyond the plan."""

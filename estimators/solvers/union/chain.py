@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.union.alternating import alternate
 from pidkd.estimators.solvers.union.interior_point import Attempt, Best, solve
 from pidkd.estimators.solvers.union.iterate import Marginals
@@ -15,7 +16,6 @@ from pidkd.estimators.solvers.union.newton_cells import CellSystem
 from pidkd.estimators.solvers.union.newton_classes import ClassSystem
 from pidkd.estimators.solvers.union.newton_extended import ExtendedSystem
 from pidkd.estimators.solvers.union.reduction import Reduction
-from pidkd.inputs import FloatArray
 
 CHUNK_BYTES = 2**21
 """Tables are solved so many at a time that what Newton's method touches stays in cache."""

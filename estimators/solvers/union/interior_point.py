@@ -23,9 +23,9 @@ from typing import Literal
 
 import numpy as np
 
+from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.certificate import feasible_plan, primal_value
 from pidkd.estimators.solvers.union.iterate import Iterate, Marginals, NewtonSystem, Workspace, apply, sums
-from pidkd.inputs import Array, FloatArray
 
 MARGIN = 0.995
 """Share of the step to the boundary that is taken, far from the optimum; it tends to one as the gap closes."""

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pidkd.inputs import Array, FloatArray
+from pidkd.arrays import Array, FloatArray
 
 
 @dataclass

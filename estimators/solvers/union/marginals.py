@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.certificate import Potentials
-from pidkd.inputs import Array, FloatArray
 
 
 class MarginalEquations:

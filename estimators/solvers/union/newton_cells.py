@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import blas, lapack
 
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.union.iterate import Iterate, Workspace
-from pidkd.inputs import FloatArray
 
 PINNED = 1e64
 """Diagonal entry that holds an unknown at zero: one b per class, which the gauge leaves free."""

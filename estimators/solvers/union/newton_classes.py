@@ -21,8 +21,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import blas, lapack
 
+from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.iterate import Iterate, Workspace, apply
-from pidkd.inputs import Array, FloatArray
 
 LARGEST_SLACK = 0.1
 """Blocks with more slack than this stay out of K."""

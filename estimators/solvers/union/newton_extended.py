@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.union.iterate import Iterate, Workspace
-from pidkd.inputs import FloatArray
 
 VANISHING = 1e-30
 """A pivot below this share of its diagonal is taken for zero."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.certificate import Potentials, log_sum_exp
-from pidkd.inputs import Array, FloatArray
 
 NEGLIGIBLE = 1e-13
 """Pair marginals below this mass are set aside while solving."""

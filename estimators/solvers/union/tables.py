@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from pidkd.estimator import Raw
+from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.union.certificate import Bounds, bounds
 from pidkd.estimators.solvers.union.chain import Solution, solve_chain
 from pidkd.estimators.solvers.union.reduction import Reduction
 from pidkd.info import information
-from pidkd.inputs import FloatArray
+from pidkd.pid import Raw
 from pidkd.result import Certificate
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from pidkd.arrays import Array
 from pidkd.distill.data._files import required
 from pidkd.errors import InputError
-from pidkd.layers import faults
+from pidkd.files.layer import faults
 
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from pidkd.arrays import Array
 from pidkd.errors import InputError, import_extra
-from pidkd.layers import faults
+from pidkd.files.layer import faults
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 """Picture files, by suffix in lower case."""

@@ -9,7 +9,7 @@ import numpy as np
 from pidkd.distill.data._files import read_pictures, required
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
-from pidkd.layers import faults
+from pidkd.files.layer import faults
 
 FOLDER = "CUB_200_2011"
 LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")

@@ -10,7 +10,7 @@ from pidkd.arrays import Array
 from pidkd.distill.data._files import SUFFIXES, read_pictures, required
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
-from pidkd.formats import natural
+from pidkd.files.formats import natural
 
 
 def read(path: Path | None, size: int | None = None, channels: int = 3) -> tuple[ImageData, ImageData]:

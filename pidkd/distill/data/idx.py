@@ -13,7 +13,7 @@ from pidkd.arrays import Array
 from pidkd.distill.data._files import required
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
-from pidkd.layers import faults
+from pidkd.files.layer import faults
 
 UBYTE = 8
 """The code for bytes in the third byte of an IDX file."""

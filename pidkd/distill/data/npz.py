@@ -10,7 +10,7 @@ from pidkd.arrays import Array
 from pidkd.distill.data._files import required
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
-from pidkd.formats import read_layers
+from pidkd.files.formats import read_layers
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 

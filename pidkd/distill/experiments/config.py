@@ -15,7 +15,7 @@ from pidkd.distill.experiments.plain_values import changed, from_plain, key_of, 
 from pidkd.distill.method import get_method, list_methods
 from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import InputError, UnknownNameError, import_extra
-from pidkd.layers import faults
+from pidkd.files.layer import faults
 
 PRESETS = Path(__file__).parent / "presets"
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pidkd.activations import PathLike
-from pidkd.distill.audits.spreading import one_thread
 from pidkd.distill.experiments.config import load_config
 from pidkd.distill.experiments.experiment import Experiment, run_experiment
 from pidkd.distill.experiments.workbench import CONFIG
 from pidkd.errors import InputError
+from pidkd.runs.output import PathLike
+from pidkd.runs.pool import one_thread
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

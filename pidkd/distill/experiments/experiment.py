@@ -12,8 +12,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from pidkd.activations import PathLike, writing
-from pidkd.distill.audits.audit_report import AuditedPair, AuditReport
+from pidkd.audits.report import AuditedPair, AuditReport
 from pidkd.distill.experiments.cases import Case, cases_of
 from pidkd.distill.experiments.config import Config, load_config
 from pidkd.distill.experiments.provenance import check_alike, telling
@@ -21,6 +20,7 @@ from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench
 from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.runtime import device_of, together
 from pidkd.errors import InputError
+from pidkd.runs.output import PathLike, writing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -12,14 +12,14 @@ from typing import Literal
 import torch
 from torch import nn
 
-from pidkd.activations import PathLike
 from pidkd.distill.architectures import build_model
 from pidkd.distill.corruption import corrupt
 from pidkd.distill.dataset import ImageData, load_data
 from pidkd.distill.experiments.config import Config, StudentConfig
 from pidkd.distill.training.batches import stream
 from pidkd.errors import InputError
-from pidkd.layers import faults
+from pidkd.files.layer import faults
+from pidkd.runs.output import PathLike
 
 Side = Literal["teacher", "student"]
 SIDES: tuple[Side, Side] = ("teacher", "student")

@@ -14,8 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from pidkd.activations import PathLike, writing
-from pidkd.distill.audits.auditing import audit
+from pidkd.audits.auditing import audit
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.experiments.cases import Case
 from pidkd.distill.experiments.config import Config
@@ -32,6 +31,7 @@ from pidkd.distill.training.run import Run
 from pidkd.distill.training.runtime import device_of
 from pidkd.errors import AlignmentWarning, InputError
 from pidkd.quantize import Quantizer
+from pidkd.runs.output import PathLike, writing
 
 CONFIG = "config.yaml"
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 
-from pidkd.activations import BESIDE_LAYERS, PathLike, writing
 from pidkd.arrays import Array
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.taps import FeatureTap
@@ -22,6 +21,8 @@ from pidkd.distill.training.engine import fingerprint
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import device_of
 from pidkd.errors import InputError
+from pidkd.files.reading import BESIDE_LAYERS
+from pidkd.runs.output import PathLike, writing
 
 RECORD = "capture.json"
 

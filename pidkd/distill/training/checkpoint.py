@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from pidkd.activations import writing
 from pidkd.errors import CheckpointWarning, InputError
+from pidkd.runs.output import writing
 
 LAST, PREVIOUS = "last.pt", "previous.pt"
 

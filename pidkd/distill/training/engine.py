@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from pidkd.activations import PathLike
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, get_method
 from pidkd.distill.training.batches import Batches, hold_out, open_batches, stream
@@ -26,6 +25,7 @@ from pidkd.distill.training.run_folder import RunFolder
 from pidkd.distill.training.runtime import Runtime
 from pidkd.distill.training.step import Step, tap
 from pidkd.errors import DivergenceError, InputError, UnknownNameError, import_extra
+from pidkd.runs.output import PathLike
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from pidkd.activations import PathLike
 from pidkd.arrays import Array
-from pidkd.distill.audits.audit_report import AuditedPair, AuditReport
-from pidkd.distill.audits.auditing import audit
+from pidkd.audits.auditing import audit
+from pidkd.audits.report import AuditedPair, AuditReport
 from pidkd.distill.features import align
 from pidkd.distill.training.batches import open_batches
 from pidkd.distill.training.capturing import capture
@@ -24,6 +23,7 @@ from pidkd.distill.training.run import Run
 from pidkd.errors import InputError
 from pidkd.quantize import Quantizer
 from pidkd.result import ATOMS
+from pidkd.runs.output import PathLike
 
 Gate = Literal["unique", "information"]
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 import pidkd
-from pidkd.activations import PathLike, writing
 from pidkd.distill.training.checkpoint import LAST, load_checkpoint, save_checkpoint
 from pidkd.errors import InputError
+from pidkd.runs.output import PathLike, writing
 
 
 class RunFolder:

@@ -5,8 +5,8 @@ import pytest
 
 from pidkd import decompose
 from pidkd.benchmarks.problems.sampling import METHODS, QUANTITIES, TRUTHS, Truth, looks, page, repeat
-from pidkd.resample import Bootstrap
 from pidkd.synthetic import random_pmf
+from pidkd.uncertainty import Bootstrap
 
 SMALL = Truth("small", random_pmf((2, 2, 2)), 200, 2)
 

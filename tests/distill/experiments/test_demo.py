@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pidkd.display.terminal import to_text
 from pidkd.distill.experiments.config import load_config
 from pidkd.errors import InputError
-from pidkd.report import to_text
 
 pytest.importorskip("torch")
 pytest.importorskip("yaml")

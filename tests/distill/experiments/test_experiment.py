@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import pidkd
+from pidkd.display.terminal import to_text
 from pidkd.distill.experiments.config import Config, load_config
 from pidkd.errors import InputError
-from pidkd.report import to_text
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("yaml")

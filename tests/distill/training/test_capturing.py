@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import pidkd
-from pidkd.activations import open_layers, stored
 from pidkd.distill.architectures import build_model
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
+from pidkd.files.reading import open_layers, stored
 
 torch = pytest.importorskip("torch")
 

@@ -1,0 +1,1 @@
+"""Views of a benchmark record: tables, figures, pages."""

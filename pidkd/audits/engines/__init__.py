@@ -1,0 +1,1 @@
+"""Engines of an audit: codes, posteriors, moments."""

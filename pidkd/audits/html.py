@@ -1,0 +1,243 @@
+"""The audit as one page that needs nothing beside it: no server, no network, no other file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pidkd.display.atoms import LOOKS
+from pidkd.display.page import page_template
+from pidkd.display.svg import curves, stack
+from pidkd.display.terminal import certified
+from pidkd.result import ATOMS, NATS_PER
+
+if TYPE_CHECKING:
+    from pidkd.audits.report import AuditedPair, AuditReport
+
+MAX_BARS = 30
+"""Bars that are drawn; the table holds every pair."""
+
+MAX_CURVES = 12
+"""Pictures of trajectories."""
+
+MAX_ROWS = 2000
+"""Rows of the table; a page is to stay under 3 MB, and audit.csv holds them all."""
+
+MAX_CELLS = 4096
+"""Cells of a heat map, likewise."""
+
+WORDS = {
+    "redundant": "shared",
+    "unique_t": "left to distill",
+    "unique_s": "student only",
+    "synergistic": "only jointly",
+}
+
+
+def audit_page(report: AuditReport, title: str) -> str:
+    """The page as HTML; whatever a file said is escaped."""
+    scale = max([report.scale, *(pair.result.mi for pair in report.pairs), 1e-12])
+    stages = max(len(pair.stages) for pair in report.pairs)
+    top = report.pairs[0]
+    bars = [_bar(pair, scale) for pair in report.pairs[:MAX_BARS]]
+    return page_template("report.html").render(
+        title=title,
+        report=report,
+        top=top,
+        looks=LOOKS,
+        words=WORDS,
+        atoms=ATOMS,
+        lede=_lede(report, top),
+        tiles=[_tile(report, top, name) for name in ATOMS],
+        hero=stack(top.result.atoms, scale, top.result.interval),
+        bars=bars,
+        ceilings=any(bar["ceilings"] for bar in bars),
+        entropy_at=100 * report.scale / scale,
+        intervals=any(pair.result.interval for pair in report.pairs[:MAX_BARS]),
+        pictures=[_trajectory(pair) for pair in report.pairs[:MAX_CURVES]] if stages > 1 else [],
+        maps=_heat_maps(report),
+        columns=_columns(report),
+        rows=[_row(stage) for pair in report.pairs for stage in reversed(pair.stages)][:MAX_ROWS],
+        n_rows=sum(len(pair.stages) for pair in report.pairs),
+        facts=_facts(report),
+        layers=_layers(report),
+        warnings=sorted({text for pair in report.pairs for stage in pair.stages for text in stage.result.warnings}),
+        notes=[note for note in report.notes if note not in {t for p in report.pairs for t in p.result.warnings}],
+    )
+
+
+def _lede(report: AuditReport, top: AuditedPair) -> list[str]:
+    """What stands beside the headline: chance, an undistilled student, what probes say."""
+    lines, units = [], report.units
+    if top.result.null is not None:
+        lines.append(
+            f"Shuffled labels would read up to {top.result.null['unique_t']:.2f} {units} there: that much is chance."
+        )
+    if top.baseline is not None:
+        before, now = top.baseline.result, top.result
+        lines.append(
+            f"An undistilled student would leave {before.unique_t:.2f} and share {before.redundant:.2f} without this "
+            f"teacher: {_change(now.unique_t - before.unique_t)} is left, "
+            f"{_change(now.redundant - before.redundant)} is shared."
+        )
+    if top.probe_t is not None and top.probe_s is not None:
+        lines.append(
+            f"A linear probe is right on {top.probe_t:.1%} by the teacher, on {top.probe_s:.1%} by the student."
+        )
+    return lines
+
+
+def _change(difference: float) -> str:
+    return f"{abs(difference):.2f} {'more' if difference >= 0 else 'less'}"
+
+
+def _tile(report: AuditReport, top: AuditedPair, name: str) -> dict[str, Any]:
+    result = top.result
+    return {
+        "atom": name,
+        "value": result.atoms[name],
+        "share": result.atoms[name] / report.scale if report.scale > 0 else 0.0,
+        "interval": (result.interval or {}).get(name),
+        "null": (result.null or {}).get(name),
+    }
+
+
+def _bar(pair: AuditedPair, scale: float) -> dict[str, Any]:
+    result = pair.result
+    ceilings = [
+        (100 * ceiling / scale, source, ceiling)
+        for source, ceiling in zip("TS", pair.ceilings(), strict=True)
+        if ceiling <= scale * (1 + 1e-9)
+    ]
+    return {
+        "pair": pair,
+        "segments": stack(result.atoms, scale, result.interval),
+        "ceilings": ceilings,
+        "baseline": stack(pair.baseline.result.atoms, scale) if pair.baseline else [],
+        "words": ", ".join(f"{WORDS[name]} {value:z.3f}" for name, value in result.atoms.items()),
+    }
+
+
+def _trajectory(pair: AuditedPair) -> dict[str, Any]:
+    names = [stage.checkpoint or "student" for stage in pair.stages]
+    atoms = [stage.result.atoms for stage in pair.stages]
+    return {"pair": pair, "plot": curves(names, atoms, size=(420, 240), margins=(14, 62, 30, 38))}
+
+
+def _heat_maps(report: AuditReport) -> list[dict[str, Any]]:
+    """Where every teacher layer met every student layer: what is left, and what is shared."""
+    results = report.results
+    teachers = sorted({t for t, _ in results}, key=_order(report, "teachers"))
+    students = sorted({s for _, s in results}, key=_order(report, "students"))
+    full = len(results) == len(teachers) * len(students) and min(len(teachers), len(students)) > 0
+    if not full or len(results) < 2 or max(len(teachers), len(students)) < 2 or len(results) > MAX_CELLS:
+        return []
+    maps = []
+    for name in ("unique_t", "redundant"):
+        largest = max([r.atoms[name] for r in results.values() if r.atoms[name] < math.inf] + [1e-12])
+        shown = {
+            pair: (result.atoms[name], min(max(0.0, 100 * result.atoms[name] / largest), 100.0))
+            for pair, result in results.items()
+        }
+        rows = [(t, [(s, *shown[t, s]) for s in students]) for t in teachers]
+        maps.append({"atom": name, "students": students, "rows": rows})
+    return maps
+
+
+def _order(report: AuditReport, side: str) -> Any:
+    """The layers in the order of their files, as far as the report knows it."""
+    known = {name: i for i, name in enumerate(report.provenance.get(side) or ())}
+    return lambda name: (known.get(name, len(known)), name)
+
+
+def _columns(report: AuditReport) -> list[tuple[str, str]]:
+    """Heading and explanation of each column of numbers."""
+    return [
+        *((LOOKS[name].heading, WORDS[name]) for name in ATOMS),
+        ("I(Y;T)", "all that the teacher's layer tells of the label"),
+        ("I(Y;S)", "all that the student's layer tells of the label"),
+        ("I(Y;T|S)", "what the teacher adds for one who has the student"),
+        ("chance", "Uni T under shuffled labels"),
+        ("probe T", "held-out accuracy of a linear probe of the teacher's layer"),
+        ("probe S", "held-out accuracy of a linear probe of the student's layer"),
+        ("CKA", "debiased linear CKA: likeness, whatever it says of the label"),
+        ("gap", "certified error of the solver"),
+    ]
+
+
+def _row(stage: AuditedPair) -> dict[str, Any]:
+    result = stage.result
+    null = (result.null or {}).get("unique_t")
+    numbers = [*result.atoms.values(), result.mi_t, result.mi_s, stage.conditional, null]
+    numbers += [stage.probe_t, stage.probe_s, stage.cka]
+    cells = [("" if value is None else f"{value:z.3f}", value) for value in numbers]
+    said = certified(result).plain
+    cells.append((said.removeprefix("to "), result.certificate.gap))
+    return {"pair": stage, "cells": cells, "loose": result.certificate.status in ("max_iter", "uncertified")}
+
+
+def _facts(report: AuditReport) -> list[tuple[str, str]]:
+    """How the numbers came to be, line by line."""
+    origin = report.provenance
+    facts = [
+        (
+            "Labels",
+            f"{report.n_samples:,} samples of "
+            + (
+                f"{report.n_classes} classes, H(Y) = {report.entropy:.3f} {report.units}"
+                if report.n_classes
+                else "a continuous target"
+            ),
+        ),
+        *(
+            (name.capitalize(), str(origin[name]))
+            for name in ("teacher", "student", "labels", "baseline")
+            if origin.get(name)
+        ),
+        _made_of_layers(origin),
+        ("Estimator", str(origin.get("estimator"))),
+        (
+            "Chance",
+            f"95 % quantile of {origin['shuffles']} label shuffles" if origin.get("shuffles") else "not asked for",
+        ),
+        ("Seed", str(origin.get("seed"))),
+        ("Units", f"{report.units} (1 bit = {NATS_PER['bits']:.4f} nats)"),
+        ("Time", f"{report.seconds:.1f} s"),
+        ("pidkd", str(origin.get("pidkd"))),
+    ]
+    return [(heading, text) for heading, text in facts if text]
+
+
+def _made_of_layers(origin: Mapping[str, Any]) -> tuple[str, str]:
+    """What stands between the layers and the atoms."""
+    if "posteriors" in origin:
+        return (
+            "Posteriors",
+            f"by {origin['posteriors']}, {origin.get('folds')} folds, each scored by those of the others",
+        )
+    quantizer = origin.get("quantizer")
+    return "Cells", _words(quantizer) if isinstance(
+        quantizer, Mapping
+    ) else "none: what the layers hold is taken as it is"
+
+
+def _layers(report: AuditReport) -> list[tuple[str, str, str]]:
+    """Side, layer and the record of its codes."""
+    found: dict[tuple[str, str], str] = {}
+    for pair in report.pairs:
+        origin = pair.result.provenance or {}
+        for side, name in (("teacher", pair.teacher), ("student", pair.student)):
+            record = origin.get(side)
+            if isinstance(record, Mapping):
+                how = record.get("quantizer")
+                shape = " × ".join(map(str, record.get("shape") or ()))
+                found[side, name] = f"{shape}: " + (_words(how) if isinstance(how, Mapping) else "codes as they are")
+    return [(side, name, text) for (side, name), text in sorted(found.items())[:200]]
+
+
+def _words(record: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key.replace('_', ' ')} {f'{value:.3g}' if isinstance(value, float) else value}"
+        for key, value in record.items()
+    )

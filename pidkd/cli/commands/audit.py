@@ -1,0 +1,171 @@
+"""``pidkd audit``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import pidkd
+from pidkd.cli.console import print_json, progress_bar, say, stdout
+from pidkd.cli.options import (
+    Device,
+    DeviceOption,
+    Estimator,
+    Force,
+    Jobs,
+    Json,
+    Param,
+    Seed,
+    Uncertainty,
+    Units,
+    UnitsOption,
+    named_estimator,
+    number_of_bytes,
+    uncertainty_methods,
+)
+from pidkd.errors import InputError
+
+
+class PoolOption(StrEnum):
+    """What becomes of further axes, as an option."""
+
+    FLATTEN = "flatten"
+    MEAN = "mean"
+
+
+def audit(
+    labels: Annotated[Path, typer.Option("--labels", help="Labels, shape (n,): .npy, .npz, .pt, or .csv.")],
+    teacher: Annotated[
+        Path,
+        typer.Option(
+            "--teacher", help="Activations: .npz, .npy, .pt, .safetensors, .h5, .zarr, a folder of .npy or of shards."
+        ),
+    ],
+    student: Annotated[Path, typer.Option("--student", help="Likewise.")],
+    checkpoint: Annotated[
+        list[str] | None,
+        typer.Option("--checkpoint", metavar="NAME=FILE", help="The student at an earlier time; repeatable, in order."),
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", help="Activations of a student that was not distilled.")
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option("--pair", metavar="T:S", help="Teacher layer and student layer; repeatable. Else equal names."),
+    ] = None,
+    all_pairs: Annotated[
+        bool, typer.Option("--all-pairs", help="Every teacher layer with every student layer.")
+    ] = False,
+    estimator: Estimator = "auto",
+    param: Param = None,
+    quantize: Annotated[
+        str | None,
+        typer.Option("--quantize", help="Audit codes, made so: pca=10,kmeans=10 as in the paper, or pca=2,quantile=5."),
+    ] = None,
+    fit_on: Annotated[
+        str, typer.Option("--fit-on", metavar="all|FRACTION|FILE", help="Samples for the cells; the rest is counted.")
+    ] = "all",
+    pool: Annotated[PoolOption, typer.Option("--pool", help="What becomes of further axes.")] = PoolOption.FLATTEN,
+    max_memory: Annotated[
+        str | None,
+        typer.Option("--max-memory", help="What a process may hold of layers; else 2GiB. More is read in pieces."),
+    ] = None,
+    device: Device = DeviceOption.CPU,
+    shuffles: Annotated[
+        int | None, typer.Option("--shuffles", min=0, help="Audits with shuffled labels; 20 of codes, else 2.")
+    ] = None,
+    uncertainty: Uncertainty = None,
+    local: Annotated[
+        Path | None, typer.Option("--local", metavar="FILE", help="Write the atoms of every sample, with ids, as .npz.")
+    ] = None,
+    units: Units = UnitsOption.BITS,
+    jobs: Jobs = None,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Write report.html, audit.json, audit.csv; resume from there."),
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Audit saved activations, layer by layer.
+
+    What teacher and student both know about the labels, what only one of them knows, what is left to distill. Labels
+    and activations are of the same samples in the same order. With -o, an audit that was stopped goes on where it was.
+    """
+    import numpy as np
+
+    from pidkd.files.reading import read_labels, stored
+    from pidkd.quantize import Quantizer
+    from pidkd.runs.output import check_output
+
+    if pair and all_pairs:
+        raise InputError("--pair, --all-pairs", "one of them", "both")
+    outputs = [] if out is None else [out / name for name in ("audit.json", "audit.csv", "report.html")]
+    for path in (*outputs, *([] if local is None else [local])):
+        check_output(path, force)
+    cells = "pca=10,kmeans=10" if quantize is None and estimator not in ("auto", "posterior", "kmeans") else quantize
+    quantizer = None if cells is None else Quantizer.from_text(cells, seed=seed)
+    with progress_bar("auditing") as progress:
+        report = pidkd.audit(
+            teacher,
+            student,
+            labels,
+            "all" if all_pairs else [_pair(text) for text in pair] if pair else None,
+            checkpoints=_checkpoints(checkpoint or []),
+            baseline=baseline,
+            estimator=named_estimator(estimator, param),
+            quantize=quantizer,
+            fit_on=_number(fit_on),
+            pool=pool.value,
+            shuffles=shuffles,
+            uncertainty="auto" if uncertainty is None else uncertainty_methods(uncertainty),
+            local=local is not None,
+            max_memory=None if max_memory is None else number_of_bytes("--max-memory", max_memory),
+            device=device.value,
+            n_jobs=jobs,
+            seed=seed,
+            units=units.value,
+            resume=None if out is None else out / "finished",
+            progress=progress,
+        )
+    if out is not None:
+        report.write(out, force)
+    if local is not None:
+        ids = stored(teacher, str(teacher), ("ids",))
+        about = {"labels": read_labels(labels, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}
+        report.write_local(local, force, **about)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        stdout().print(report)
+    if out is not None:
+        say(f"wrote {out / 'report.html'}, audit.json and audit.csv")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    teacher, colon, student = text.partition(":")
+    if not (teacher and colon and student) or ":" in student:
+        raise InputError("--pair", "TEACHER_LAYER:STUDENT_LAYER", repr(text))
+    return teacher, student
+
+
+def _checkpoints(texts: Sequence[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file) or name in named:
+            raise InputError("--checkpoint", "NAME=FILE, each name once", repr(text))
+        named[name] = file
+    return named
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text

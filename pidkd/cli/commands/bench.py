@@ -1,0 +1,80 @@
+"""``pidkd bench``."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pidkd.cli.console import progress_bar, stdout
+from pidkd.cli.options import Force, number_of_bytes
+
+
+class SizesOption(StrEnum):
+    """Sizes of benchmark problems, as an option."""
+
+    TINY = "tiny"
+    SMALL = "small"
+    FULL = "full"
+
+
+def bench(
+    families: Annotated[list[str] | None, typer.Argument(metavar="[FAMILY]...", help="Problems; else all.")] = None,
+    estimators: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--estimator",
+            help="A name, a pattern or package.module:Class, as in 'kmeans(n_clusters=20)' or broja@cuda; repeatable.",
+        ),
+    ] = None,
+    peers: Annotated[bool, typer.Option("--peers", help="Other implementations, too.")] = False,
+    sizes: Annotated[SizesOption, typer.Option("--sizes", help="The largest problems.")] = SizesOption.SMALL,
+    device: Annotated[str, typer.Option("--device", help="cuda: those that know it run there, too.")] = "cpu",
+    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for each run.")] = 60.0,
+    memory_limit: Annotated[str, typer.Option("--memory-limit", help="For each run.")] = "8GiB",
+    repeats: Annotated[int, typer.Option("--repeats", help="Runs whose median is taken.")] = 5,
+    jobs: Annotated[int, typer.Option("--jobs", help="Runs at a time; more than one disturb each other.")] = 1,
+    peer_path: Annotated[
+        Path | None, typer.Option("--peer-path", help="A folder with peers that are on no registry.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="The record, JSON lines; goes on where it was.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write a page with pictures.")] = None,
+    force: Force = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record, a JSON object a line.")] = False,
+) -> None:
+    """Compare estimators: error, certified gap, CPU time, memory. Problems have known truth."""
+    from pidkd.benchmarks.reporting.page import write_page
+    from pidkd.benchmarks.reporting.tables import benchmark_table, speedup_table
+    from pidkd.benchmarks.run import run_benchmark
+
+    with progress_bar("benchmarking") as progress:
+        record = run_benchmark(
+            families or (),
+            estimators=estimators,
+            peers=peers,
+            sizes=sizes.value,
+            device=device,
+            time_limit=time_limit,
+            memory_limit=number_of_bytes("--memory-limit", memory_limit) / 2**20,
+            repeats=repeats,
+            n_jobs=jobs,
+            out=out,
+            force=force,
+            peer_path=peer_path,
+            progress=progress,
+        )
+    if page is not None:
+        write_page(record.head, record.rows, page, force=force)
+    if as_json:
+        sys.stdout.writelines(f"{line}\n" for line in record.lines())
+        return
+    for family in dict.fromkeys(row.family for row in record.rows):
+        rows = [row for row in record.rows if row.family == family]
+        stdout().print(benchmark_table(rows))
+        if (faster := speedup_table(rows)).row_count:
+            stdout().print(faster)

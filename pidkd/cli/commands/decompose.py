@@ -1,0 +1,72 @@
+"""``pidkd decompose``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import pidkd
+from pidkd.cli.console import print_json, stdout
+from pidkd.cli.options import (
+    Estimator,
+    Json,
+    Param,
+    Seed,
+    Uncertainty,
+    Units,
+    UnitsOption,
+    parameters,
+    uncertainty_methods,
+)
+from pidkd.errors import InputError
+
+
+def decompose(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="TABLE", help=".npy or .npz: p[y, t, s], or counts as integers.")
+    ] = None,
+    y: Annotated[Path | None, typer.Option("--y", help="Instead of a table, the target: labels or floats.")] = None,
+    t: Annotated[Path | None, typer.Option("--t", help="The teacher: codes (n,), or activations (n, d).")] = None,
+    s: Annotated[Path | None, typer.Option("--s", help="The student, likewise.")] = None,
+    estimator: Estimator = "auto",
+    param: Param = None,
+    units: Units = UnitsOption.BITS,
+    seed: Seed = 0,
+    keep: Annotated[list[str] | None, typer.Option("--keep", help="Carry plan, potentials or local in JSON.")] = None,
+    uncertainty: Uncertainty = None,
+    as_json: Json = False,
+) -> None:
+    """Decompose a table of probabilities or counts, or samples."""
+    from pidkd.files.reading import read_array
+    from pidkd.inputs import Input, as_input
+
+    samples = {"--y": y, "--t": t, "--s": s}
+    given = [name for name, path in samples.items() if path is not None]
+    if (file is None) != (len(given) == 3) or (file is not None and given):
+        got = " ".join((["TABLE"] if file is not None else []) + given) or "nothing"
+        raise InputError("input", "a TABLE, or all of --y, --t and --s", got)
+    data: Input
+    if file is not None:
+        table = read_array(file, ("p", "counts"))
+        try:
+            data = pidkd.Pmf(table) if table.dtype.kind == "f" else pidkd.Pmf.from_counts(table)
+        except InputError as error:
+            raise error.at(str(file)) from error
+    else:
+        names = {"--y": ("y", "labels"), "--t": ("t", "teacher"), "--s": ("s", "student")}
+        data = as_input(*(read_array(path, names[name]) for name, path in samples.items() if path is not None))
+    result = pidkd.decompose(
+        data,
+        estimator=estimator,
+        units=units.value,
+        seed=seed,
+        keep=tuple(keep or ()),
+        uncertainty=uncertainty_methods(uncertainty or [], counted=isinstance(data, pidkd.Pmf | pidkd.Codes)),
+        **parameters(param),
+    )
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        stdout().print(str(result), markup=False)

@@ -1,0 +1,54 @@
+"""What the commands write: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def say(line: str) -> None:
+    """A line on stderr."""
+    print(line, file=sys.stderr)
+
+
+def print_json(data: Any) -> None:
+    """Plain data on stdout."""
+    from pidkd.files.json import to_json
+
+    sys.stdout.write(to_json(data))
+
+
+def stdout() -> Console:
+    """Where results go."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 100
+    return console
+
+
+@cache
+def stderr() -> Console:
+    """Where notes go; one for all, so that they and a progress bar stay out of each other's way."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress_bar(task: str) -> Iterator[Callable[..., None]]:
+    """A bar with the time left on stderr, gone when done; nothing where stderr is no terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = stderr()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[now]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        running = bar.add_task(task, total=1.0, now="")
+        yield lambda fraction, now="": bar.update(running, completed=fraction, now=now)

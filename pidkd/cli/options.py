@@ -1,0 +1,104 @@
+"""Options that several commands have, and how their texts are read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+import pidkd
+from pidkd.errors import InputError
+
+if TYPE_CHECKING:
+    from pidkd.pid import PIDEstimator
+
+
+class UnitsOption(StrEnum):
+    """Units, as an option."""
+
+    BITS = "bits"
+    NATS = "nats"
+
+
+class DeviceOption(StrEnum):
+    """Where networks train, as an option."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    AUTO = "auto"
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", help="Processes; -1 for all cores. The result is the same.")]
+Seed = Annotated[int, typer.Option("--seed", min=0)]
+Units = Annotated[UnitsOption, typer.Option("--units")]
+Estimator = Annotated[str, typer.Option("--estimator", help="One of 'pidkd list'; auto goes by the kind of data.")]
+Device = Annotated[DeviceOption, typer.Option("--device", help="Where classifiers and critics are trained.")]
+Param = Annotated[
+    list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the estimator; repeatable.")
+]
+Uncertainty = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--uncertainty",
+        metavar="METHOD",
+        help="bootstrap[=N], jackknife, permutation[=N], or none: what sampling may have changed; repeatable.",
+    ),
+]
+
+
+def named_estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:
+    """The estimator with its parameters."""
+    if not params:
+        return name
+    if name == "auto":  # which goes by the layers: some are codes, others activations
+        raise InputError("--param", "--estimator NAME beside it", "none")
+    return cast("PIDEstimator", pidkd.get_estimator(name)().with_params(**parameters(params)))
+
+
+def uncertainty_methods(texts: Sequence[str], counted: bool = True) -> list[Any] | None:
+    """Methods by name; a bootstrap corrects for bias, of what is counted by shuffles."""
+    if list(texts) == ["none"]:
+        return None
+    methods: list[Any] = []
+    for text in texts:
+        found = re.fullmatch(r"(bootstrap|permutation)(?:=(\d+))?|jackknife", text)
+        if found is None:
+            raise InputError("--uncertainty", "bootstrap[=N], jackknife, permutation[=N], or none alone", repr(text))
+        options: dict[str, Any] = {"n": int(found[2])} if found[2] else {}
+        if found[1] == "bootstrap":
+            methods.append(pidkd.Bootstrap(**options, bias="shuffle" if counted else "extrapolation"))
+        else:
+            methods.append(pidkd.Permutation(**options) if found[1] else pidkd.Jackknife())
+    return methods or None
+
+
+def parameters(params: Sequence[str] | None) -> dict[str, Any]:
+    """Parameters by name, each value read as a Python literal or else as text."""
+    from pidkd.estimator import RESERVED
+
+    values: dict[str, Any] = {}
+    for text in params or ():
+        key, equals, value = text.partition("=")
+        if not key.isidentifier() or not equals:
+            raise InputError("--param", "KEY=VALUE", repr(text))
+        if key in (*RESERVED, "x"):
+            raise InputError("--param", "a parameter of the estimator", key)
+        try:
+            values[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            values[key] = value
+    return values
+
+
+def number_of_bytes(option: str, text: str) -> int:
+    """A number of bytes from text such as 500MB or 2GiB."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", text.strip())
+    if found is None or float(found[1]) == 0:
+        raise InputError(option, "a number of bytes such as 500MB or 2GiB", repr(text))
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** " kMGT".index(found[2] or " "))

@@ -1,0 +1,20 @@
+"""Pages of pidkd as templates."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+@cache
+def page_template(name: str) -> Template:
+    """A page of pidkd as a template; whatever is put into it is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["figure"] = lambda value, digits=3: "" if value is None else f"{value:z.{digits}f}"
+    return environment.from_string((files("pidkd.display") / "templates" / name).read_text(encoding="utf-8"))

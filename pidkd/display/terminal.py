@@ -1,0 +1,105 @@
+"""Tables and bars of atoms on the terminal."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from pidkd.result import ATOMS, PIDResult, shares
+
+if TYPE_CHECKING:
+    pass
+from pidkd.display.atoms import LOOKS
+
+
+@dataclass(frozen=True)
+class AtomsBar:
+    """The four atoms as one bar, whose full width stands for ``scale``."""
+
+    atoms: Mapping[str, float]
+    scale: float
+    width: int = 30
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        """Whole cells: the bar as a whole is rounded, and the largest remainders get what is left."""
+        width = min(self.width, options.max_width)
+        exact = [share * width for share in shares(self.atoms, self.scale).values()]
+        cells = [int(part) for part in exact]
+        missing = min(width, round(sum(exact))) - sum(cells)
+        for i in sorted(range(len(exact)), key=lambda i: cells[i] - exact[i])[:missing]:
+            cells[i] += 1
+        for name, count in zip(self.atoms, cells, strict=True):
+            yield Segment((LOOKS[name].ascii if options.ascii_only else LOOKS[name].glyph) * count, LOOKS[name].style)
+        yield Segment(" " * (width - sum(cells)))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Half as wide where there is little room."""
+        return Measurement(min(self.width // 2, options.max_width), min(self.width, options.max_width))
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the parts of the bars mean."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """One line."""
+        line = Text()
+        for look in LOOKS.values():
+            glyph = look.ascii if options.ascii_only else look.glyph
+            line.append(f"{glyph} ", look.style).append(look.heading, "bold").append(f" {look.words}  ")
+        yield line
+
+
+def atoms_table(rows: Iterable[tuple[str, str, PIDResult]], scale: float, title: str | None = None) -> Table:
+    """One row of atoms, certificate and bar per pair (teacher layer, student layer, result).
+
+    "chance" is Uni T under shuffled labels, where that is known.
+    """
+    table = Table(title=title, title_style="bold", title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table.add_column("teacher", overflow="fold")
+    table.add_column("student", overflow="fold")
+    for look in LOOKS.values():
+        table.add_column(Text(look.heading, look.style), justify="right", no_wrap=True)
+    rows = list(rows)
+    with_chance = any(result.null for _, _, result in rows)
+    if with_chance:
+        table.add_column("chance", justify="right", no_wrap=True)
+    table.add_column("certified", justify="right", no_wrap=True)
+    table.add_column("")
+    for teacher, student, result in rows:
+        numbers = [Text(f"{result.atoms[name]:z.3f}") for name in ATOMS]
+        if with_chance:
+            numbers.append(Text(f"{result.null['unique_t']:z.3f}" if result.null else "", "dim"))
+        table.add_row(Text(teacher), Text(student), *numbers, certified(result), AtomsBar(result.atoms, scale))
+    return table
+
+
+def certified(result: PIDResult) -> Text:
+    """How far the solver is proven right: the gap of the certificate, marked where it is not what was asked for.
+
+    A dash where the estimator solves nothing that could be certified.
+    """
+    certificate = result.certificate
+    if certificate.status == "exact":
+        return Text("exact", "green")
+    if certificate.status == "bound" and math.isinf(certificate.gap):
+        return Text("–", "dim")
+    gap = f"to {abs(certificate.gap):.0e}" if math.isfinite(certificate.gap) else "unknown"
+    good = certificate.status == "optimal"
+    return Text(gap if good else f"{certificate.status} {gap}", "green" if good else "bold red")
+
+
+def to_text(renderable: RenderableType, width: int = 100) -> str:
+    """What a terminal of this width would show, without colours."""
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None).print(renderable)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

@@ -1,0 +1,1 @@
+"""Files of activations, labels and JSON: opened, read and checked here."""

@@ -1,0 +1,153 @@
+"""A layer of activations: known by shape and type, and read when asked, whole or slice by slice."""
+
+from __future__ import annotations
+
+import lzma
+import math
+import pickle
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from pidkd.arrays import Array, as_labels, iter_chunks
+from pidkd.errors import InputError, PidkdError, reason
+
+Pool: TypeAlias = Literal["flatten", "mean"]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer's activations: known by shape and type, read when asked.
+
+    Parameters
+    ----------
+    name : str
+    where : str
+        The file or argument it comes from, for messages.
+    shape : tuple of int, (n_samples, ...)
+    dtype : numpy.dtype
+    load : callable
+        Gives the array, memory-mapped where the format allows it. For a file it can be pickled and opens the file in
+        the process that calls it, so that workers receive a path and not an array.
+    file : str, optional
+        The file, as the user wrote it.
+    """
+
+    name: str
+    where: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    load: Callable[[], Any]
+    file: str | None = None
+
+    @property
+    def is_codes(self) -> bool:
+        """Whether these are codes, that is integers, bools or strings of shape (n_samples,), and not activations."""
+        return len(self.shape) == 1 and self.dtype.kind in "iubUS"
+
+    @property
+    def nbytes(self) -> int:
+        """What the layer takes in memory as it is stored."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def read(self, pool: Pool = "flatten") -> Any:
+        """The codes, shape (n_samples,), or the activations, shape (n_samples, d): an array, or rows read when sliced.
+
+        Parameters
+        ----------
+        pool : {"flatten", "mean"}
+            What becomes of further axes. "mean" averages over the tokens of (n, tokens, features), and over the places
+            of (n, channels, ...).
+
+        Raises
+        ------
+        InputError
+            When the layer is empty, constant, neither codes nor real numbers, or not finite; the message names the row.
+        """
+        if not self.shape or 0 in self.shape:
+            raise InputError(self.where, "at least one sample and one feature", f"shape {self.shape}")
+        if self.is_codes:
+            values = as_labels(self.where, self.load())
+        elif self.dtype.kind in "iubf":
+            values = rows(self.load(), pool)
+        else:
+            raise wrong_dtype(self.where, self.dtype)
+        varies, first = False, None
+        for start, chunk in iter_chunks(values, self.where):
+            if chunk.dtype.kind == "f" and not np.isfinite(chunk).all():
+                row = start + int(np.argwhere(~np.isfinite(chunk))[0, 0])
+                raise InputError(self.where, "finite values", f"NaN or infinity in row {row}")
+            first = chunk[0] if start == 0 else first
+            varies = varies or bool((chunk != first).any())
+        if not varies:
+            raise InputError(self.where, "samples that differ", "a constant layer", "leave it out: it tells nothing")
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Sliced:
+    """An array that is read when it is sliced: as much of one as ``iter_chunks`` and a quantizer need."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    get: Callable[[Any], Array]
+
+    def __getitem__(self, index: Any) -> Array:
+        """The rows of a slice, of an array of row numbers in rising order, or one row."""
+        if isinstance(index, int | np.integer):
+            row: Array = self.get(slice(int(index), int(index) + 1))[0]
+            return row
+        return self.get(index)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """All of it, in memory."""
+        whole = self.get(slice(None))
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+
+def rows(values: Any, pool: Pool = "flatten") -> Any:
+    """Activations of any rank as rows, shape (n_samples, d): a view of an array in memory or mapped, else read late."""
+    shape = tuple(values.shape)
+    if pool == "flatten" and isinstance(values, np.ndarray):
+        return values.reshape(shape[0], -1)
+    if pool == "flatten" or len(shape) < 3:
+        width = math.prod(shape[1:])
+        return Sliced((shape[0], width), values.dtype, lambda index: np.asarray(values[index]).reshape(-1, width))
+    axes, width = ((1,), shape[2]) if len(shape) == 3 else (tuple(range(2, len(shape))), shape[1])
+
+    def pooled(index: Any) -> Array:
+        return np.asarray(np.asarray(values[index]).mean(axis=axes, dtype=np.float64), dtype=np.float32)
+
+    return Sliced((shape[0], width), np.dtype(np.float32), pooled)
+
+
+@contextmanager
+def faults(where: str) -> Iterator[None]:
+    """Whatever a damaged file does to a parser becomes one line that names the file."""
+    try:
+        yield
+    except PidkdError:
+        raise
+    except (
+        *(OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, OverflowError, MemoryError, RuntimeError),
+        *(AttributeError, IndexError, pickle.UnpicklingError),
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    ) as error:
+        hint = None if isinstance(error, OSError) else "it may be truncated or damaged"
+        raise InputError(where, "a file that can be read", f"the fault: {reason(error)}", hint) from error
+
+
+def wrong_dtype(where: str, dtype: np.dtype[Any]) -> InputError:
+    """What to say of entries that are no numbers, or that would have to be unpickled."""
+    if dtype.hasobject:
+        hint = "pidkd never unpickles; save numbers or strings of one type"
+        return InputError(where, "numbers or strings", f"Python objects (dtype {dtype})", hint)
+    return InputError(where, "real numbers or codes", f"dtype {dtype}")

@@ -1,0 +1,79 @@
+"""Samples of discrete variables, checked at the border."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pidkd.arrays import (
+    Array,
+    as_labels,
+    check_equal_lengths,
+    read_only,
+)
+from pidkd.errors import InputError
+from pidkd.inputs.pmf import Pmf
+
+MAX_CELLS = 2**28
+"""Cells of the largest joint table that labels are counted into: 2 GiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    r"""Samples of three discrete variables, one label each per row.
+
+    Parameters
+    ----------
+    y, t, s : array of integers, bools or strings, shape (n_samples,)
+
+    Raises
+    ------
+    InputError
+        When lengths differ, nothing is there, or labels are floats.
+
+    Examples
+    --------
+    >>> Codes([0, 1, 1], ["a", "b", "b"], [True, False, True]).pmf().shape
+    (2, 2, 2)
+    """
+
+    y: Array
+    t: Array
+    s: Array
+
+    def __post_init__(self) -> None:
+        for name in ("y", "t", "s"):
+            labels = as_labels(f"Codes({name})", getattr(self, name))
+            object.__setattr__(self, name, read_only(labels.copy()))
+        check_equal_lengths("Codes(y, t, s)", y=len(self.y), t=len(self.t), s=len(self.s))
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return len(self.y)
+
+    def pmf(self) -> Pmf:
+        """The empirical joint table over the labels that occur, in sorted order.
+
+        Raises
+        ------
+        InputError
+            When that table has more than ``MAX_CELLS`` cells.
+        """
+        index, sizes = [], []
+        for labels in (self.y, self.t, self.s):
+            values, inverse = np.unique(labels, return_inverse=True)
+            index.append(inverse)
+            sizes.append(len(values))
+        cells = math.prod(sizes)
+        if cells > MAX_CELLS:
+            got = f"{' x '.join(map(str, sizes))} different labels of y, t, s"
+            expected = f"a joint table of at most {MAX_CELLS} cells"
+            raise InputError("Codes(y, t, s)", expected, got, "quantise more coarsely")
+        flat = np.ravel_multi_index(tuple(index), tuple(sizes))
+        return Pmf.from_counts(np.bincount(flat, minlength=cells).reshape(sizes))
+
+    def __repr__(self) -> str:
+        return f"Codes(n_samples={self.n_samples})"

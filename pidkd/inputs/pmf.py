@@ -1,0 +1,161 @@
+"""Joint probability tables, checked at the border."""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pidkd.arrays import (
+    FloatArray,
+    IntArray,
+    as_numbers,
+    read_only,
+)
+from pidkd.errors import InputError, import_extra
+from pidkd.parameters import is_integer
+
+SUM_TOLERANCE = 1e-6
+"""How far the total of a probability table, or of a row of posteriors, may be from one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pmf:
+    r"""Joint probabilities :math:`p(y, t, s)` of target, teacher and student.
+
+    Parameters
+    ----------
+    p : array, shape (n_y, n_t, n_s)
+        Finite, non-negative, with sum 1 within 1e-6; it is then renormalised in float64.
+    normalise : bool, default False
+        Accept any positive total and divide by it.
+    n_samples : int, optional
+        Number of samples that the table was counted from; None for an exact table.
+
+    Raises
+    ------
+    InputError
+        When ``p`` is none of this.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Pmf(np.full((2, 2, 2), 1 / 8)).shape
+    (2, 2, 2)
+    """
+
+    p: FloatArray
+    normalise: InitVar[bool] = False
+    n_samples: int | None = None
+
+    def __post_init__(self, normalise: bool) -> None:
+        where = "Pmf(p)"
+        p = as_numbers(where, self.p)
+        if p.ndim != 3:
+            hint = "pidkd decomposes two sources; merge axes, or use dit for more" if p.ndim > 3 else None
+            raise InputError(where, "an array with 3 axes (y, t, s)", f"one of shape {p.shape}", hint)
+        if (p < 0).any():
+            at = tuple(int(i) for i in np.argwhere(p < 0)[0])
+            raise InputError(where, "entries >= 0", f"{p[at]:.6g} at {at}")
+        with np.errstate(over="ignore"):
+            total = float(p.sum())
+        if not normalise and not abs(total - 1.0) <= SUM_TOLERANCE:
+            hint = "counts go in by Pmf.from_counts(c), other totals by Pmf(p, normalise=True)"
+            raise InputError(where, f"a sum of 1 within {SUM_TOLERANCE:g}", f"{total:.10g}", hint)
+        if not 0.0 < total < np.inf:
+            raise InputError(where, "a positive finite sum", f"{total:.6g}")
+        if self.n_samples is not None and not (is_integer(self.n_samples) and self.n_samples >= 1):
+            raise InputError("Pmf(n_samples)", "a whole number >= 1, or None", repr(self.n_samples))
+        object.__setattr__(self, "p", read_only(p / total))
+
+    @classmethod
+    def from_counts(cls, counts: npt.ArrayLike) -> Pmf:
+        r"""The empirical :math:`\hat p(y, t, s) = c(y, t, s) / n`, which remembers ``n``.
+
+        Parameters
+        ----------
+        counts : array of whole numbers >= 0, shape (n_y, n_t, n_s)
+
+        Raises
+        ------
+        InputError
+            When ``counts`` holds anything else.
+        """
+        where = "Pmf.from_counts(c)"
+        c = as_numbers(where, counts)
+        if (c != np.floor(c)).any():
+            raise InputError(where, "whole numbers", f"{c[c != np.floor(c)][0]:.6g}", "probabilities go in by Pmf(p)")
+        try:
+            return cls(c, normalise=True, n_samples=int(c.sum()) or None)
+        except InputError as error:
+            raise error.at(where) from None
+
+    @classmethod
+    def from_dit(cls, distribution: Any, y: Any = 0, t: Any = 1, s: Any = 2) -> Pmf:
+        """The joint table of three variables, or groups of variables, of a ``dit.Distribution``.
+
+        Parameters
+        ----------
+        distribution : dit.Distribution
+        y, t, s : int, str, or sequence of these
+            Positions or names of the variables that make up target, teacher and student. Values are in sorted order
+            where they have one; variables that are not named are summed over.
+
+        Raises
+        ------
+        InputError
+            When a variable is not there, or ``distribution`` is none.
+        """
+        where = "Pmf.from_dit(distribution, y, t, s)"
+        try:
+            linear = distribution.copy(base="linear")
+            names, n_variables = linear.get_rv_names() or (), linear.outcome_length()
+        except (AttributeError, TypeError):
+            raise InputError(where, "a dit.Distribution", type(distribution).__name__) from None
+        index: list[IntArray] = []
+        sizes: list[int] = []
+        for group in (y, t, s):
+            columns = []
+            for variable in (group,) if isinstance(group, str) or is_integer(group) else tuple(group):
+                column = names.index(variable) if variable in names else variable
+                if not (is_integer(column) and 0 <= column < n_variables):
+                    expected = f"positions from 0 to {n_variables - 1}" + (f" or names {names}" if names else "")
+                    raise InputError(where, expected, repr(variable))
+                columns.append(column)
+            values = [tuple(outcome[column] for column in columns) for outcome in linear.outcomes]
+            try:
+                known = sorted(set(values))
+            except TypeError:  # values of different types
+                known = sorted(set(values), key=repr)
+            position = {value: i for i, value in enumerate(known)}
+            index.append(np.array([position[value] for value in values], dtype=np.int64))
+            sizes.append(len(known))
+        p = np.zeros(sizes)
+        np.add.at(p, tuple(index), np.asarray(linear.pmf, dtype=np.float64))
+        return cls(p)
+
+    def to_dit(self) -> Any:
+        """The same distribution as a ``dit.Distribution`` of variables Y, T and S with values "0", "1", ...
+
+        Raises
+        ------
+        MissingDependencyError
+            When dit is not installed.
+        """
+        dit = import_extra("dit", "dit", needed_by="Pmf.to_dit()")
+        outcomes = np.argwhere(self.p > 0)
+        distribution = dit.Distribution([tuple(map(str, o)) for o in outcomes.tolist()], self.p[tuple(outcomes.T)])
+        distribution.set_rv_names(["Y", "T", "S"])
+        return distribution
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Sizes (n_y, n_t, n_s)."""
+        n_y, n_t, n_s = self.p.shape
+        return n_y, n_t, n_s
+
+    def __repr__(self) -> str:
+        samples = "" if self.n_samples is None else f", n_samples={self.n_samples}"
+        return f"Pmf(shape={self.shape}{samples})"

@@ -1,0 +1,113 @@
+"""Class probabilities of samples, checked at the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pidkd.arrays import (
+    FloatArray,
+    IntArray,
+    as_array,
+    as_labels,
+    as_numbers,
+    read_only,
+)
+from pidkd.errors import InputError
+from pidkd.inputs.pmf import SUM_TOLERANCE
+
+
+@dataclass(frozen=True, eq=False)
+class Posteriors:
+    r"""Class probabilities :math:`p(y|t)`, :math:`p(y|s)` and, if known, :math:`p(y|t,s)` of every sample.
+
+    Parameters
+    ----------
+    y : array of integers from 0 to n_classes - 1, shape (n_samples,)
+    p_t, p_s : array, shape (n_samples, n_classes)
+    p_ts : array, shape (n_samples, n_classes), optional
+        Rows are non-negative and sum to 1 within 1e-6; they are then renormalised in float64.
+
+    Raises
+    ------
+    InputError
+        When shapes disagree, a row does not sum to 1, or values are not finite.
+    """
+
+    y: IntArray
+    p_t: FloatArray
+    p_s: FloatArray
+    p_ts: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        y = as_labels("Posteriors(y)", self.y)
+        tables: dict[str, FloatArray] = {}
+        for name in ("p_t", "p_s", "p_ts") if self.p_ts is not None else ("p_t", "p_s"):
+            where = f"Posteriors({name})"
+            p = as_numbers(where, getattr(self, name))
+            if p.ndim != 2 or len(p) != len(y):
+                raise InputError(where, f"shape ({len(y)}, n_classes)", f"{p.shape}")
+            with np.errstate(over="ignore"):
+                sums = p.sum(axis=1, keepdims=True)
+            off = np.flatnonzero((p < 0).any(axis=1) | (np.abs(sums[:, 0] - 1.0) > SUM_TOLERANCE))
+            if off.size:
+                row = int(off[0])
+                got = f"row {row} with sum {sums[row, 0]:.6g} and minimum {p[row].min():.6g}"
+                logits = (p < 0).any() or p.max() > 1 + SUM_TOLERANCE
+                hint = "these look like logits: Posteriors.from_logits(y, ...) takes those" if logits else None
+                raise InputError(where, "rows of probabilities that sum to 1", got, hint)
+            tables[name] = read_only(p / sums)
+        sizes = {name: p.shape[1] for name, p in tables.items()}
+        n_classes = sizes["p_t"]
+        if set(sizes.values()) != {n_classes}:
+            got = ", ".join(f"{name} with {size}" for name, size in sizes.items())
+            raise InputError(f"Posteriors({', '.join(sizes)})", "one number of classes", got)
+        wanted = f"integers from 0 to {n_classes - 1}"
+        if y.dtype.kind not in "iub":
+            raise InputError("Posteriors(y)", wanted, f"dtype {y.dtype}")
+        wrong = np.flatnonzero((y < 0) | (y >= n_classes))
+        if wrong.size:
+            raise InputError("Posteriors(y)", wanted, f"{y[wrong[0]]} in row {wrong[0]}")
+        object.__setattr__(self, "y", read_only(y.astype(np.int64)))
+        for name, p in tables.items():
+            object.__setattr__(self, name, p)
+
+    @classmethod
+    def from_logits(
+        cls, y: npt.ArrayLike, z_t: npt.ArrayLike, z_s: npt.ArrayLike, z_ts: npt.ArrayLike | None = None
+    ) -> Posteriors:
+        r"""From logits, :math:`p(y|t) = e^{z_y} / \sum_{y'} e^{z_{y'}}`, such as the outputs of teacher and student.
+
+        Parameters
+        ----------
+        y : array of integers from 0 to n_classes - 1, shape (n_samples,)
+        z_t, z_s : array of floats, shape (n_samples, n_classes)
+        z_ts : array of floats, shape (n_samples, n_classes), optional
+
+        Raises
+        ------
+        InputError
+            When shapes disagree, or values are not finite.
+        """
+        names = ("z_t", "z_s", "z_ts") if z_ts is not None else ("z_t", "z_s")
+        tables = []
+        for name, values in zip(names, (z_t, z_s, z_ts), strict=False):
+            z = as_numbers(where := f"Posteriors.from_logits({name})", values)
+            if z.ndim != 2:
+                raise InputError(where, "shape (n_samples, n_classes)", f"{z.shape}")
+            p = np.exp(z - z.max(axis=1, keepdims=True))
+            tables.append(p / p.sum(axis=1, keepdims=True))
+        try:
+            return cls(as_array("Posteriors.from_logits(y)", y), *tables)
+        except InputError as error:
+            raise error.at(error.where.replace("Posteriors(", "Posteriors.from_logits(").replace("p_", "z_")) from None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return len(self.y)
+
+    def __repr__(self) -> str:
+        return f"Posteriors(n_samples={self.n_samples}, n_classes={self.p_t.shape[1]})"

@@ -1,0 +1,232 @@
+"""The contract of a measure of partial information: input, declarations, raw answer, result.
+
+To add a measure, write ``estimators/pid/<name>.py`` with one subclass of ``PIDEstimator`` in it (or name such a class
+in the entry-point group ``pidkd.estimators.pid`` of another package). No list is edited anywhere.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pidkd.arrays import FloatArray
+from pidkd.errors import (
+    ConvergenceWarning,
+    InputError,
+    NegativeAtomWarning,
+    PidkdWarning,
+    SolverError,
+)
+from pidkd.estimator import Context, Estimator
+from pidkd.info import information
+from pidkd.inputs import Input
+from pidkd.result import Certificate, Information, PIDBatch, PIDResult, Units, check_units
+
+LAWS = {
+    "symmetric": "swapping T and S swaps the unique atoms",
+    "relabelling": "renaming the values of Y, T or S changes nothing",
+    "zero_rows": "values of probability zero change nothing",
+    "nonnegative": "no atom is negative",
+    "copy": "S a copy of T leaves T nothing unique",
+    "constant": "a constant S leaves all of I(Y;T) unique to T",
+}
+"""Laws that an estimator may declare; the contract tests run each one that it does."""
+
+SAMPLING_ERRORS = 3
+"""Standard errors by which an estimate may fall below zero before it is worth a warning."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    r"""What an estimator hands to its base class: nats and float64.
+
+    Parameters
+    ----------
+    unique_t : float
+        Uni(Y:T\S), from which the identities give the other atoms.
+    information : Information
+        I(Y;T), I(Y;S) and I(Y;T,S).
+    certificate : Certificate
+        In nats.
+    interval, se, bias, plan, potentials, local
+        As in ``PIDResult``.
+    atoms : mapping, optional
+        All four, from an estimator that knows them apart: where information is infinite, the identities give none.
+    concerns : sequence of (category, text)
+        What a user must be warned of, in the estimator's own words.
+    finished_on_cpu : bool
+        Whether an accelerator was asked for and left this to the CPU.
+    """
+
+    unique_t: float
+    information: Information
+    certificate: Certificate
+    interval: Mapping[str, tuple[float, float]] | None = None
+    plan: FloatArray | None = None
+    potentials: tuple[FloatArray, FloatArray] | None = None
+    local: Mapping[str, FloatArray] | None = None
+    se: Mapping[str, float] | None = None
+    bias: Mapping[str, float] | None = None
+    atoms: Mapping[str, float] | None = None
+    concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
+    finished_on_cpu: bool = False
+
+
+@dataclass(frozen=True)
+class PIDEstimator(Estimator):
+    """One measure of partial information. Subclasses write ``_decompose``; conversion, units and checks are here.
+
+    Class attributes beside those of ``Estimator``: ``measure`` names what is computed, ``certifies`` says whether its
+    certificates are two-sided, and ``laws`` names those of ``LAWS`` that hold.
+    """
+
+    kind = "pid"
+    measure: ClassVar[str]
+    certifies: ClassVar[bool]
+    laws: ClassVar[frozenset[str]]
+
+    @abc.abstractmethod
+    def _decompose(self, data: Any, ctx: Context) -> Raw:
+        """Decompose one input of an accepted kind.
+
+        Where there is no finite feasible answer the raw result says so with atoms that are not finite, and the base
+        class raises; so one member of a batch cannot stop the others.
+        """
+
+    def _decompose_batch(self, data: Sequence[Any], ctx: Context) -> list[Raw]:
+        """Decompose many; the default is a loop, in which each member draws what it would draw alone."""
+        raws = []
+        for item in data:
+            raws.append(self._decompose(item, dataclasses.replace(ctx, progress=None)))
+            if ctx.progress is not None:
+                ctx.progress(len(raws) / len(data))
+        return raws
+
+    def decompose(self, data: Input, units: Units = "bits", ctx: Context | None = None) -> PIDResult:
+        """Run on one input. ``pidkd.decompose`` is the same with every convenience.
+
+        Raises
+        ------
+        IncompatibleInputError
+            When this estimator does not accept the kind of ``data``.
+        SolverError
+            When there is no finite feasible answer.
+        """
+        ctx = ctx or Context()
+        check_units("decompose(..., units)", units)
+        ctx = self._prepare(ctx)
+        started = time.perf_counter()
+        accepted = self._accept(data)
+        raw = self._decompose(accepted, ctx)
+        result, concerns = self._result(raw, accepted, units, ctx, time.perf_counter() - started)
+        if not all(math.isfinite(value) for value in result.atoms.values()) and result.certificate.status != "exact":
+            raise SolverError(f"{self.name}: no finite answer; {result.certificate.message}", result)
+        for category, text in concerns:
+            warnings.warn(text, category, stacklevel=3)
+        return result
+
+    def decompose_batch(self, data: Sequence[Input], units: Units = "bits", ctx: Context | None = None) -> PIDBatch:
+        """Run on many inputs. No member can fail the others: each carries its own status and warnings.
+
+        Raises
+        ------
+        InputError
+            When a member cannot be used; the message says which.
+        """
+        ctx = ctx or Context()
+        check_units("decompose_batch(..., units)", units)
+        ctx = self._prepare(ctx)
+        started = time.perf_counter()
+        accepted = []
+        for index, item in enumerate(data):
+            try:
+                accepted.append(self._accept(item))
+            except InputError as error:
+                raise error.at(f"decompose_batch(data)[{index}]") from None
+        raws = self._decompose_batch(accepted, ctx)
+        seconds = time.perf_counter() - started
+        each = seconds / max(1, len(raws))
+        found = [self._result(raw, item, units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
+        results = [result for result, _ in found]
+        concerned = Counter(category for _, concerns in found for category in {category for category, _ in concerns})
+        for category, count in concerned.items():
+            text = f"{self.name}: {count} of {len(results)} members carry a {category.__name__}, see result.warnings"
+            warnings.warn(text, category, stacklevel=3)
+        return PIDBatch(results, seconds, sum(raw.finished_on_cpu for raw in raws))
+
+    def _result(
+        self, raw: Raw, data: Input, units: Units, ctx: Context, seconds: float
+    ) -> tuple[PIDResult, list[tuple[type[PidkdWarning], str]]]:
+        """The result in the units of the user, and what the user must be warned of."""
+        redundant = raw.information.t - raw.unique_t
+        atoms = raw.atoms or {
+            "redundant": redundant,
+            "unique_t": raw.unique_t,
+            "unique_s": raw.information.s - redundant,
+            "synergistic": raw.information.both - raw.information.s - raw.unique_t,
+        }
+        result = PIDResult(
+            redundant=atoms["redundant"],
+            unique_t=atoms["unique_t"],
+            unique_s=atoms["unique_s"],
+            synergistic=atoms["synergistic"],
+            information=raw.information,
+            units="nats",
+            method=self.name,
+            params=self.get_params(),
+            certificate=raw.certificate,
+            n_samples=getattr(data, "n_samples", None),
+            seconds=seconds,
+            interval=raw.interval,
+            se=raw.se,
+            bias=raw.bias,
+            plan=raw.plan if "plan" in ctx.keep else None,
+            potentials=raw.potentials if "potentials" in ctx.keep else None,
+            local=raw.local if "local" in ctx.keep else None,
+        ).to(units)
+        concerns = [*raw.concerns, *self._concerns(result)]
+        if concerns:
+            result = dataclasses.replace(result, warnings=tuple(text for _, text in concerns))
+        return result, concerns
+
+    def _concerns(self, result: PIDResult) -> list[tuple[type[PidkdWarning], str]]:
+        """What a user must be warned of."""
+        concerns: list[tuple[type[PidkdWarning], str]] = []
+        certificate = result.certificate
+        if certificate.status in ("max_iter", "uncertified"):
+            gap = f"{certificate.gap:.3g} {result.units}" if math.isfinite(certificate.gap) else "unknown"
+            text = f"{self.name}: not certified to its tolerance, gap {gap}; {certificate.message}"
+            concerns.append((ConvergenceWarning, text))
+        slack = (certificate.gap if math.isfinite(certificate.gap) else 0.0) + 1e-12
+        if result.se:  # an estimate from samples falls below zero by chance where nothing is
+            slack += SAMPLING_ERRORS * max(result.se.values()) + 1 / (result.n_samples or 1)
+        negative = {name: value for name, value in result.atoms.items() if value < -slack}
+        if negative:
+            listed = ", ".join(f"{name} {value:.3g}" for name, value in negative.items())
+            beyond = f"{SAMPLING_ERRORS} standard errors" if result.se else "the gap"
+            text = f"{self.name}: negative beyond {beyond}: {listed} {result.units}"
+            concerns.append((NegativeAtomWarning, text))
+        return concerns
+
+
+def between_raw(known: Information, low: float, high: float, tol: float, how: str) -> Raw:
+    """The raw result of a measure whose redundancy is proven to lie from ``low``, which is reported, to ``high``."""
+    lower, upper = known.t - max(low, high), known.t - low
+    if upper - lower <= tol:
+        return Raw(upper, known, Certificate(lower, upper, "optimal", how))
+    advice = f"{how}; the interval is proven, for a narrower one raise time_limit or max_rays"
+    return Raw(upper, known, Certificate(lower, upper, "bound", advice))
+
+
+def table_raw(p: FloatArray, redundant: float) -> Raw:
+    """The raw result of a measure that has its redundancy in closed form, on a table of shape (n_y, n_t, n_s)."""
+    known = information(p)
+    unique_t = known.t - redundant
+    return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "closed form"))

@@ -1,0 +1,1 @@
+"""How work is kept: output files, records of finished pieces, pools of workers."""

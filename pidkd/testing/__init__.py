@@ -1,0 +1,7 @@
+"""Contracts of estimators, as checks that a plug-in runs in its own tests."""
+
+from pidkd.testing.check import Check
+from pidkd.testing.mi import mi_contract_checks
+from pidkd.testing.pid import check_estimator, contract_checks
+
+__all__ = ["Check", "check_estimator", "contract_checks", "mi_contract_checks"]
