@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pidkd.codec import from_plain, plain
 from pidkd.errors import InputError
 from pidkd.runs.output import PathLike, writing
 
@@ -30,8 +30,8 @@ PACKAGES = (
     "infomeasure",
 )
 
-RAN_OUT = "ran out of"
-"""How the message of a measurement begins that was not tried, after a smaller problem took too much."""
+NO_MEASUREMENT = ("skipped", "not tried")
+"""Statuses of rows without a measurement."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Row:
         The estimator as it was asked for, with its parameters and its device.
     kind : {"pid", "mi", "timing"}
     status : str
-        ``solved``, ``failed`` (some member without a finite answer), ``crashed``, ``time limit``, ``memory limit``, or
-        ``skipped``.
+        ``solved``, ``failed`` (some member without a finite answer), ``crashed``, ``time limit``, ``memory limit``,
+        ``skipped`` (a package is missing), or ``not tried`` (a smaller problem took too much).
     message : str
         The certificate of the member it did worst on, or why there is no measurement.
     known : str
@@ -113,8 +113,13 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """CPU time of one thread; on another device the time that passes."""
-        return self.wall if "@" in self.estimator else self.cpu
+        """CPU time of one thread; on another device the wall time."""
+        return self.cpu if self.device == "cpu" else self.wall
+
+    @property
+    def device(self) -> str:
+        """Device of the estimator."""
+        return self.estimator.partition("@")[2] or "cpu"
 
 
 class Record:
@@ -167,13 +172,13 @@ class Record:
         self.rows.append(row)
         if self.path is not None:
             with self.path.open("a") as stream:
-                stream.write(_line(dataclasses.asdict(row)) + "\n")
+                stream.write(_line(row) + "\n")
 
     def lines(self) -> Iterator[str]:
         """The environment, then the rows."""
         yield _line(self.head)
         for row in self.rows:
-            yield _line(dataclasses.asdict(row))
+            yield _line(row)
 
 
 def read_record(path: PathLike) -> tuple[dict[str, Any], list[Row]]:
@@ -188,37 +193,23 @@ def read_record(path: PathLike) -> tuple[dict[str, Any], list[Row]]:
         lines = Path(path).read_text().splitlines()
     except (OSError, UnicodeError) as error:
         raise InputError(str(path), "a record of pidkd bench", str(error)) from error
-    found: list[dict[str, Any]] = []
+    entries: list[Any] = []
     for number, line in enumerate(lines, start=1):
         try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            entries.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
             if number < len(lines) or number == 1:
                 raise InputError(str(path), "JSON in every line", f"something else in line {number}") from error
+    if not entries or not isinstance(entries[0], dict):
+        raise InputError(str(path), "a record of pidkd bench", "other data in line 1" if entries else "an empty file")
     try:
-        head, *rows = found
-        return head, list(_rows(rows))
-    except (TypeError, ValueError) as error:
+        return entries[0], [from_plain(Row, row, f"line {i}") for i, row in enumerate(entries[1:], start=2)]
+    except (InputError, RecursionError) as error:
         raise InputError(str(path), "a record of pidkd bench", f"other data ({error})") from error
 
 
-def _rows(found: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    for row in found:
-        axis = row.pop("axis", None)
-        yield Row(**row, axis=None if axis is None else (axis[0], float(axis[1])))
-
-
-def _line(data: Mapping[str, Any]) -> str:
-    return json.dumps(_finite(data), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no word for infinite: such a number is none."""
-    if isinstance(value, Mapping):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _line(data: Mapping[str, Any] | Row) -> str:
+    return json.dumps(plain(data), allow_nan=False)
 
 
 def environment() -> dict[str, Any]:

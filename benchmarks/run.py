@@ -19,7 +19,7 @@ from typing import Any
 
 from pidkd.benchmarks.peers import PEER_PATH, list_peers
 from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, kind_of, list_families
-from pidkd.benchmarks.record import RAN_OUT, Record, Row
+from pidkd.benchmarks.record import Record, Row
 from pidkd.benchmarks.selection import OPTION, choose, list_own
 from pidkd.errors import InputError, UnknownNameError
 from pidkd.runs.output import PathLike
@@ -185,7 +185,7 @@ class _Bench:
             if status is None:
                 found: dict[str, Any]
                 if too_much is not None and size > too_much[0]:
-                    found = {"status": "skipped", "message": f"{RAN_OUT} {too_much[1]}"}
+                    found = {"status": "not tried", "message": f"ran out of {too_much[1]}"}
                 else:
                     found = self._measured(family, estimator, stored)
                 if self.stopped:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -59,10 +58,12 @@ def _certified(results: Sequence[PIDResult]) -> dict[str, Any]:
     worst = max(proven, key=lambda one: one.gap)
     found: dict[str, Any] = {"gap": worst.gap, "certified": sum(one.gap <= CERTIFIED for one in proven)}
     found["message"] = f"{worst.status}: {worst.message}"
-    for name, pattern in (("iterations", r"(\d+) iterations"), ("solver", r"([\d.e+-]+) s in the solver")):
-        said = [float(hit[1]) for one in certificates if (hit := re.search(pattern, one.message))]
-        if said:
-            found[name] = statistics.fmean(said) if name == "iterations" else math.fsum(said)
+    iterations = [result.stats["iterations"] for result in results if "iterations" in result.stats]
+    seconds = [result.stats["solver_seconds"] for result in results if "solver_seconds" in result.stats]
+    if iterations:
+        found["iterations"] = statistics.fmean(iterations)
+    if seconds:
+        found["solver"] = math.fsum(seconds)
     return found
 
 

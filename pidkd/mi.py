@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from pidkd.arrays import as_activations, as_array, as_labels, describe, is_array, is_float, is_whole
-from pidkd.codec import plain
+from pidkd.codec import fields_from_plain, plain
 from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning
 from pidkd.estimator import Context, Estimator
 from pidkd.registry import get_estimator, list_estimators
@@ -78,6 +78,17 @@ class MIResult:
         """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings."""
         data: dict[str, Any] = plain(self)
         return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> MIResult:
+        """Rebuild what ``to_dict`` wrote.
+
+        Raises
+        ------
+        InputError
+            When ``data`` is not what ``to_dict`` writes.
+        """
+        return cls(**fields_from_plain(cls, data))
 
     def __hash__(self) -> int:
         """By the numbers; the parameters stay out."""

@@ -61,6 +61,8 @@ class Raw:
         All four, from an estimator that knows them apart: where information is infinite, the identities give none.
     concerns : sequence of (category, text)
         What a user must be warned of, in the estimator's own words.
+    stats : mapping from str to float
+        Effort of the solver, as in ``PIDResult``.
     finished_on_cpu : bool
         Whether an accelerator was asked for and left this to the CPU.
     """
@@ -76,6 +78,7 @@ class Raw:
     bias: Mapping[str, float] | None = None
     atoms: Mapping[str, float] | None = None
     concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
+    stats: Mapping[str, float] = dataclasses.field(default_factory=dict)
     finished_on_cpu: bool = False
 
 
@@ -184,6 +187,7 @@ class PIDEstimator(Estimator):
             certificate=raw.certificate,
             n_samples=getattr(data, "n_samples", None),
             seconds=seconds,
+            stats=dict(raw.stats),
             interval=raw.interval,
             se=raw.se,
             bias=raw.bias,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from pidkd import codec as record
 from pidkd.arrays import Array, FloatArray
+from pidkd.codec import fields_from_plain, plain
 from pidkd.errors import InputError
 
 Units: TypeAlias = Literal["bits", "nats"]
@@ -77,7 +77,7 @@ class Certificate:
         return dataclasses.replace(self, lower=self.lower * factor, upper=self.upper * factor)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PIDResult:
     r"""The decomposition :math:`I(Y;T,S) = \mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S + \mathrm{Syn}`.
 
@@ -98,7 +98,9 @@ class PIDResult:
     seconds : float
         Wall time of the estimation.
     warnings : tuple of str
-        What a reader of the numbers must know.
+        Limits of the numbers, in words.
+    stats : mapping from str to float
+        Effort of the solver: "iterations", and "solver_seconds" where it keeps its own account.
     interval, se, null, bias, corrected : mapping from atom, optional
         Sampling interval (low, high), standard error, level under independence, estimated bias, and the atoms less the
         bias, as ``uncertainty=`` asks for them; also of "mi_t", "mi_s" and "mi". ``posterior`` gives intervals of its
@@ -126,6 +128,7 @@ class PIDResult:
     n_samples: int | None
     seconds: float
     warnings: tuple[str, ...] = ()
+    stats: Mapping[str, float] = dataclasses.field(default_factory=dict, compare=False)
     interval: Mapping[str, tuple[float, float]] | None = None
     se: Mapping[str, float] | None = None
     null: Mapping[str, float] | None = None
@@ -225,8 +228,8 @@ class PIDResult:
 
         Arrays (plan, potentials, local) and tuples become lists, and what JSON has no word for becomes its ``str``.
         """
-        data: dict[str, Any] = record.plain(self)
-        return data | {"information": record.plain(self.information._asdict())}
+        data: dict[str, Any] = plain(self)
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PIDResult:
@@ -237,20 +240,7 @@ class PIDResult:
         InputError
             When ``data`` is not what ``to_dict`` writes.
         """
-        where = "PIDResult.from_dict(data)"
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
-        if not isinstance(data, Mapping) or not required <= set(data) <= set(fields):
-            found = ", ".join(map(str, data)) if isinstance(data, Mapping) else type(data).__name__
-            raise InputError(where, f"a mapping with the keys {', '.join(fields)}", found or "none")
-        given: dict[str, Any] = {}
-        for name, value in data.items():
-            try:
-                optional = fields[name].default is None or name == "n_samples"
-                given[name] = None if optional and value is None else _READ[name](value)
-            except (TypeError, ValueError, KeyError, AttributeError) as error:
-                raise InputError(where, f"what PIDResult.to_dict() writes as {name!r}", f"{value!r:.60}") from error
-        return cls(**given)
+        return cls(**fields_from_plain(cls, data))
 
     def __hash__(self) -> int:
         """By the numbers; the parameters and what else may be a mapping stay out."""
@@ -358,29 +348,3 @@ def shares(atoms: Mapping[str, float], scale: float) -> dict[str, float]:
     if infinite:
         return {name: 1 / len(infinite) if name in infinite else 0.0 for name in atoms}
     return {name: max(value, 0.0) / scale for name, value in atoms.items()}
-
-
-_READ_CERTIFICATE: dict[str, Callable[[Any], Any]] = {
-    "lower": float,
-    "upper": float,
-    "status": record.one_of(get_args(Status)),
-    "message": record.typed(str),
-}
-
-_READ: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys((*ATOMS, "seconds"), float),
-    "information": lambda value: Information(**record.mapping(float)(value)),
-    "units": record.one_of(tuple(NATS_PER)),
-    "method": record.typed(str),
-    "params": record.mapping(record.restored),
-    "certificate": lambda value: Certificate(**{name: read(value[name]) for name, read in _READ_CERTIFICATE.items()}),
-    "n_samples": record.typed(int),
-    "warnings": lambda value: tuple(map(record.typed(str), record.typed(list)(value))),
-    "interval": record.mapping(record.pair(float)),
-    **dict.fromkeys(("se", "null", "bias", "corrected"), record.mapping(float)),
-    "provenance": record.mapping(record.restored),
-    "plan": record.array,
-    "potentials": record.pair(record.array),
-    "local": record.mapping(record.array),
-}
-"""How ``PIDResult.from_dict`` reads each entry of what ``to_dict`` wrote."""

@@ -209,7 +209,7 @@ for name in list_estimators():
 MEASURE = """
 from dataclasses import dataclass
 
-from pidkd.estimator import PIDEstimator, table_raw
+from pidkd.pid import PIDEstimator, table_raw
 from pidkd.inputs import Pmf
 
 

@@ -72,14 +72,15 @@ class ConvexPeer(PIDEstimator):
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         found, known = self.find(data), information(data.p)
-        message = said(found.status, found.iterations, found.seconds)
+        effort = {"iterations": found.iterations, "solver_seconds": found.seconds}
+        stats = {name: value for name, value in effort.items() if value is not None}
         if found.plan is None or found.potentials is None:
-            return Raw(math.nan, known, Certificate(-math.inf, math.inf, "uncertified", message))
+            return Raw(math.nan, known, Certificate(-math.inf, math.inf, "uncertified", found.status), stats=stats)
         proven = bounds(data.p, found.plan, found.potentials)
-        certificate = Certificate(proven.lower, proven.upper, "optimal", message)
+        certificate = Certificate(proven.lower, proven.upper, "optimal", found.status)
         if certificate.gap > TOLERANCE:
             certificate = dataclasses.replace(certificate, status="uncertified")
-        return Raw(proven.upper, known, certificate)
+        return Raw(proven.upper, known, certificate, stats=stats)
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,6 @@ class MIPeer(MIEstimator):
         if not isinstance(data, self.kinds):
             raise InputError("bench", " or ".join(kind.__name__ for kind in self.kinds), type(data).__name__)
         return RawMI(float(self.find(data)))
-
-
-def said(status: str, iterations: int | None, seconds: float | None) -> str:
-    """The effort in the words in which a benchmark reads it."""
-    effort = [] if iterations is None else [f"{iterations} iterations"]
-    effort += [] if seconds is None else [f"{seconds:.6g} s in the solver"]
-    return ", ".join([status, *effort])
 
 
 def list_peers() -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pidkd.benchmarks.record import RAN_OUT, Row
+from pidkd.benchmarks.record import Row
 from pidkd.benchmarks.reporting.figures import Figure, figure, looks, styles
 from pidkd.benchmarks.reporting.scaling import SAMPLES, TRUTH, Line, lines
 from pidkd.benchmarks.reporting.tables import number, power, ratio
@@ -273,7 +273,7 @@ def _failures(rows: Sequence[Row]) -> Section | None:
             row.message,
         )
         for row in rows
-        if row.status != "solved" and not row.message.startswith(RAN_OUT)
+        if row.status not in ("solved", "not tried")
     ]
     words = (
         "What did not finish, or not with a finite answer for every member. "

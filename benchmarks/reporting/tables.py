@@ -8,7 +8,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from pidkd.benchmarks.record import Row
+from pidkd.benchmarks.record import NO_MEASUREMENT, Row
 from pidkd.benchmarks.scoring import CERTIFIED
 
 
@@ -52,7 +52,9 @@ def speedup_table(rows: Sequence[Row]) -> Table:
     for title in ("solver s", "gap bits", "x first"):
         table.add_column(title, justify="right", no_wrap=True)
     for mine in rows:
-        others = [row for row in rows if row.problem == mine.problem and row is not mine and row.status != "skipped"]
+        others = [
+            row for row in rows if row.problem == mine.problem and row is not mine and row.status not in NO_MEASUREMENT
+        ]
         if mine.estimator != reference or mine.gap is None or not others:
             continue
         table.add_row(f"[bold]{escape(mine.problem)}", reference, number(mine.cpu), power(mine.gap))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from estimator_pages import Written
 from sphinx.application import Sphinx
 
+from pidkd.codec import plain
 from pidkd.distill import list_data, list_models, list_presets, load_config
 from pidkd.distill.experiments.config import Config
-from pidkd.distill.experiments.plain_values import to_plain
 
 
 def comparison() -> list[str]:
@@ -42,7 +42,7 @@ def choices() -> list[str]:
         if config.chosen:
             lines += [f"`{name}`", ""]
         for key, reason in config.chosen.items():
-            held = to_plain(config)
+            held = plain(config)
             for part in key.split("."):
                 held = held[part]
             lines.append(f"- `{key}`: {held}; {reason}")

@@ -99,8 +99,14 @@ class BROJA(PIDEstimator):
                     if upper - lower <= tol:
                         effort = f"{found.iterations[i]} iterations, cells route in torch on {ctx.device}"
                         certificate = Certificate(lower, upper, "optimal", effort)
-                        potentials = found.potentials.a[i], found.potentials.b[i]
-                        raws[index] = Raw(upper, known[i], certificate, plan=found.plan[i], potentials=potentials)
+                        raws[index] = Raw(
+                            upper,
+                            known[i],
+                            certificate,
+                            plan=found.plan[i],
+                            potentials=(found.potentials.a[i], found.potentials.b[i]),
+                            stats={"iterations": int(found.iterations[i])},
+                        )
                 seen += len(found.lower)
                 if ctx.progress is not None:
                     ctx.progress(seen / len(data))

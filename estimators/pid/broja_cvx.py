@@ -153,7 +153,15 @@ class BROJACvx(PIDEstimator):
         if not within:
             message += "; try other settings of the solver by options=, or the estimator broja"
         certificate = Certificate(found.lower, found.upper, "optimal" if within else "max_iter", message)
-        return Raw(found.upper, known, certificate, plan=found.plan, potentials=found.potentials)
+        stats = {"iterations": answer.iterations, "solver_seconds": answer.seconds}
+        return Raw(
+            found.upper,
+            known,
+            certificate,
+            plan=found.plan,
+            potentials=found.potentials,
+            stats={name: value for name, value in stats.items() if value is not None},
+        )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The command line: ``pidkd.commands`` together, and how they end.
+"""The command line: ``pidkd.cli.commands`` together, and how they end.
 
 Exit status 0, 2 with one line on stderr for bad input, 1 for a fault of ours. Machine output goes to stdout, whatever
 else there is to say to stderr. Each command imports what it needs when it runs, so that help is quick.

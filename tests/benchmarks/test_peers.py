@@ -26,12 +26,12 @@ def test_what_a_peer_proves_agrees_with_broja(name: str) -> None:
     peer = get_contestant(name, "pid")
     assert isinstance(peer, ConvexPeer)
     for table in TABLES:
-        own, other = decompose(table).certificate, peer.decompose(table).certificate
+        result = peer.decompose(table)
+        own, other = decompose(table).certificate, result.certificate
         assert 0 <= other.gap + 1e-14 < 1e-4, other.message
         assert other.lower <= own.upper + 1e-13
         assert own.lower <= other.upper + 1e-13
-        assert "iterations" in other.message
-        assert "s in the solver" in other.message
+        assert {"iterations", "solver_seconds"} <= set(result.stats)
 
 
 @pytest.mark.peer
@@ -105,5 +105,5 @@ def test_a_peer_is_imported_from_the_folder(tmp_path, monkeypatch) -> None:
 def test_a_solver_without_an_answer_is_a_fault() -> None:
     from pidkd.benchmarks.peers import Solution
 
-    with pytest.raises(SolverError, match="no luck, 3 iterations"):
+    with pytest.raises(SolverError, match="no luck"):
         ConvexPeer(lambda pmf: Solution(None, None, "no luck", 3)).decompose(gate("and").pmf)

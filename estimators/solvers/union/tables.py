@@ -37,7 +37,16 @@ def decompose_tables(
     for p, table, solution in zip(tables, reduced, solutions, strict=True):
         proven = bounds(p, *table.lift(solution.q, solution.a, solution.b))
         certificate = _certificate(proven, tol * math.log(2), max_memory, solution)
-        raws.append(Raw(proven.upper, information(p), certificate, plan=proven.plan, potentials=proven.potentials))
+        raws.append(
+            Raw(
+                proven.upper,
+                information(p),
+                certificate,
+                plan=proven.plan,
+                potentials=proven.potentials,
+                stats={"iterations": solution.iterations},
+            )
+        )
     return raws
 
 

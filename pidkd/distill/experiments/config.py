@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pidkd.distill.experiments.plain_values import changed, from_plain, key_of, to_plain
+from pidkd.codec import changed, from_plain, key_of, plain
 from pidkd.distill.method import get_method, list_methods
 from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import InputError, UnknownNameError, import_extra
@@ -249,7 +249,7 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as YAML holds them."""
-        held: dict[str, Any] = to_plain(self)
+        held: dict[str, Any] = plain(self)
         return held
 
     def to_yaml(self) -> str:

@@ -18,8 +18,8 @@ from pidkd.audits.auditing import audit
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.experiments.cases import Case
 from pidkd.distill.experiments.config import Config
+from pidkd.distill.experiments.keys import key_in_configuration
 from pidkd.distill.experiments.making import SIDES, corrupt_teacher, drawing, load_weights, make_network, read_data
-from pidkd.distill.experiments.plain_values import key_in_configuration
 from pidkd.distill.experiments.provenance import FREE, check_same, note, remarks
 from pidkd.distill.method import get_method
 from pidkd.distill.training.capturing import capture

@@ -18,7 +18,7 @@ ROWS = [
     Row("broja", "p", "conic-a", "pid", "solved", gap=1e-7, members=1, cpu=0.5, solver=0.4, iterations=20.0, peak=60.0),
     Row("broja", "p", "conic-a-tight", "pid", "solved", gap=1e-10, certified=1, members=1, cpu=0.9, solver=0.8),
     Row("broja", "p", "conic-b", "pid", "time limit", "stopped after 60 s"),
-    Row("broja", "q", "conic-b", "pid", "skipped", "ran out of time on p"),
+    Row("broja", "q", "conic-b", "pid", "not tried", "ran out of time on p"),
 ]
 
 
