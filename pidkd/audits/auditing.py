@@ -141,7 +141,8 @@ def audit(
     Examples
     --------
     >>> import numpy as np
-    >>>     >>> y = np.arange(400) % 4
+    >>> import pidkd
+    >>> y = np.arange(400) % 4
     >>> report = pidkd.audit({"out": y}, {"out": y % 2}, y)  # the student only tells odd from even
     >>> result = report.results["out", "out"]
     >>> print(f"{result.redundant:.6f} {result.unique_t:.6f}")

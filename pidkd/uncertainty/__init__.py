@@ -8,6 +8,6 @@ the effect of a quantiser on the activations is in neither.
 from pidkd.uncertainty.bootstrap import Bootstrap
 from pidkd.uncertainty.jackknife import Jackknife
 from pidkd.uncertainty.permutation import Permutation
-from pidkd.uncertainty.quantify import Method, as_methods, quantify
+from pidkd.uncertainty.resampling import Method, as_methods, quantify
 
 __all__ = ["Bootstrap", "Jackknife", "Method", "Permutation", "as_methods", "quantify"]

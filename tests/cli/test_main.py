@@ -246,7 +246,7 @@ def test_list_names_every_estimator(run):
 
 
 def test_list_as_json_says_what_is_missing(run, monkeypatch):
-    monkeypatch.setattr("pidkd.display.find_spec", lambda module: None)
+    monkeypatch.setattr("pidkd.display.listing.find_spec", lambda module: None)
     status, out, _ = run("list", "--json")
     rows = {row["name"]: row for row in json.loads(out)}
     assert status == 0

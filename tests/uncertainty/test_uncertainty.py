@@ -267,7 +267,7 @@ def test_progress_rises_to_one() -> None:
 
 def test_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = decompose(SAMPLE, uncertainty=Bootstrap(n=10))
-    monkeypatch.setattr("pidkd.uncertainty.quantify.BATCH_BYTES", 3 * 8 * 27)
+    monkeypatch.setattr("pidkd.uncertainty.resampling.BATCH_BYTES", 3 * 8 * 27)
     seen: list[float] = []
     parts = decompose(SAMPLE, uncertainty=Bootstrap(n=10), progress=seen.append)
     for name, interval in whole.interval.items():
