@@ -192,7 +192,7 @@ class PIDEstimator(Estimator):
             se=raw.se,
             bias=raw.bias,
             plan=raw.plan if "plan" in ctx.keep else None,
-            potentials=tuple(raw.potentials) if raw.potentials is not None and "potentials" in ctx.keep else None,
+            potentials=(*raw.potentials,) if raw.potentials is not None and "potentials" in ctx.keep else None,
             local=raw.local if "local" in ctx.keep else None,
         ).to(units)
         concerns = [*raw.concerns, *self._concerns(result)]
