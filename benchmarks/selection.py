@@ -15,7 +15,7 @@ from pidkd.benchmarks.problems import kind_of
 from pidkd.decomposition import AUTO
 from pidkd.errors import InputError, UnknownNameError
 from pidkd.estimator import Estimator
-from pidkd.registry import get_estimator, list_estimators, list_plugins
+from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
 
 OPTION = "bench --estimator"
 SPELLING = re.compile(r"(?P<name>[^(@]+)(\((?P<params>.*)\))?(@(?P<device>\w+))?")
@@ -108,7 +108,7 @@ def _meant(family: ModuleType) -> list[str]:
     if kind == "timing":
         return list_own(family)
     fits = [name for name in list_estimators(kind) if issubclass(family.INPUT, get_estimator(name, kind).accepts)]
-    return [name for pattern in (*family.ESTIMATORS, *list_plugins(kind)) for name in matches(pattern, fits)]
+    return [name for pattern in (*family.ESTIMATORS, *ESTIMATORS[kind].plugins()) for name in matches(pattern, fits)]
 
 
 def matches(pattern: str, names: Iterable[str]) -> list[str]:

@@ -6,11 +6,83 @@ argument, file or option as the user wrote it.
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import difflib
+import enum
 import importlib
+import numbers
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import PurePath
 from typing import Any, Self
+
+import numpy as np
+
+QUOTED = 80
+"""Letters of a value that a message quotes at most."""
+
+
+def quote(value: object, most: int = QUOTED) -> str:
+    """Any value as messages quote it: one line of at most ``most`` letters, of which no more than that is built.
+
+    Arrays and frames are named by their type and shape, what is no plain value by its type.
+
+    Examples
+    --------
+    >>> quote("hot"), quote([1, 2.5, None])
+    ("'hot'", '[1, 2.5, None]')
+    >>> import numpy as np
+    >>> quote({"a": np.zeros((2, 3))})
+    "{'a': ndarray of float64, shape (2, 3)}"
+    >>> len(quote(["x" * 10**6] * 10**6))
+    80
+    """
+    text = ""
+    for piece in _pieces(value):
+        text += piece
+        if len(text) > most:
+            return f"{text[: most - 3]}..."
+    return text
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """The text of a value, bit by bit: whoever has enough of it stops, whatever a nesting or a cycle would come to."""
+    kind, name = type(value), type(value).__name__
+    if isinstance(value, str | bytes | bytearray):
+        yield repr(value[: QUOTED + 1])
+    elif isinstance(value, int) and value.bit_length() > 4 * QUOTED:
+        yield f"an integer of {value.bit_length():,} bits"
+    elif isinstance(value, PLAIN):
+        yield " ".join(repr(value).split())
+    elif hasattr(kind, "shape") and hasattr(kind, "ndim"):
+        yield f"{name} of {f'{value.dtype}, ' if hasattr(kind, 'dtype') else ''}shape {tuple(value.shape)}"
+    elif isinstance(value, Mapping):
+        yield from _joined("{", (chain(_pieces(key), [": "], _pieces(value[key])) for key in value), "}")
+    elif isinstance(value, list):
+        yield from _joined("[", map(_pieces, value), "]")
+    elif isinstance(value, tuple):
+        yield from _joined("(", map(_pieces, value), ",)" if len(value) == 1 else ")")
+    elif isinstance(value, set | frozenset) and value:
+        yield from _joined("{", map(_pieces, value), "}")
+    elif dataclasses.is_dataclass(value):
+        members = (chain([f"{f.name}="], _pieces(getattr(value, f.name, None))) for f in dataclasses.fields(value))
+        yield from _joined(f"{name}(", members, ")")
+    else:
+        yield f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+PLAIN = (numbers.Number, np.generic, type(None), type(...), type, range, enum.Enum, PurePath, datetime.date)
+"""Types that print themselves shortly."""
+
+
+def _joined(start: str, members: Iterable[Iterable[str]], end: str) -> Iterator[str]:
+    yield start
+    for i, member in enumerate(members):
+        yield ", " if i else ""
+        yield from member
+    yield end
 
 
 class PidkdError(Exception):
@@ -59,9 +131,9 @@ class UnknownNameError(InputError):
 
     def __init__(self, where: str, kind: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name[:QUOTED], names, n=1, cutoff=0.5) if isinstance(name, str) else []
         hint = f"did you mean {near[0]!r}?" if near else None
-        super().__init__(where, f"{kind}, one of {', '.join(names) or '(none)'}", repr(name), hint)
+        super().__init__(where, f"{kind}, one of {', '.join(names) or '(none)'}", quote(name), hint)
         self._arguments = (where, kind, name, tuple(names))
 
 

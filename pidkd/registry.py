@@ -1,23 +1,165 @@
-"""The registry: estimators are found by their modules' names, and by the entry points of other packages.
+"""The registry: whatever has a name is found by it, in a folder of pidkd or by an entry point of another package.
 
-Nothing is imported to list them, and no list is edited to add one.
+Estimators, distillation methods, data sets, models, file formats, audit engines, benchmark peers and benchmark problems
+are found alike. Nothing is imported to list them, and no list is edited to add one.
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import pkgutil
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
+from types import ModuleType
 from typing import Any
 
 from pidkd.errors import PidkdError, PidkdWarning, UnknownNameError
 
-KINDS = ("pid", "mi")
-"""What can be estimated: the folders of ``estimators/``, and the entry-point groups ``pidkd.estimators.<kind>``."""
+
+def _is_any(member: Any, name: str) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What is found by name: one module each in a folder, and entry points of other packages.
+
+    Parameters
+    ----------
+    noun : str
+        What is found, with its article: ``"a data set"``.
+    package : str
+        The folder, by its import name. Modules whose names begin with an underscore are passed over.
+    group : str
+        The group of entry points. An entry point names the member itself, or a module that holds it.
+    expected : str
+        What a module must hold, for messages; ``{name}`` stands for the name.
+    attribute : str, optional
+        The name by which a module holds it. Otherwise it is the class of the module that fits.
+    fits : callable
+        Takes a member and its name, and returns whether it is one of this kind.
+
+    Examples
+    --------
+    >>> data = Registry("a data set", "pidkd.distill.data", "pidkd.data", "a function read", "read")
+    >>> "digits" in data.names()
+    True
+    >>> data.get("digits").__name__
+    'read'
+    """
+
+    noun: str
+    package: str
+    group: str
+    expected: str
+    attribute: str | None = None
+    fits: Callable[[Any, str], bool] = _is_any
+
+    def names(self) -> list[str]:
+        """All names, built in and from other packages, in alphabetic order."""
+        return sorted({*self._modules, *self._entry_points()})
+
+    def plugins(self) -> list[str]:
+        """Names that other packages bring, in alphabetic order."""
+        return sorted(self._entry_points())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self._modules or name in self._entry_points())
+
+    def get(self, name: object, where: str | None = None) -> Any:
+        """The member of this name: a class, a function or an object, as the kind has it.
+
+        Parameters
+        ----------
+        name : str
+        where : str, optional
+            The argument that names it, for messages.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is none; the message lists those there are.
+        PidkdError
+            When its module, or that of another package, cannot be loaded or holds none.
+        """
+        if isinstance(name, str) and name in self._modules:
+            module = importlib.import_module(f"{self.package}.{name}")
+            return self._checked(module, name, f"module {module.__name__}", "none")
+        points = self._entry_points()
+        if isinstance(name, str) and name in points:
+            return self._load(points[name])
+        raise UnknownNameError(where or self._bare, self.noun, name, [*self._modules, *points])
+
+    @property
+    def _bare(self) -> str:
+        return self.noun.partition(" ")[2]
+
+    @cached_property
+    def _modules(self) -> Collection[str]:
+        """Names of the modules of the folder, found without importing any of them."""
+        folder = importlib.import_module(self.package).__path__
+        return [module.name for module in pkgutil.iter_modules(folder) if not module.name.startswith("_")]
+
+    def _entry_points(self) -> dict[str, metadata.EntryPoint]:
+        """Entry points by name. A name that is taken already is left out, with a warning."""
+        points: dict[str, metadata.EntryPoint] = {}
+        for point in metadata.entry_points(group=self.group):
+            if point.name in points or point.name in self._modules:
+                owner = "pidkd" if point.name in self._modules else _owner(points[point.name])
+                text = f"package {_owner(point)}: expected a new name, got the {self._bare} {point.name!r} of {owner}"
+                warnings.warn(f"{text}, which is used instead", PidkdWarning, stacklevel=3)
+            else:
+                points[point.name] = point
+        return points
+
+    def _load(self, point: metadata.EntryPoint) -> Any:
+        where = f"{self._bare} {point.name!r} of package {_owner(point)}"
+        try:
+            loaded = point.load()
+        except Exception as error:  # whatever the import of somebody else's module may raise
+            expected = self.expected.format(name=point.name)
+            raise PidkdError(f"{where}: expected {expected}, got {type(error).__name__}: {error}") from error
+        return self._checked(loaded, point.name, where, f"{loaded!r} at {point.value}")
+
+    def _checked(self, holder: Any, name: str, where: str, got: str) -> Any:
+        """The member that a module holds, or ``holder`` itself, once it is known to fit."""
+        for member in self._members(holder) if isinstance(holder, ModuleType) else [holder]:
+            if self._is_member(member, name):
+                return member
+        raise PidkdError(f"{where}: expected {self.expected.format(name=name)}, got {got}")
+
+    def _members(self, module: ModuleType) -> list[Any]:
+        if self.attribute is not None:
+            return [getattr(module, self.attribute)] if hasattr(module, self.attribute) else []
+        return [cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__]
+
+    def _is_member(self, member: Any, name: str) -> bool:
+        """A class where classes are asked for, and one that fits."""
+        return (self.attribute is not None or inspect.isclass(member)) and self.fits(member, name)
+
+
+def _owner(point: metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "unknown"
+
+
+# Estimators
+
+
+def _estimators(kind: str) -> Registry:
+    def fits(cls: Any, name: str) -> bool:
+        """Whether a class is an estimator of this kind and name; what else it must be, the contract tests say."""
+        return getattr(cls, "kind", None) == kind and getattr(cls, "name", None) == name
+
+    expected = "a subclass of Estimator with name = {name!r}"
+    return Registry("an estimator", f"pidkd.estimators.{kind}", f"pidkd.estimators.{kind}", expected, fits=fits)
+
+
+ESTIMATORS = {kind: _estimators(kind) for kind in ("pid", "mi")}
+"""What can be estimated: a folder of ``estimators/`` and a group of entry points each."""
 
 
 def list_estimators(kind: str = "pid") -> list[str]:
@@ -28,12 +170,7 @@ def list_estimators(kind: str = "pid") -> list[str]:
     >>> "broja" in list_estimators()
     True
     """
-    return sorted({*_modules(kind), *_entry_points(kind)})
-
-
-def list_plugins(kind: str = "pid") -> list[str]:
-    """Names of those that other packages bring."""
-    return sorted(_entry_points(kind))
+    return _of_kind(kind).names()
 
 
 def get_estimator(name: str, kind: str = "pid") -> type[Any]:
@@ -51,62 +188,11 @@ def get_estimator(name: str, kind: str = "pid") -> type[Any]:
     >>> get_estimator("broja")().name
     'broja'
     """
-    if name in _modules(kind):
-        module = importlib.import_module(f"pidkd.estimators.{kind}.{name}")
-        for _, cls in inspect.getmembers(module, inspect.isclass):
-            if cls.__module__ == module.__name__ and _bears(cls, kind, name):
-                return cls
-        raise TypeError(f"pidkd.estimators.{kind}.{name}: expected an Estimator with name = {name!r} in this module")
-    points = _entry_points(kind)
-    if name in points:
-        return _load(points[name], kind)
-    raise UnknownNameError("estimator=", "an estimator", name, list_estimators(kind))
+    cls: type[Any] = _of_kind(kind).get(name, "estimator=")
+    return cls
 
 
-def _modules(kind: str) -> Collection[str]:
-    """Modules of the package of this kind, found without importing any of them."""
-    if kind not in KINDS:
-        raise UnknownNameError("kind=", "a kind of estimator", kind, KINDS)
-    return _folder(kind)
-
-
-@functools.cache
-def _folder(kind: str) -> Collection[str]:
-    package = importlib.import_module(f"pidkd.estimators.{kind}")
-    return [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
-
-
-def _entry_points(kind: str) -> dict[str, metadata.EntryPoint]:
-    """Estimators of other packages. A name that is taken already is left out, with a warning."""
-    points: dict[str, metadata.EntryPoint] = {}
-    built_in = _modules(kind)
-    for point in metadata.entry_points(group=f"pidkd.estimators.{kind}"):
-        if point.name in points or point.name in built_in:
-            owner = "pidkd" if point.name in built_in else _package(points[point.name])
-            text = f"package {_package(point)}: expected a new name, got the estimator {point.name!r} of {owner}"
-            warnings.warn(f"{text}, which is used instead", PidkdWarning, stacklevel=3)
-        else:
-            points[point.name] = point
-    return points
-
-
-def _load(point: metadata.EntryPoint, kind: str) -> type[Any]:
-    where = f"estimator {point.name!r} of package {_package(point)}"
-    expected = f"a subclass of Estimator with name = {point.name!r}"
-    try:
-        cls: Any = point.load()
-    except Exception as error:  # whatever the import of somebody else's module may raise
-        raise PidkdError(f"{where}: expected {expected}, got {type(error).__name__}: {error}") from error
-    if not (inspect.isclass(cls) and _bears(cls, kind, point.name)):
-        raise PidkdError(f"{where}: expected {expected}, got {cls!r} at {point.value}")
-    loaded: type[Any] = cls
-    return loaded
-
-
-def _bears(cls: type[Any], kind: str, name: str) -> bool:
-    """Whether a class is an estimator of this kind and name; what else it must be, the contract tests say."""
-    return getattr(cls, "kind", None) == kind and getattr(cls, "name", None) == name
-
-
-def _package(point: metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "unknown"
+def _of_kind(kind: object) -> Registry:
+    if not (isinstance(kind, str) and kind in ESTIMATORS):
+        raise UnknownNameError("kind=", "a kind of estimator", kind, ESTIMATORS)
+    return ESTIMATORS[kind]

@@ -26,7 +26,7 @@ from pidkd.errors import (
 from pidkd.estimator import Context
 from pidkd.inputs import Codes, Gaussian, Pmf
 from pidkd.pid import PIDEstimator, Raw
-from pidkd.registry import KINDS
+from pidkd.registry import ESTIMATORS
 from pidkd.result import Certificate, Information
 from pidkd.testing import check_estimator
 
@@ -171,7 +171,7 @@ class TestRegistry:
     @pytest.mark.parametrize("kind", ["solvers", "pid.mmi", "", "..pid", None])
     def test_another_kind_is_refused(self, kind: Any) -> None:
         with pytest.raises(
-            UnknownNameError, match=f"kind=: expected a kind of estimator, one of {', '.join(sorted(KINDS))}"
+            UnknownNameError, match=f"kind=: expected a kind of estimator, one of {', '.join(sorted(ESTIMATORS))}"
         ):
             list_estimators(kind)
 

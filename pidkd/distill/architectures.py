@@ -1,36 +1,37 @@
 """The registry of architecture families, and networks by name. Nothing here needs torch until a network is made.
 
-A family is a module ``pidkd/distill/models/<name>.py`` with a function ``build(shape, n_classes, **options)``. No list
-is edited anywhere to add one.
+A family is a module ``pidkd/distill/models/<name>.py`` with a function ``build(shape, n_classes, **options)``, or such
+a function that an entry point in the group ``pidkd.models`` names. No list is edited anywhere to add one.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Collection
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pidkd.errors import InputError, PidkdError, UnknownNameError, import_extra
+from pidkd.errors import InputError, PidkdError, UnknownNameError, import_extra, quote
+from pidkd.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
 
-FAMILIES = Path(__file__).parent / "models"
+MODELS = Registry(
+    "a model", "pidkd.distill.models", "pidkd.models", "a function build(shape, n_classes, **options)", "build"
+)
 
 
 def list_models() -> list[str]:
-    """Names of the architecture families, in alphabetic order.
+    """Names of the architecture families, built in and from other packages, in alphabetic order.
 
     Examples
     --------
-    >>> list_models()
-    ['cnn', 'mlp', 'resnet', 'resnet_cifar', 'wrn']
+    >>> "wrn" in list_models()
+    True
     """
-    return sorted(m.name for m in pkgutil.iter_modules([str(FAMILIES)]) if not m.name.startswith("_"))
+    return MODELS.names()
 
 
 def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: int = 0, /, **options: Any) -> nn.Module:
@@ -68,7 +69,7 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        make = _foreign(name) if ":" in name else _family(name, shape, n_classes, options)
+        make = _foreign(name) if isinstance(name, str) and ":" in name else _family(name, shape, n_classes, options)
         where = f"model {name!r}"
         try:
             model = make(**options)
@@ -76,7 +77,7 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
             raise
         except Exception as error:  # whatever somebody else's code may raise, or an option of another type
             got = f"{type(error).__name__}: {error}"
-            raise InputError(where, f"to be made with {options or 'no options'}", got) from error
+            raise InputError(where, f"to be made with {quote(options) if options else 'no options'}", got) from error
     if not isinstance(model, torch.nn.Module):
         raise InputError(where, "a callable that gives a torch.nn.Module", type(model).__name__)
     return model
@@ -85,9 +86,9 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
 def _family(
     name: str, shape: tuple[int, int, int], n_classes: int, options: Collection[str]
 ) -> Callable[..., nn.Module]:
-    if name not in list_models():
+    if name not in MODELS:
         raise UnknownNameError("model", "a model, or package.module:callable", name, list_models())
-    build = importlib.import_module(f"pidkd.distill.models.{name}").build
+    build = MODELS.get(name)
     known = list(inspect.signature(build).parameters)[2:]
     for option in options:
         if option not in known:

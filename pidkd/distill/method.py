@@ -1,29 +1,26 @@
 """The contract of a distillation method, and the registry that finds methods. Nothing here needs torch.
 
 A method is a frozen dataclass of parameters in a module of its own name. To add one, write
-``pidkd/distill/methods/<name>.py`` with one subclass of ``Method`` in it. No list is edited anywhere.
+``pidkd/distill/methods/<name>.py`` with one subclass of ``Method`` in it, or name the class by an entry point in the
+group ``pidkd.methods``. No list is edited anywhere.
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-import importlib
 import inspect
 import math
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pidkd.errors import InputError, UnknownNameError, import_extra
+from pidkd.registry import Registry
 
 if TYPE_CHECKING:
     from pidkd.distill.features import Outputs
     from pidkd.distill.loss import DistillationLoss
-
-METHODS = Path(__file__).parent / "methods"
 
 
 @dataclass(frozen=True)
@@ -134,15 +131,24 @@ def _is_weight(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
 
+def _is_method(cls: Any, name: str) -> bool:
+    return inspect.isclass(cls) and issubclass(cls, Method) and cls.name == name
+
+
+METHODS = Registry(
+    "a distillation method", "pidkd.distill.methods", "pidkd.methods", "a Method with name = {name!r}", fits=_is_method
+)
+
+
 def list_methods() -> list[str]:
-    """Names of the distillation methods, in alphabetic order.
+    """Names of the distillation methods, built in and from other packages, in alphabetic order.
 
     Examples
     --------
-    >>> list_methods()
-    ['at', 'fitnet', 'kd', 'none', 'rid', 'ted', 'vid']
+    >>> "rid" in list_methods()
+    True
     """
-    return sorted(module.name for module in pkgutil.iter_modules([str(METHODS)]))
+    return METHODS.names()
 
 
 def get_method(name: str) -> type[Any]:
@@ -154,17 +160,15 @@ def get_method(name: str) -> type[Any]:
         When there is none; the message lists those there are.
     MissingDependencyError
         When torch is not installed.
+    PidkdError
+        When that of another package cannot be loaded, or is none.
 
     Examples
     --------
     >>> get_method("rid")(q=10, r=0.2).schedule(4)
     ('filters', 'filters', 'student', 'student')
     """
-    if name not in list_methods():
-        raise UnknownNameError("method=", "a distillation method", name, list_methods())
-    import_extra("torch", "train", needed_by=f"distillation method {name!r}")
-    module = importlib.import_module(f"pidkd.distill.methods.{name}")
-    for _, cls in inspect.getmembers(module, inspect.isclass):
-        if issubclass(cls, Method) and cls.__module__ == module.__name__ and cls.name == name:
-            return cls
-    raise TypeError(f"pidkd.distill.methods.{name}: expected a Method with name = {name!r} in this module")
+    if name in METHODS:
+        import_extra("torch", "train", needed_by=f"distillation method {name!r}")
+    cls: type[Any] = METHODS.get(name, "method=")
+    return cls

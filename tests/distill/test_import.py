@@ -22,11 +22,11 @@ def test_importing_it_does_not_import_torch():
 
 def test_methods_are_listed_and_schedules_made_without_torch():
     code = (
-        "from pidkd.distill import schedule; print(pidkd.distill.list_methods(), schedule.alternating(2, q=2, r=0.5))"
+        "from pidkd.distill import schedule; "
+        "print('rid' in pidkd.distill.list_methods(), schedule.alternating(2, q=2, r=0.5))"
     )
     done = run(WITHOUT_TORCH + code)
-    listed = "['at', 'fitnet', 'kd', 'none', 'rid', 'ted', 'vid']"
-    assert done.stdout.strip() == f"{listed} ('filters', 'student')", done.stderr
+    assert done.stdout.strip() == "True ('filters', 'student')", done.stderr
 
 
 @pytest.mark.parametrize("code", ["pidkd.distill.FeatureTap", "pidkd.distill.get_method('rid')"])
