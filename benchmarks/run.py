@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from pidkd.benchmarks.peers import PEER_PATH, list_peers
-from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, kind_of, list_families
+from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, list_families
 from pidkd.benchmarks.record import Record, Row
-from pidkd.benchmarks.selection import OPTION, choose, list_own
+from pidkd.benchmarks.selection import OPTION, list_own, select
 from pidkd.errors import InputError, UnknownNameError
 from pidkd.runs.output import PathLike
 
@@ -62,10 +62,10 @@ def run_benchmark(
         Modules of ``benchmarks/problems``, such as "broja"; none means all.
     estimators : sequence of str, optional
         Names or patterns (``conic-*``) of estimators and peers, ``auto``, or ``package.module:Class``, each with
-        parameters (``kmeans(n_clusters=20)``) and a device (``broja@cuda``) if need be. By default those that each
-        family names, and the estimators that installed packages bring.
+        parameters (``kmeans(n_clusters=20)``) and a device (``broja@cuda``) if need be. By default those that solve
+        what each family asks, of pidkd and of installed packages.
     peers : bool
-        The peers that each family names, too.
+        The peers that solve what each family asks, too.
     sizes : {"tiny", "small", "full"}
         The largest size; smaller ones are included.
     device : {"cpu", "cuda"}
@@ -100,7 +100,7 @@ def run_benchmark(
         When a limit or a number is not positive, or the record cannot be continued.
     """
     named = [families] if isinstance(families, str) else list(families) or list_families()
-    modules = {name: get_family(name) for name in named}
+    chosen = {name: get_family(name) for name in named}
     if sizes not in SIZES:
         raise UnknownNameError("bench --sizes", "a size", sizes, SIZES)
     for option, value in {"--time-limit": time_limit, "--memory-limit": memory_limit}.items():
@@ -113,10 +113,10 @@ def run_benchmark(
         raise UnknownNameError("bench --device", "a device", device, DEVICES)
     if peer_path is not None and not Path(peer_path).is_dir():
         raise InputError("bench --peer-path", "a folder", str(peer_path))
-    chosen = {name: choose(module, estimators, peers, device) for name, module in modules.items()}
+    selected = {name: select(family, estimators, peers, device) for name, family in chosen.items()}
     for pattern in estimators or ():
-        if not any(choose(module, [pattern], peers, "cpu") for module in modules.values()):
-            known = sorted({name for module in modules.values() for name in list_own(module)})
+        if not any(select(family, [pattern], peers, "cpu") for family in chosen.values()):
+            known = sorted({name for family in chosen.values() for name in list_own(family)})
             raise UnknownNameError(
                 OPTION, "an estimator, a peer or a pattern of names", pattern, [*known, *list_peers()]
             )
@@ -126,9 +126,9 @@ def run_benchmark(
         place = {PEER_PATH: os.fspath(peer_path)} if peer_path is not None else {}
         bench = _Bench(record, Path(folder), settings, os.environ | ONE_THREAD | place, progress)
         lanes = {
-            (family, estimator): [p for p in module.PROBLEMS if SIZES.index(p.size) <= SIZES.index(sizes)]
-            for family, module in modules.items()
-            for estimator in chosen[family]
+            (name, estimator): [p for p in family.problems if SIZES.index(p.size) <= SIZES.index(sizes)]
+            for name, family in chosen.items()
+            for estimator in selected[name]
         }
         bench.run(lanes)
     record.sort(list(lanes))
@@ -196,7 +196,7 @@ class _Bench:
                 too_much = size, f"{status.split()[0]} on {problem.name}"
 
     def _add(self, family: str, problem: Problem, estimator: str, found: Mapping[str, Any]) -> None:
-        kind, known = kind_of(get_family(family)), problem.known if "error" in found else ""
+        kind, known = get_family(family).kind, problem.known if "error" in found else ""
         row = Row(family, problem.name, estimator, kind, **found, known=known, axis=problem.axis)
         with self.lock:
             self.record.append(row)

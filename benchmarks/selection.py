@@ -1,21 +1,25 @@
-"""Who takes part, by name: ``ksg``, ``kmeans(n_clusters=20)``, ``broja@cuda``, ``dit-cone``, ``mine:Mine``."""
+"""Which estimators and peers take part.
+
+By name (``ksg``, ``kmeans(n_clusters=20)``, ``broja@cuda``, ``dit-cone``, ``mine:Mine``), or by what a family asks.
+"""
 
 from __future__ import annotations
 
 import ast
+import contextlib
+import dataclasses
 import importlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from types import ModuleType
 from typing import Any
 
-from pidkd.benchmarks.peers import find_peer, list_peers
-from pidkd.benchmarks.problems import kind_of
+from pidkd.benchmarks.peers import find_peer, list_peers, peer_estimators
+from pidkd.benchmarks.problems import Family
 from pidkd.decomposition import AUTO
-from pidkd.errors import InputError, UnknownNameError
+from pidkd.errors import InputError, PidkdError, UnknownNameError
 from pidkd.estimator import Estimator
-from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
+from pidkd.registry import get_estimator, list_estimators
 
 OPTION = "bench --estimator"
 SPELLING = re.compile(r"(?P<name>[^(@]+)(\((?P<params>.*)\))?(@(?P<device>\w+))?")
@@ -51,7 +55,7 @@ def _value(node: ast.expr) -> Any:
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
-def get_contestant(text: str, kind: str, like: Any = None) -> Estimator:
+def find_estimator(text: str, kind: str, like: Any = None) -> Estimator:
     """An estimator of pidkd or of a peer, or ``package.module:Class``, which imports, and so runs, that module.
 
     ``auto`` is the one that ``decompose`` would take for data ``like`` these.
@@ -77,38 +81,72 @@ def get_contestant(text: str, kind: str, like: Any = None) -> Estimator:
     return found.with_params(**params)
 
 
-def list_own(family: ModuleType) -> list[str]:
-    """What of pidkd can take part in a family."""
-    kind = kind_of(family)
-    return list(family.ESTIMATORS) if kind == "timing" else list_estimators(kind)
+def list_own(family: Family) -> list[str]:
+    """Names of what pidkd and other packages have for a family."""
+    return list(family.names) if family.kind == "timing" else list_estimators(family.kind)
 
 
-def choose(family: ModuleType, patterns: Sequence[str] | None, peers: bool, device: str) -> list[str]:
-    """Names that match, in the order of the patterns; unless asked for by name, what the family is meant for.
+def select(family: Family, patterns: Sequence[str] | None, peers: bool, device: str) -> list[str]:
+    """Names that match, in the order of the patterns; without patterns, of all that solve what the family asks.
 
     On a device other than the CPU those that know it take part once more.
     """
     if patterns is None:
-        chosen = _meant(family)
-        chosen += [name for pattern in family.PEERS for name in matches(pattern, list_peers())] if peers else []
+        selected = [*family.names, *_own_by_measure(family)]
+        selected += _peers_by_measure(family) if peers else []
     else:
         known = list_own(family)
         if not all(matches(pattern, known) for pattern in patterns):
             known += list_peers()
-        chosen = [name for pattern in patterns for name in matches(pattern, known)]
-        _check_params(chosen, kind_of(family))
+        selected = [name for pattern in patterns for name in matches(pattern, known)]
+        _check_params(selected, family.kind)
     if device != "cpu":
-        chosen += [f"{name}@{device}" for name in chosen if "@" not in name and _knows(name, kind_of(family), device)]
-    return list(dict.fromkeys(chosen))
+        selected += [f"{name}@{device}" for name in selected if "@" not in name and _knows(name, family.kind, device)]
+    return list(dict.fromkeys(selected))
 
 
-def _meant(family: ModuleType) -> list[str]:
-    """What a family names, and what other packages bring, as far as it takes such an input."""
-    kind = kind_of(family)
-    if kind == "timing":
-        return list_own(family)
-    fits = [name for name in list_estimators(kind) if issubclass(family.INPUT, get_estimator(name, kind).accepts)]
-    return [name for pattern in (*family.ESTIMATORS, *ESTIMATORS[kind].plugins()) for name in matches(pattern, fits)]
+def _own_by_measure(family: Family) -> list[str]:
+    """Estimators, pidkd's and of other packages, that solve what the family asks, each with the family's settings."""
+    if family.asks is None:
+        return []
+    suited = {name: cls for name, cls in _classes(family).items() if family.asks.suits(cls)}
+    return [name + settings for name, cls in suited.items() for settings in _settings(cls, family)]
+
+
+def _classes(family: Family) -> dict[str, type[Estimator]]:
+    """Estimators by name. One of another package that cannot be loaded is left out; asked for by name, it says why."""
+    classes = {}
+    for name in list_estimators(family.kind):
+        with contextlib.suppress(PidkdError):
+            classes[name] = get_estimator(name, family.kind)
+    return classes
+
+
+def _settings(cls: type[Estimator], family: Family) -> list[str]:
+    """The family's settings that an estimator has parameters for, as they are written behind its name."""
+    known = {field.name for field in dataclasses.fields(cls)}
+    fitting = [setting for setting in family.settings if known.issuperset(setting)]
+    return [_written(setting) for setting in fitting] or [""]
+
+
+def _written(setting: Mapping[str, Any]) -> str:
+    params = ", ".join(f"{name}={value if isinstance(value, str) else repr(value)}" for name, value in setting.items())
+    return f"({params})" if params else ""
+
+
+def _peers_by_measure(family: Family) -> list[str]:
+    """Estimators of peers that solve what the family asks, and are no variants of another."""
+    asks = family.asks
+    if asks is None or not asks.peers:
+        return []
+    own = {cls.measure for cls in _classes(family).values()}
+    return [
+        name
+        for name, solves in ((name, estimator.solves) for name, estimator in peer_estimators().items())
+        if issubclass(asks.input, solves.inputs)
+        and not solves.variant
+        and (solves.measure == asks.measure if asks.measure else solves.measure not in own)
+    ]
 
 
 def matches(pattern: str, names: Iterable[str]) -> list[str]:
@@ -122,7 +160,7 @@ def _check_params(names: Sequence[str], kind: str) -> None:
     for text in names:
         name, params, _ = parse(text)
         if params and kind != "timing" and name in list_estimators(kind):
-            get_contestant(text, kind)
+            find_estimator(text, kind)
 
 
 def _knows(text: str, kind: str, device: str) -> bool:

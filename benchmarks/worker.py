@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.benchmarks.problems import Truth, get_family, kind_of
+from pidkd.benchmarks.problems import Truth, get_family
 from pidkd.benchmarks.scoring import Answers, Result, judged
-from pidkd.benchmarks.selection import get_contestant, parse
+from pidkd.benchmarks.selection import find_estimator, parse
 from pidkd.decomposition import decompose
 from pidkd.errors import IncompatibleInputError, MissingDependencyError, PidkdError, PidkdWarning
 from pidkd.estimator import Context, Estimator, cuda_is_there
@@ -137,10 +137,10 @@ def main(folder: str) -> None:
         name, _, device = parse(asked)
         if device == "cuda" and not cuda_is_there():
             raise MissingDependencyError("torch finds no accelerator")
-        if kind_of(family) == "timing":
+        if family.measure is not None:
             measured = family.measure(name, data, device) | {"peak": peak_memory() / 2**20}
         else:
-            estimator = get_contestant(asked, kind_of(family), data[0])
+            estimator = find_estimator(asked, family.kind, data[0])
             measured = measure(estimator, data, truths, uncertainty, device, job["repeats"], job["seconds"])
     except (MissingDependencyError, IncompatibleInputError) as error:
         measured = {"status": "skipped", "message": str(error)}

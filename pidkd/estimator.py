@@ -79,6 +79,8 @@ class Estimator(abc.ABC):
     kind: ClassVar[str]
     name: ClassVar[str]
     """The module's name."""
+    measure: ClassVar[str]
+    """What is computed, in words."""
     reference: ClassVar[str]
     """Key in docs/references.bib."""
     accepts: ClassVar[tuple[type, ...]]
@@ -88,6 +90,8 @@ class Estimator(abc.ABC):
     requires: ClassVar[Mapping[str, str]] = {}
     """Optional modules that it needs, each with the extra of pidkd that installs it."""
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    cross_check: ClassVar[bool] = False
+    """Whether it solves what another estimator solves, to check it: benchmarks then pass it over unless it is named."""
     cross_fitted: ClassVar[bool] = False
     """Whether it scores rows by what it fitted to others, so that no row may stand among the data twice."""
     target: ClassVar[Literal["any", "discrete", "continuous"]] = "any"

@@ -1,8 +1,8 @@
 """Other implementations, one file each, behind the interface of an estimator.
 
-A peer is a module with a function ``estimators()``, which gives its estimators by name, and the ``PREFIX`` that the
-names share; it is found by being here. An implementation that is on no registry is imported from below the folder that
-the user names, see ``from_folder``.
+A peer is a module with a ``PEER``, which gives its estimators by name, each of which says what it solves; it is found
+by being here, or by an entry point of another package in the group ``pidkd.peers``. An implementation that is on no
+registry is imported from below the folder that the user names, see ``from_folder``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import dataclasses
 import importlib
 import math
 import os
-import pkgutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pidkd.arrays import FloatArray
@@ -27,6 +25,7 @@ from pidkd.info import information
 from pidkd.inputs import Gaussian, Pmf
 from pidkd.mi import MIEstimator, Pairs, RawMI
 from pidkd.pid import PIDEstimator, Raw
+from pidkd.registry import Registry
 from pidkd.result import NATS_PER, Certificate, Information
 
 TOLERANCE = 1e-9 * NATS_PER["bits"]
@@ -34,6 +33,54 @@ TOLERANCE = 1e-9 * NATS_PER["bits"]
 
 PEER_PATH = "PIDKD_PEER_PATH"
 """The variable of the environment that names a folder of peers."""
+
+
+@dataclass(frozen=True)
+class Solves:
+    """What the estimator of a peer solves.
+
+    Parameters
+    ----------
+    inputs : tuple of type
+        Kinds of input: of tables, Gaussian systems, or pairs of variables.
+    measure : str
+        As our own estimators call it, or a name of its own.
+    variant : bool
+        Whether another estimator of the peer solves the same, and this one takes part only where it is named.
+    """
+
+    inputs: tuple[type, ...]
+    measure: str
+    variant: bool = False
+
+
+BROJA_OF_TABLES = Solves((Pmf,), "BROJA")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another implementation.
+
+    Parameters
+    ----------
+    prefix : str
+        How the names of its estimators begin.
+    estimators : callable
+        Gives its estimators by name, and may import the packages that it needs.
+    """
+
+    prefix: str
+    estimators: Callable[[], Mapping[str, Any]]
+
+
+PEERS = Registry(
+    "a peer",
+    "pidkd.benchmarks.peers",
+    "pidkd.peers",
+    "PEER, a Peer with the prefix and the estimators",
+    "PEER",
+    lambda peer, name: isinstance(peer, Peer),
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +109,7 @@ class ConvexPeer(PIDEstimator):
     """A solver of BROJA's convex problem: whatever it finds is repaired to a feasible plan, and bounded."""
 
     find: Callable[[Pmf], Solution]
+    solves: Solves = BROJA_OF_TABLES
 
     name = "peer"
     measure = "BROJA"
@@ -88,6 +136,7 @@ class AtomsPeer(PIDEstimator):
     """An implementation that gives four atoms in bits and proves nothing."""
 
     find: Callable[[Any], Mapping[str, float]]
+    solves: Solves = BROJA_OF_TABLES
 
     name = "peer"
     measure = "its own"
@@ -110,7 +159,7 @@ class MIPeer(MIEstimator):
     """An implementation of mutual information, in nats, of pairs of one kind."""
 
     find: Callable[[Any], float]
-    kinds: tuple[type[Pairs], ...]
+    solves: Solves
 
     name = "peer"
     measure = "its own"
@@ -119,23 +168,28 @@ class MIPeer(MIEstimator):
     accepts = (Pairs,)
 
     def _estimate(self, data: Pairs, ctx: Context) -> RawMI:
-        if not isinstance(data, self.kinds):
-            raise InputError("bench", " or ".join(kind.__name__ for kind in self.kinds), type(data).__name__)
+        if not isinstance(data, self.solves.inputs):
+            raise InputError("bench", " or ".join(kind.__name__ for kind in self.solves.inputs), type(data).__name__)
         return RawMI(float(self.find(data)))
 
 
 def list_peers() -> list[str]:
     """Names of the estimators of all peers; only a peer can say them, so what it needs is imported."""
-    return [name for peer in _peers() for name in peer.estimators()]
+    return list(peer_estimators())
+
+
+def peer_estimators() -> dict[str, Any]:
+    """The estimators of all peers by name; what each peer needs is imported."""
+    return {name: estimator for peer in PEERS.names() for name, estimator in PEERS.get(peer).estimators().items()}
 
 
 def find_peer(name: str) -> Estimator | None:
     """The estimator of this name, of the peer that has it."""
-    for peer in _peers():
+    for peer in map(PEERS.get, PEERS.names()):
         # Asked for one, no other's packages are loaded: they would count as its memory.
-        if name.startswith(peer.PREFIX) and name in peer.estimators():
-            found: Estimator = peer.estimators()[name]
-            return found
+        if name.startswith(peer.prefix) and name in (estimators := peer.estimators()):
+            estimator: Estimator = estimators[name]
+            return estimator
     return None
 
 
@@ -154,7 +208,3 @@ def from_folder(module: str) -> Any:
         raise MissingDependencyError(f"module {module!r} {where}")
     sys.path.insert(0, str(found[0].parents[module.count(".")]))
     return importlib.import_module(module)
-
-
-def _peers() -> list[ModuleType]:
-    return [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]

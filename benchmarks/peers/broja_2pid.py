@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 
-from pidkd.benchmarks.peers import AtomsPeer, from_folder
+from pidkd.benchmarks.peers import AtomsPeer, Peer, from_folder
 from pidkd.inputs import Pmf
-
-PREFIX = "2pid-"
 
 
 def estimators() -> dict[str, AtomsPeer]:
@@ -21,3 +19,6 @@ def _atoms(pmf: Pmf) -> dict[str, float]:
     found = peer.pid({cell: float(pmf.p[cell]) for cell in cells if pmf.p[cell] > 0})
     names = {"redundant": "SI", "unique_t": "UIY", "unique_s": "UIZ", "synergistic": "CI"}
     return {atom: found[name] for atom, name in names.items()}
+
+
+PEER = Peer("2pid-", estimators)

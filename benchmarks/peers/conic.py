@@ -7,6 +7,7 @@ asks for tolerances of 1e-11, the others run at their defaults.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,19 +15,19 @@ import numpy as np
 from scipy import sparse
 
 from pidkd.arrays import FloatArray
-from pidkd.benchmarks.peers import ConvexPeer, Solution
+from pidkd.benchmarks.peers import BROJA_OF_TABLES, ConvexPeer, Peer, Solution
 from pidkd.errors import import_extra
 from pidkd.estimators.solvers.union.marginals import MarginalEquations
 from pidkd.inputs import Pmf
 
-PREFIX = "conic-"
 TIGHT = 1e-11
 
 
 def estimators() -> dict[str, ConvexPeer]:
     """Each solver with both formulations, at its default tolerances and at tight ones."""
+    solves = {"aux": BROJA_OF_TABLES, "inline": replace(BROJA_OF_TABLES, variant=True)}
     return {
-        f"conic-{solver}-{form}{'-tight' if tight else ''}": ConvexPeer(partial(solve, form, tight))
+        f"conic-{solver}-{form}{'-tight' if tight else ''}": ConvexPeer(partial(solve, form, tight), solves[form])
         for solver, solve in (("clarabel", _clarabel), ("ecos", _ecos))
         for form in ("aux", "inline")
         for tight in (False, True)
@@ -106,3 +107,6 @@ def _ecos(formulation: str, tight: bool, pmf: Pmf) -> Solution:
     potentials = marginals.potentials(found["y"][: len(marginals.rhs)])
     seconds = info["timing"]["tsetup"] + info["timing"]["tsolve"]
     return Solution(plan, potentials, info["infostring"], info["iter"], seconds)
+
+
+PEER = Peer("conic-", estimators)

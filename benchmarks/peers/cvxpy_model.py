@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pidkd.benchmarks.peers import ConvexPeer, Solution
+from pidkd.benchmarks.peers import BROJA_OF_TABLES, ConvexPeer, Peer, Solution
 from pidkd.errors import MissingDependencyError
 from pidkd.estimators.pid.broja_cvx import BROJACvx, exponential_cone_solvers
 from pidkd.inputs import Pmf
-
-PREFIX = "cvxpy-"
 
 
 def estimators() -> dict[str, ConvexPeer]:
@@ -20,8 +19,9 @@ def estimators() -> dict[str, ConvexPeer]:
     except MissingDependencyError:
         installed = ["CLARABEL"]  # its row then says what is missing
     named = [(name, form) for name in installed for form in ("aux", "inline") if (name, form) != ("SCS", "inline")]
+    solves = {"aux": BROJA_OF_TABLES, "inline": replace(BROJA_OF_TABLES, variant=True)}
     return {
-        f"cvxpy-{name.lower()}-{form}": ConvexPeer(partial(_solve, {"solver": name, "formulation": form}))
+        f"cvxpy-{name.lower()}-{form}": ConvexPeer(partial(_solve, {"solver": name, "formulation": form}), solves[form])
         for name, form in named
     }
 
@@ -29,3 +29,6 @@ def estimators() -> dict[str, ConvexPeer]:
 def _solve(params: dict[str, Any], pmf: Pmf) -> Solution:
     said = BROJACvx(**params).solve(pmf)
     return Solution(said.plan, said.potentials, said.status, said.iterations, said.seconds)
+
+
+PEER = Peer("cvxpy-", estimators)

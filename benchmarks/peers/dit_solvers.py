@@ -13,14 +13,12 @@ from unittest import mock
 import numpy as np
 
 from pidkd.arrays import Array
-from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, Solution
+from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, Peer, Solution, Solves
 from pidkd.errors import MissingDependencyError, import_extra
 from pidkd.estimator import Estimator
 from pidkd.estimators.pid.dit_measure import list_measures
 from pidkd.estimators.solvers.union.certificate import Potentials
 from pidkd.inputs import Pmf
-
-PREFIX = "dit-"
 
 
 def estimators() -> dict[str, Estimator]:
@@ -34,7 +32,10 @@ def estimators() -> dict[str, Estimator]:
         measures = {name: cls for name, cls in list_measures().items() if name != "broja"}
     except MissingDependencyError:
         measures = {}
-    return solvers | {f"dit-{name}": AtomsPeer(partial(_atoms, cls)) for name, cls in measures.items()}
+    return solvers | {
+        f"dit-{name}": AtomsPeer(partial(_atoms, cls), Solves((Pmf,), f"{name} of dit"))
+        for name, cls in measures.items()
+    }
 
 
 def _joint(pmf: Pmf) -> Any:
@@ -90,3 +91,6 @@ def _potentials(found: Any, alphabets: list[Array], pmf: Pmf) -> Potentials:
     for (i, j), value in zip(pairs_s, multipliers[len(pairs_t) :], strict=True):
         b[y[i], s[j]] = value
     return Potentials(a, b)
+
+
+PEER = Peer("dit-", estimators)

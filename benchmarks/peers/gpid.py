@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 
-from pidkd.benchmarks.peers import AtomsPeer, from_folder
+from pidkd.benchmarks.peers import AtomsPeer, Peer, Solves, from_folder
 from pidkd.inputs import Gaussian
-
-PREFIX = "gpid-"
 
 
 def estimators() -> dict[str, AtomsPeer]:
     """One: the projected gradient solver of the union information, as it comes."""
-    return {"gpid-tilde": AtomsPeer(_atoms)}
+    return {"gpid-tilde": AtomsPeer(_atoms, Solves((Gaussian,), "BROJA of Gaussian variables"))}
 
 
 def _atoms(data: Gaussian) -> dict[str, float]:
@@ -21,3 +19,6 @@ def _atoms(data: Gaussian) -> dict[str, float]:
     with contextlib.redirect_stdout(io.StringIO()):
         found = peer.exact_gauss_tilde_pid(data.cov, *data.dims)
     return dict(zip(("unique_t", "unique_s", "redundant", "synergistic"), found[5:9], strict=True))
+
+
+PEER = Peer("gpid-", estimators)

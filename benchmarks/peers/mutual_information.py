@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.benchmarks.peers import MIPeer
+from pidkd.benchmarks.peers import MIPeer, Peer, Solves
 from pidkd.errors import InputError, import_extra
 from pidkd.mi import ContinuousPairs, DiscretePairs, MixedPairs
 
-PREFIX = "mi-"
+MEASURE = "mutual information"
 
 
 def estimators() -> dict[str, MIPeer]:
     """Each method at its defaults, for the pairs that it takes."""
     return {
-        "mi-scipy-counts": MIPeer(_scipy_counts, (DiscretePairs,)),
-        "mi-sklearn-counts": MIPeer(_sklearn_counts, (DiscretePairs,)),
-        "mi-sklearn-neighbours": MIPeer(_sklearn_neighbours, (ContinuousPairs, MixedPairs)),
-        "mi-infomeasure-ksg": MIPeer(_infomeasure_ksg, (ContinuousPairs,)),
+        "mi-scipy-counts": MIPeer(_scipy_counts, Solves((DiscretePairs,), MEASURE)),
+        "mi-sklearn-counts": MIPeer(_sklearn_counts, Solves((DiscretePairs,), MEASURE)),
+        "mi-sklearn-neighbours": MIPeer(_sklearn_neighbours, Solves((ContinuousPairs, MixedPairs), MEASURE)),
+        "mi-infomeasure-ksg": MIPeer(_infomeasure_ksg, Solves((ContinuousPairs,), MEASURE)),
     }
 
 
@@ -58,3 +58,6 @@ def _infomeasure_ksg(data: ContinuousPairs) -> float:
 def _columns(values: Any) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     return array.reshape(len(array), -1)
+
+
+PEER = Peer("mi-", estimators)

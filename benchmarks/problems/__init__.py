@@ -1,22 +1,19 @@
 """Problems with known truth or known difficulty, one file per family.
 
-A family is a module with ``PROBLEMS``, a sequence of ``Problem``; with ``INPUT``, the class of what is solved; and with
-``ESTIMATORS`` and ``PEERS``, patterns of the names of estimators and of peers (see ``pidkd.benchmarks.selection``)
-that it is meant for. A family of what is no estimation has a function ``measure(contestant, data, device)`` instead of
-``INPUT``, which returns fields of a ``Row``. It is found by its file's name.
+A family is a module with a ``FAMILY``, which holds its problems, says what it asks of whoever takes part, and in which
+section of the report it is shown. It is found by its file's name, or by an entry point of another package in the group
+``pidkd.problems``.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
-from pidkd.errors import UnknownNameError
+from pidkd.estimator import Estimator
 from pidkd.mi import Pairs
+from pidkd.registry import Registry
 from pidkd.uncertainty import Method
 
 Size: TypeAlias = Literal["tiny", "small", "full"]
@@ -55,6 +52,92 @@ class Problem:
     uncertainty: Method | None = None
 
 
+Section: TypeAlias = Literal["", "mutual information", "atoms", "measures", "speed"]
+
+SAMPLES, TRUE_NATS = "samples of ", "true nats"
+"""How the axis of problems begins that are of one truth and more and more samples, or of a truth that rises."""
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What a family asks of whoever takes part: estimators of pidkd, of other packages and of peers.
+
+    Parameters
+    ----------
+    input : type
+        The kind of input that is solved.
+    measure : str, optional
+        The measure, as the estimators call it; otherwise any, and of peers those that pidkd does not have itself.
+    target : {"any", "discrete", "continuous"}
+        The kind of target, where the input is activations.
+    cross_checks : bool
+        Whether estimators take part that solve what another one solves, to check it.
+    peers : bool
+        Whether peers take part at all: not where a problem is thousands of inputs.
+    """
+
+    input: type
+    measure: str | None = None
+    target: Literal["any", "discrete", "continuous"] = "any"
+    cross_checks: bool = False
+    peers: bool = True
+
+    def suits(self, cls: type[Estimator]) -> bool:
+        """Whether an estimator of pidkd, or of another package, solves this."""
+        return (
+            issubclass(self.input, cls.accepts)
+            and self.measure in (None, cls.measure)
+            and (self.target == "any" or cls.target in ("any", self.target))
+            and (self.cross_checks or not cls.cross_check)
+        )
+
+
+@dataclass(frozen=True)
+class Family:
+    """Problems of one kind, and who is to solve them.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+    asks : Asks, optional
+        Who takes part unless named. Without it, ``names`` do.
+    section : {"", "mutual information", "atoms", "measures", "speed"}
+        The section of the report that shows its answers, beside those that show every family.
+    settings : sequence of mappings
+        Parameters that are compared: each estimator takes part with each of these of which it has all parameters, and
+        otherwise at its defaults.
+    names : sequence of str
+        What takes part without being asked for anything: ``auto``, or what ``measure`` knows.
+    measure : callable, optional
+        Takes one of ``names``, the data and the device, and returns fields of a ``Row``; for a family of what is no
+        estimation.
+    """
+
+    problems: Sequence[Problem]
+    asks: Asks | None = None
+    section: Section = ""
+    settings: Sequence[Mapping[str, Any]] = ()
+    names: Sequence[str] = ()
+    measure: Callable[[str, Sequence[Any], str], dict[str, Any]] | None = None
+
+    @property
+    def kind(self) -> Literal["pid", "mi", "timing"]:
+        """What is measured: atoms, the information of pairs, or what the family times itself."""
+        if self.measure is not None:
+            return "timing"
+        return "mi" if self.asks is not None and issubclass(self.asks.input, Pairs) else "pid"
+
+
+FAMILIES = Registry(
+    "a family of problems",
+    "pidkd.benchmarks.problems",
+    "pidkd.problems",
+    "FAMILY, a Family of problems",
+    "FAMILY",
+    lambda family, name: isinstance(family, Family),
+)
+
+
 def certified_truth(data: Sequence[Any]) -> list[Truth]:
     """The atoms of the estimator for this kind of input, each proven by a lower and an upper bound."""
     from pidkd.decomposition import decompose
@@ -65,26 +148,20 @@ def certified_truth(data: Sequence[Any]) -> list[Truth]:
 CERTIFIED_TRUTH = "certified: lower and upper bound at most 1e-9 bits apart"
 
 
-def kind_of(family: ModuleType) -> str:
-    """What is measured: atoms ("pid"), the information of pairs ("mi"), or what the family times itself ("timing")."""
-    if hasattr(family, "measure"):
-        return "timing"
-    return "mi" if issubclass(family.INPUT, Pairs) else "pid"
-
-
 def list_families() -> list[str]:
-    """Names of the families, in alphabetic order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """Names of the families, built in and from other packages, in alphabetic order."""
+    return FAMILIES.names()
 
 
-def get_family(name: str) -> ModuleType:
-    """The module of a family.
+def get_family(name: str) -> Family:
+    """The family of this name.
 
     Raises
     ------
     UnknownNameError
         When there is none; the message lists those there are.
+    PidkdError
+        When that of another package cannot be loaded, or is none.
     """
-    if name not in list_families():
-        raise UnknownNameError("bench", "a family of problems", name, list_families())
-    return importlib.import_module(f"{__name__}.{name}")
+    family: Family = FAMILIES.get(name, "bench")
+    return family

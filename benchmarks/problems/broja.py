@@ -12,13 +12,9 @@ from functools import cache, partial
 import numpy as np
 
 from pidkd.arrays import Array
-from pidkd.benchmarks.problems import CERTIFIED_TRUTH, Problem, Size, certified_truth
+from pidkd.benchmarks.problems import CERTIFIED_TRUTH, Asks, Family, Problem, Size, certified_truth
 from pidkd.inputs import Codes, Pmf
 from pidkd.synthetic import histogram, random_pmf
-
-INPUT = Pmf
-ESTIMATORS = ("broja",)
-PEERS = ("cvxpy-*-aux", "conic-*-aux", "conic-*-aux-tight", "dit-cone", "dit-scipy", "dit-admui", "2pid-*")
 
 
 def dense(shape: tuple[int, int, int], n_tables: int = 1) -> Sequence[Pmf]:
@@ -96,3 +92,5 @@ PROBLEMS = (
     *_growing("|T|, with |Y| = 10, |S| = 20", (10, 20, 40, 80, 160), lambda n: (10, n, 20)),
     *_growing("|S|, with |Y| = 10, |T| = 20", (10, 20, 40, 80, 160), lambda n: (10, 20, n)),
 )
+
+FAMILY = Family(PROBLEMS, Asks(Pmf, "BROJA"))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pidkd.benchmarks.problems import Problem
+from pidkd.benchmarks.problems import Asks, Family, Problem
 from pidkd.inputs import Pmf
 from pidkd.synthetic import gate, list_gates
-
-INPUT = Pmf
-ESTIMATORS = ("broja", "broja_cvx")
-PEERS = ("conic-clarabel-aux", "conic-ecos-aux", "dit-cone", "dit-scipy", "dit-admui", "2pid-*")
 
 
 def gates() -> list[Pmf]:
@@ -17,3 +13,5 @@ def gates() -> list[Pmf]:
 
 
 PROBLEMS = (Problem("gates", "tiny", gates, lambda data: [gate(name).atoms for name in list_gates()], "closed form"),)
+
+FAMILY = Family(PROBLEMS, Asks(Pmf, "BROJA", cross_checks=True))

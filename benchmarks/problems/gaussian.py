@@ -7,12 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from pidkd.benchmarks.problems import Problem, Size, certified_truth
+from pidkd.benchmarks.problems import Asks, Family, Problem, Size, certified_truth
 from pidkd.inputs import Gaussian
-
-INPUT = Gaussian
-ESTIMATORS = ("gaussian", "gaussian(confirm=False)")
-PEERS = ("gpid-*",)
 
 
 def channels(d_y: int, d: int, n: int = 1) -> Sequence[Gaussian]:
@@ -39,3 +35,5 @@ PROBLEMS = (
     *(_problem(d_y, 100, "d_Y, with d = 100") for d_y in (2, 5, 10, 20, 40, 80)),
     Problem("10,000 systems, d_Y = d = 2", "full", partial(channels, 2, 2, 10_000)),
 )
+
+FAMILY = Family(PROBLEMS, Asks(Gaussian, "BROJA of Gaussian variables"), settings=({}, {"confirm": False}))

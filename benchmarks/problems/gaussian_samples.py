@@ -13,13 +13,10 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.benchmarks.problems import Problem, Size, Truth, certified_truth
+from pidkd.benchmarks.problems import Asks, Family, Problem, Size, Truth, certified_truth
 from pidkd.estimators.solvers.gaussian.wishart import sample_covariances
 from pidkd.inputs import Gaussian
 
-INPUT = Gaussian
-ESTIMATORS = ("gaussian(debias=none)", "gaussian(debias=venkatesh)", "gaussian(debias=bootstrap)", "gaussian")
-PEERS = ()
 N_SAMPLES = 200
 
 KINDS = {
@@ -76,4 +73,11 @@ PROBLEMS = (
             ("null", 5, 50),
         )
     ),
+)
+
+FAMILY = Family(
+    PROBLEMS,
+    Asks(Gaussian, "BROJA of Gaussian variables"),
+    section="atoms",
+    settings=({"debias": "none"}, {"debias": "venkatesh"}, {"debias": "bootstrap"}, {}),
 )

@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.benchmarks.problems import Problem, Size, Truth
+from pidkd.benchmarks.problems import Asks, Family, Problem, Size, Truth
 from pidkd.mi import ContinuousPairs
 from pidkd.synthetic import Task, list_tasks, task
-
-INPUT = ContinuousPairs
-ESTIMATORS = ("*",)
-PEERS = ("mi-*-neighbours", "mi-*-ksg")
 
 
 def drawn(of: Task, n_samples: int, times: int) -> Sequence[ContinuousPairs]:
@@ -40,3 +36,5 @@ PROBLEMS = (
     *(of_task(task(name), 500, "full", times=20) for name in ("1v1-normal-0.75", "multinormal-sparse-5-5")),
     *(of_task(task(name), 5_000, "full") for name in list_tasks()),
 )
+
+FAMILY = Family(PROBLEMS, Asks(ContinuousPairs), section="mutual information")

@@ -15,13 +15,9 @@ import numpy as np
 
 from pidkd.arrays import Array
 from pidkd.audits.demo import N_STUDENT, N_TRAIN, STUDENT, TEACHER, hidden_layers
-from pidkd.benchmarks.problems import Problem, Size, Truth
+from pidkd.benchmarks.problems import Asks, Family, Problem, Size, Truth
 from pidkd.inputs import Activations
 from pidkd.result import ATOMS
-
-INPUT = Activations
-ESTIMATORS = ("posterior", "kmeans")
-PEERS = ()
 
 
 def digits(teacher: str, layer: int, n_samples: int | None, shuffled: bool) -> Sequence[Activations]:
@@ -73,3 +69,5 @@ PROBLEMS = (
     _problem("trained", 1, "full"),
     _problem("untrained", 1, "full"),
 )
+
+FAMILY = Family(PROBLEMS, Asks(Activations, target="discrete"), section="atoms")

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from pidkd.benchmarks.problems import Problem
+from pidkd.benchmarks.problems import Asks, Family, Problem
 from pidkd.inputs import Pmf
 from pidkd.synthetic import gate, random_pmf
-
-INPUT = Pmf
-ESTIMATORS = ("gk", "i_alpha", "blackwell", "broja", "mmi", "i_min")
-PEERS = ("dit-*",)
 
 
 def named(name: str) -> list[Pmf]:
@@ -28,3 +24,5 @@ PROBLEMS = (
     *(Problem(name, "full", partial(named, name)) for name in ("xor", "rdn", "unq", "sum", "rdnxor", "imperfect_rdn")),
     Problem("random (2,3,3)", "full", partial(random, (2, 3, 3))),
 )
+
+FAMILY = Family(PROBLEMS, Asks(Pmf), section="measures")

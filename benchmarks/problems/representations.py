@@ -8,13 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.benchmarks.problems import Problem, Size, Truth
+from pidkd.benchmarks.problems import Asks, Family, Problem, Size, Truth
 from pidkd.inputs import Activations
 from pidkd.synthetic import list_problems, problem
-
-INPUT = Activations
-ESTIMATORS = ("posterior", "kmeans")
-PEERS = ()
 
 
 def drawn(name: str, n_samples: int, d: int, times: int) -> Sequence[Activations]:
@@ -46,3 +42,5 @@ PROBLEMS = (
     *(_problem(name, n_samples, "full") for name in list_problems() for n_samples in (6_000, 20_000)),
     *(_problem(name, 20_000, "full", d=512, times=1) for name in ("bin-cross", "k8-mixed")),
 )
+
+FAMILY = Family(PROBLEMS, Asks(Activations, target="discrete"), section="atoms")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.benchmarks.problems import Problem
+from pidkd.benchmarks.problems import Asks, Family, Problem
 from pidkd.inputs import Pmf
 from pidkd.synthetic import histogram, random_pmf
 
@@ -101,10 +101,6 @@ def _thinned(mass: FloatArray, rng: np.random.Generator) -> FloatArray:
     return np.where(keep, mass, 0.0)
 
 
-INPUT = Pmf
-ESTIMATORS = ("broja",)
-PEERS = ()
-
 PROBLEMS = (
     Problem("random 30", "tiny", lambda: list(random_set(30))),
     Problem("random 300", "small", lambda: list(random_set(300))),
@@ -112,3 +108,5 @@ PROBLEMS = (
     Problem("random 20,000", "full", lambda: list(random_set(20_000))),
     Problem("nasty 10,000", "full", lambda: list(nasty_set(10_000))),
 )
+
+FAMILY = Family(PROBLEMS, Asks(Pmf, "BROJA", peers=False))

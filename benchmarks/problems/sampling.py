@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.benchmarks.problems import CERTIFIED_TRUTH, Problem, Size, certified_truth
+from pidkd.benchmarks.problems import CERTIFIED_TRUTH, Asks, Family, Problem, Size, certified_truth
 from pidkd.decomposition import decompose
 from pidkd.errors import PidkdWarning
 from pidkd.estimator import Context
@@ -158,10 +158,6 @@ def _against_n(name: str, n_samples: int, size: Size, repeats: int) -> Problem:
     )
 
 
-INPUT = Pmf
-ESTIMATORS = ("broja",)
-PEERS = ()
-
 PROBLEMS = (
     _against_n("random (3,3,3)", 300, "tiny", 4),
     *(_against_n("unequal looks (4,4,4)", n_samples, "small", 20) for n_samples in (300, 1_000, 3_000)),
@@ -173,6 +169,8 @@ PROBLEMS = (
     Problem("100 resamples of (10,10,10)", "small", partial(resamples, (10, 10, 10), 10_000, 100)),
     Problem("1,000 resamples of (10,10,10)", "full", partial(resamples, (10, 10, 10), 10_000, 1_000)),
 )
+
+FAMILY = Family(PROBLEMS, Asks(Pmf, "BROJA", peers=False))
 
 
 def main() -> None:

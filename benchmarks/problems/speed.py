@@ -7,14 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from pidkd.benchmarks.problems import Problem, Size
+from pidkd.benchmarks.problems import Family, Problem, Size
 from pidkd.benchmarks.problems.broja import dense
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf
 from pidkd.uncertainty import Bootstrap
-
-INPUT = object  # one kind in each problem
-ESTIMATORS = ("auto",)
-PEERS = ()
 
 
 def systems(n: int) -> Sequence[Gaussian]:
@@ -55,3 +51,5 @@ PROBLEMS = (
     _resampled(1_000, "full"),
     Problem("layers of 512 + 512 units, 10 classes, 10,000 samples", "full", partial(layers, 10_000, 512)),
 )
+
+FAMILY = Family(PROBLEMS, section="speed", names=("auto",))

@@ -5,24 +5,18 @@ Critics are trained once, on three quarters of the samples, and score the last q
 
 from __future__ import annotations
 
+from pidkd.benchmarks.problems import TRUE_NATS, Asks, Family
 from pidkd.benchmarks.problems.information import of_task
-from pidkd.benchmarks.reporting.scaling import TRUTH
 from pidkd.mi import ContinuousPairs
 from pidkd.synthetic import staircase
-
-INPUT = ContinuousPairs
-ESTIMATORS = (
-    *(f"{name}(n_folds=1, block=5000)" for name in ("js", "nwj", "infonce", "smile")),
-    "ksg",
-    "gaussian",
-)
-PEERS = ()
 
 PROBLEMS = (
     of_task(staircase(d=2, values=(1.0,))[0], 200, "tiny"),
     *(
-        of_task(step, 10_000, "full", 2, (f"{TRUTH}, {axis}", step.mi))
+        of_task(step, 10_000, "full", 2, (f"{TRUE_NATS}, {axis}", step.mi))
         for axis, cubic in (("y as it is", False), ("y cubed", True))
         for step in staircase(cubic=cubic)
     ),
 )
+
+FAMILY = Family(PROBLEMS, Asks(ContinuousPairs, peers=False), settings=({"n_folds": 1, "block": 5000},))

@@ -16,12 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.benchmarks.problems import Problem, Size
+from pidkd.benchmarks.problems import Family, Problem, Size
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import import_extra
-
-ESTIMATORS = ("plain", "engine")
-PEERS = ()
 
 SHAPE, CLASSES = (32, 32, 3), 10
 TAPS = [(f"stage{k}", f"stage{k}") for k in (1, 2, 3)]
@@ -44,7 +41,7 @@ class Work:
         return ImageData(images, rng.integers(0, CLASSES, self.n_images), CLASSES, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
-def measure(contestant: str, data: Sequence[Work], device: str) -> dict[str, Any]:
+def measure(loop: str, data: Sequence[Work], device: str) -> dict[str, Any]:
     """Medians of CPU and wall seconds of a step or an epoch."""
     torch: Any = import_extra("torch", "train", needed_by="pidkd bench training")
     moments: list[tuple[float, float]] = []
@@ -55,7 +52,7 @@ def measure(contestant: str, data: Sequence[Work], device: str) -> dict[str, Any
         moments.append((time.process_time(), time.perf_counter()))
 
     (work,) = data
-    {"plain": plain, "engine": engine}[contestant](work, device, lap)
+    {"plain": plain, "engine": engine}[loop](work, device, lap)
     cpu, wall = zip(*([b - a for a, b in zip(*pair, strict=True)] for pair in itertools.pairwise(moments)), strict=True)
     found = {"cpu": statistics.median(cpu), "wall": statistics.median(wall), "repeats": len(cpu)}
     return {"status": "solved", "members": 1, **found}
@@ -166,3 +163,5 @@ PROBLEMS = (
         for phase in ("student", "filters")
     ),
 )
+
+FAMILY = Family(PROBLEMS, section="speed", names=("plain", "engine"), measure=measure)

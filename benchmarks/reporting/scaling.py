@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pidkd.benchmarks.problems import SAMPLES, TRUE_NATS
 from pidkd.benchmarks.record import Row
 
-SAMPLES, TRUTH = "samples of ", "true nats"
 """What the name of an axis begins with along which samples grow, or the truth, and not the problem."""
 
 POINTS = 3
@@ -42,7 +42,7 @@ def lines(rows: Sequence[Row]) -> list[Line]:
     """The lines of growth of a record, each with at least two points."""
     grouped: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if row.axis is not None and not row.axis[0].startswith((SAMPLES, TRUTH)) and row.cpu is not None:
+        if row.axis is not None and not row.axis[0].startswith((SAMPLES, TRUE_NATS)) and row.cpu is not None:
             grouped.setdefault((row.axis[0], row.estimator), []).append(row)
     found = []
     for (axis, estimator), members in grouped.items():

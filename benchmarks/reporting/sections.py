@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pidkd.benchmarks.problems import SAMPLES, TRUE_NATS, get_family, list_families
 from pidkd.benchmarks.record import Row
 from pidkd.benchmarks.reporting.figures import Figure, figure, looks, styles
-from pidkd.benchmarks.reporting.scaling import SAMPLES, TRUTH, Line, lines
+from pidkd.benchmarks.reporting.scaling import Line, lines
 from pidkd.benchmarks.reporting.tables import number, power, ratio
 from pidkd.result import ATOMS
 
@@ -47,6 +48,13 @@ def sections(rows: Sequence[Row]) -> Iterator[Section]:
             _everything(rows),
         ),
     )
+
+
+def _shown_in(section: str, rows: Sequence[Row]) -> list[Row]:
+    """Rows of the families that name this section; a family that is not installed here names none."""
+    known = set(list_families())
+    families = {name for name in {row.family for row in rows} & known if get_family(name).section == section}
+    return [row for row in rows if row.family in families]
 
 
 def _against_time(rows: Sequence[Row]) -> Section | None:
@@ -143,8 +151,8 @@ def _against_samples(title: str, caption: str, group: Sequence[Row], field: Lite
 def _staircase(rows: Sequence[Row]) -> Section | None:
     grouped: dict[str, list[Row]] = {}
     for row in rows:
-        if row.axis is not None and row.axis[0].startswith(TRUTH) and row.estimate:
-            grouped.setdefault(row.axis[0].removeprefix(f"{TRUTH}, "), []).append(row)
+        if row.axis is not None and row.axis[0].startswith(TRUE_NATS) and row.estimate:
+            grouped.setdefault(row.axis[0].removeprefix(f"{TRUE_NATS}, "), []).append(row)
     if not grouped:
         return None
 
@@ -164,7 +172,7 @@ def _staircase(rows: Sequence[Row]) -> Section | None:
 
 
 def _information(rows: Sequence[Row]) -> Section | None:
-    rows = [row for row in rows if row.family == "information" and row.estimate]
+    rows = [row for row in _shown_in("mutual information", rows) if row.estimate]
     if not rows:
         return None
     estimators = list(dict.fromkeys(row.estimator for row in rows))
@@ -179,7 +187,7 @@ def _information(rows: Sequence[Row]) -> Section | None:
 
 
 def _atoms(rows: Sequence[Row]) -> Section | None:
-    rows = [row for row in rows if row.family in ("representations", "networks", "gaussian_samples") and row.estimate]
+    rows = [row for row in _shown_in("atoms", rows) if row.estimate]
     if not rows:
         return None
     table: list[tuple[str, ...]] = []
@@ -207,7 +215,7 @@ def _truth(row: Row) -> dict[str, float]:
 
 
 def _measures(rows: Sequence[Row]) -> Section | None:
-    rows = [row for row in rows if row.family == "redundancy"]
+    rows = _shown_in("measures", rows)
     if not rows:
         return None
     problems = list(dict.fromkeys(row.problem for row in rows))
@@ -225,7 +233,7 @@ def _measures(rows: Sequence[Row]) -> Section | None:
 
 
 def _speed(rows: Sequence[Row]) -> Section | None:
-    rows = _by_problem([row for row in rows if row.family == "speed" or row.kind == "timing"])
+    rows = _by_problem(_shown_in("speed", rows))
     first = _first(rows)
     table = [
         (
@@ -240,7 +248,7 @@ def _speed(rows: Sequence[Row]) -> Section | None:
         for row in rows
         if row.cpu is not None
     ]
-    head = ("problem", "contestant", "CPU s", "wall s", "a second", "times the first", "certified")
+    head = ("problem", "estimator or loop", "CPU s", "wall s", "a second", "times the first", "certified")
     words = "Batches, steps and epochs: CPU time of one core, and on an accelerator (@cuda) the time that passes."
     return Section("Batches and training", words, (), head, _once(table)) if table else None
 

@@ -79,6 +79,7 @@ class BROJACvx(PIDEstimator):
     measure = "BROJA"
     reference = "bertschinger2014"
     accepts = (Pmf,)
+    cross_check = True
     certifies = True
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
     requires: ClassVar[Mapping[str, str]] = {"cvxpy": "cvx"}

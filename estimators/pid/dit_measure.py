@@ -61,6 +61,7 @@ class DitMeasure(PIDEstimator):
     name = "dit_measure"
     reference = "james2018"
     accepts = (Pmf,)
+    cross_check = True
     certifies = False
     laws = frozenset()
     exactness = "sampled"

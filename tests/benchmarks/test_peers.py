@@ -3,7 +3,7 @@ import pytest
 
 from pidkd.benchmarks.peers import AtomsPeer, ConvexPeer, MIPeer, list_peers
 from pidkd.benchmarks.peers.mutual_information import estimators
-from pidkd.benchmarks.selection import get_contestant
+from pidkd.benchmarks.selection import find_estimator
 from pidkd.decomposition import decompose
 from pidkd.errors import InputError, MissingDependencyError, SolverError, UnknownNameError
 from pidkd.inputs import Gaussian
@@ -23,7 +23,7 @@ TABLES = [
 @pytest.mark.filterwarnings("ignore::pidkd.errors.ConvergenceWarning")
 @pytest.mark.parametrize("name", PEERS)
 def test_what_a_peer_proves_agrees_with_broja(name: str) -> None:
-    peer = get_contestant(name, "pid")
+    peer = find_estimator(name, "pid")
     assert isinstance(peer, ConvexPeer)
     for table in TABLES:
         result = peer.decompose(table)
@@ -38,7 +38,7 @@ def test_what_a_peer_proves_agrees_with_broja(name: str) -> None:
 @pytest.mark.filterwarnings("ignore::pidkd.errors.ConvergenceWarning")
 @pytest.mark.parametrize("name", ["dit-scipy", "dit-admui"])
 def test_solvers_that_prove_nothing_give_atoms(name: str) -> None:
-    peer = get_contestant(name, "pid")
+    peer = find_estimator(name, "pid")
     assert isinstance(peer, AtomsPeer)
     found = peer.decompose(gate("and").pmf)
     assert found.certificate.status == "uncertified"
@@ -67,14 +67,14 @@ def test_neighbours_of_infomeasure_are_ours() -> None:
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(2, 500))
     pairs = ContinuousPairs(x, 0.6 * x + 0.8 * noise)
-    peer, own = get_contestant("mi-infomeasure-ksg", "mi"), get_contestant("ksg", "mi")
+    peer, own = find_estimator("mi-infomeasure-ksg", "mi"), find_estimator("ksg", "mi")
     assert isinstance(peer, MIPeer)
     assert peer.estimate(pairs).value == pytest.approx(own.estimate(pairs).value, abs=0.05)  # type: ignore[attr-defined]
 
 
 def test_a_missing_peer_is_named() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'dit-cone'"):
-        get_contestant("dit-cones", "pid")
+        find_estimator("dit-cones", "pid")
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_a_missing_peer_is_named() -> None:
 )
 def test_a_peer_of_no_registry_asks_for_its_folder(name, data, tmp_path, monkeypatch) -> None:
     with pytest.raises(MissingDependencyError, match="--peer-path"):
-        get_contestant(name, "pid").decompose(data)  # type: ignore[attr-defined]
+        find_estimator(name, "pid").decompose(data)  # type: ignore[attr-defined]
     monkeypatch.setenv("PIDKD_PEER_PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match="is not below"):
-        get_contestant(name, "pid").decompose(data)  # type: ignore[attr-defined]
+        find_estimator(name, "pid").decompose(data)  # type: ignore[attr-defined]
 
 
 @pytest.mark.filterwarnings("ignore::pidkd.errors.ConvergenceWarning")
@@ -98,7 +98,7 @@ def test_a_peer_is_imported_from_the_folder(tmp_path, monkeypatch) -> None:
     )
     monkeypatch.setenv("PIDKD_PEER_PATH", str(tmp_path))
     monkeypatch.setattr("sys.path", [*__import__("sys").path])
-    found = get_contestant("2pid-ecos", "pid").decompose(gate("rdn").pmf)  # type: ignore[attr-defined]
+    found = find_estimator("2pid-ecos", "pid").decompose(gate("rdn").pmf)  # type: ignore[attr-defined]
     assert found.atoms == pytest.approx({"redundant": 1.0, "unique_t": 0.0, "unique_s": 0.0, "synergistic": 0.0})
 
 

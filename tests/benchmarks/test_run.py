@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from pidkd.benchmarks.peers import _peers, list_peers
+from pidkd.benchmarks.peers import PEERS, list_peers
 from pidkd.benchmarks.problems import Problem, broja, get_family, list_families
 from pidkd.benchmarks.record import read_record
 from pidkd.benchmarks.run import run_benchmark
+from pidkd.benchmarks.selection import select
 from pidkd.errors import InputError, UnknownNameError
 from pidkd.inputs import Pmf
 
@@ -54,7 +55,7 @@ class Faulty(PIDEstimator):
 class Hangs(Faulty):
     def misbehave(self, data):
         child = subprocess.Popen(["sleep", "600"])
-        Path(os.environ["PYTHONPATH"], "child").write_text(str(child.pid))
+        Path(__file__).with_name("child").write_text(str(child.pid))
         time.sleep(600)
 
 class Dies(Faulty):
@@ -88,7 +89,7 @@ class Hoards(Faulty):
 def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimators that misbehave, in a module that the workers can import."""
     (tmp_path / "faulty.py").write_text(textwrap.dedent(FAULTY))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
 
 
 def never() -> list[Pmf]:
@@ -99,7 +100,8 @@ def never() -> list[Pmf]:
 def two_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Problem("one", "tiny", lambda: broja.dense((2, 2, 2)))
     larger = Problem("two", "small", lambda: [*broja.dense((2, 2, 2)), *broja.dense((2, 3, 3))])
-    monkeypatch.setattr(broja, "PROBLEMS", (small, larger, Problem("three", "full", never)))
+    problems = (small, larger, Problem("three", "full", never))
+    monkeypatch.setattr(broja, "FAMILY", dataclasses.replace(broja.FAMILY, problems=problems))
 
 
 def ends(process: int) -> bool:
@@ -192,7 +194,8 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch
     assert [row.problem for row in first.rows] == ["one", "two"]
     kept = out.read_text().splitlines(keepends=True)
     out.write_text("".join(kept[:2]) + kept[2][:40])  # killed while it wrote
-    monkeypatch.setattr(broja, "PROBLEMS", (Problem("one", "tiny", never), broja.PROBLEMS[1]))
+    problems = (Problem("one", "tiny", never), broja.FAMILY.problems[1])
+    monkeypatch.setattr(broja, "FAMILY", dataclasses.replace(broja.FAMILY, problems=problems))
     again = run_benchmark("broja", repeats=1, out=out)
     assert [row.problem for row in again.rows] == ["one", "two"]
     assert again.rows[0] == first.rows[0]
@@ -246,7 +249,7 @@ FEW = {"information": ["nwj", "ksg", "gaussian"], "staircase": ["nwj(n_folds=1, 
 
 @pytest.mark.parametrize("family", list_families())
 def test_the_smallest_size_of_every_family(family: str) -> None:
-    names = FEW.get(family, list(get_family(family).ESTIMATORS))
+    names = FEW.get(family) or select(get_family(family), None, peers=False, device="cpu")
     rows = run_benchmark(family, estimators=FEW.get(family), sizes="tiny", repeats=1, n_jobs=2).rows
     assert {row.estimator for row in rows} >= set(names)
     for row in rows:
@@ -260,7 +263,7 @@ def test_the_smallest_size_of_every_family(family: str) -> None:
 
 @pytest.mark.peer
 def test_peers_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broja, "PROBLEMS", broja.PROBLEMS[:1])
+    monkeypatch.setattr(broja, "FAMILY", dataclasses.replace(broja.FAMILY, problems=broja.PROBLEMS[:1]))
     names = ["broja", "cvxpy-clarabel-aux", "conic-clarabel-inline", "conic-ecos-aux-tight", "dit-cone", "2pid-ecos"]
     *rows, absent = run_benchmark("broja", estimators=names, sizes="tiny", repeats=2).rows
     assert [row.estimator for row in rows] == names[:-1]
@@ -298,7 +301,7 @@ def test_an_estimator_of_a_user_appears_in_the_page(tmp_path: Path, monkeypatch:
                 return Raw(known.t / 2, known, Certificate(0.0, known.t, "bound", "half of what T knows"))
         """)
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     from pidkd.benchmarks.reporting.page import write_page
 
     record = run_benchmark("gates", estimators=["broja", "mine:Mine"], sizes="tiny", repeats=1)
@@ -313,5 +316,5 @@ def test_an_estimator_of_a_user_appears_in_the_page(tmp_path: Path, monkeypatch:
 def test_peers_have_names_that_begin_alike() -> None:
     names = list_peers()
     assert len(names) == len(set(names))
-    for peer in _peers():
-        assert all(name.startswith(peer.PREFIX) for name in peer.estimators())
+    for peer in map(PEERS.get, PEERS.names()):
+        assert all(name.startswith(peer.prefix) for name in peer.estimators())
