@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import Array, IntArray, as_array, as_labels, describe, read_only
-from pidkd.errors import InputError, UnknownNameError, quote, reason
+from pidkd.errors import InputError, UnknownNameError, quote
 from pidkd.registry import Registry
 from pidkd.runs.output import PathLike
 
