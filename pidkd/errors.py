@@ -85,6 +85,52 @@ def _joined(start: str, members: Iterable[Iterable[str]], end: str) -> Iterator[
     yield end
 
 
+class Argument(str):
+    """An argument of a call as the place of an error: the text that a message shows, with its parts as fields.
+
+    Parameters
+    ----------
+    owner : str
+        The call, or the object that has the parameter.
+    name : str
+        Name of the argument; of several, all of them, separated by ", ".
+
+    Examples
+    --------
+    >>> place = Argument("audit", "teacher")
+    >>> place, place.owner, place.name
+    ('audit(teacher)', 'audit', 'teacher')
+    >>> Keyword("audit", "pool"), Parameter("broja", "tol")
+    ('audit(..., pool)', 'broja(tol=...)')
+    """
+
+    FORM = "{owner}({name})"
+
+    owner: str
+    name: str
+
+    def __new__(cls, owner: str, name: str) -> Self:
+        """Compose the text of a message from owner and name."""
+        place = super().__new__(cls, cls.FORM.format(owner=owner, name=name))
+        place.owner, place.name = owner, name
+        return place
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.owner, self.name
+
+
+class Keyword(Argument):
+    """A keyword of a call."""
+
+    FORM = "{owner}(..., {name})"
+
+
+class Parameter(Argument):
+    """A parameter of an estimator, a method or another object."""
+
+    FORM = "{owner}({name}=...)"
+
+
 class PidkdError(Exception):
     """Base of every error that pidkd raises on purpose."""
 
@@ -94,7 +140,7 @@ class InputError(PidkdError, ValueError):
 
     Parameters
     ----------
-    where : str
+    where : str or Argument
         The call, argument, file or option, as the user wrote it.
     expected, got : str
         What would have been right, and what was found.
@@ -114,7 +160,7 @@ class InputError(PidkdError, ValueError):
         self._arguments: tuple[Any, ...] = (where, expected, got, hint)
 
     def at(self, where: str) -> Self:
-        """The same complaint about another place: the one that the user wrote."""
+        """The same error at another place: the one that the user wrote."""
         return type(self)(where, *self._arguments[1:])
 
     def __reduce__(self) -> tuple[Any, ...]:

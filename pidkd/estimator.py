@@ -15,7 +15,9 @@ import numpy as np
 from pidkd.errors import (
     IncompatibleInputError,
     InputError,
+    Keyword,
     MissingDependencyError,
+    Parameter,
     PidkdError,
     UnknownNameError,
     import_extra,
@@ -59,11 +61,11 @@ class Context:
         names = (keep,) if isinstance(keep, str) or not isinstance(keep, Iterable) else tuple(keep)
         for name in names:
             if name not in KEEPABLE:
-                raise UnknownNameError(f"{call}(..., keep)", "what a result can carry", name, KEEPABLE)
-        check_whole(f"{call}(..., seed)", seed, 0)
-        check_choice(f"{call}(..., device)", device, ("cpu", "cuda", "auto"))
+                raise UnknownNameError(Keyword(call, "keep"), "what a result can carry", name, KEEPABLE)
+        check_whole(Keyword(call, "seed"), seed, 0)
+        check_choice(Keyword(call, "device"), device, ("cpu", "cuda", "auto"))
         if not (progress is None or callable(progress)):
-            raise InputError(f"{call}(..., progress)", "a function of the fraction done, or None", repr(progress))
+            raise InputError(Keyword(call, "progress"), "a function of the fraction done, or None", repr(progress))
         return cls(int(seed), device, names, progress)
 
     @cached_property
@@ -133,7 +135,7 @@ class Estimator(abc.ABC):
             got, hint = type(estimator).__name__, None
             if isinstance(estimator, type):
                 got, hint = "a class", f"make one: {estimator.__name__}()"
-            raise InputError(f"{call}(..., estimator)", "a name or an estimator", got, hint)
+            raise InputError(Keyword(call, "estimator"), "a name or an estimator", got, hint)
         found: type[Self] = automatic() if estimator == "auto" else get_estimator(estimator, cls.kind)
         return found().with_params(**params)
 
@@ -148,7 +150,7 @@ class Estimator(abc.ABC):
         known = [f.name for f in dataclasses.fields(self)]
         for name in params:
             if name not in known:
-                raise UnknownNameError(f"{self.name}({name}=...)", "a parameter", name, known)
+                raise UnknownNameError(Parameter(self.name, name), "a parameter", name, known)
         return dataclasses.replace(self, **params)
 
     def check_params(self) -> None:
@@ -167,10 +169,10 @@ class Estimator(abc.ABC):
         call = "mutual_information" if self.kind == "mi" else "decompose"
         if ctx.device not in self.devices:
             got = f"{ctx.device!r} with estimator {self.name!r}"
-            raise InputError(f"{call}(..., device)", " or ".join(map(repr, self.devices)), got)
+            raise InputError(Keyword(call, "device"), " or ".join(map(repr, self.devices)), got)
         if ctx.device == "cuda" and not cuda_is_there():
             import_extra("torch", "torch", needed_by=f"{call}(..., device='cuda')")
-            raise InputError(f"{call}(..., device)", "'cpu', or a machine with CUDA", "'cuda', and torch finds none")
+            raise InputError(Keyword(call, "device"), "'cpu', or a machine with CUDA", "'cuda', and torch finds none")
         for module, extra in self.requires.items():
             import_extra(module, extra, needed_by=f"estimator {self.name!r}")
         self.check_params()

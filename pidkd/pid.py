@@ -20,6 +20,7 @@ from pidkd.arrays import FloatArray
 from pidkd.errors import (
     ConvergenceWarning,
     InputError,
+    Keyword,
     NegativeAtomWarning,
     PidkdWarning,
     SolverError,
@@ -123,7 +124,7 @@ class PIDEstimator(Estimator):
             When there is no finite feasible answer.
         """
         ctx = ctx or Context()
-        check_units("decompose(..., units)", units)
+        check_units(Keyword("decompose", "units"), units)
         ctx = self._prepare(ctx)
         started = time.perf_counter()
         accepted = self._accept(data)
@@ -144,7 +145,7 @@ class PIDEstimator(Estimator):
             When a member cannot be used; the message says which.
         """
         ctx = ctx or Context()
-        check_units("decompose_batch(..., units)", units)
+        check_units(Keyword("decompose_batch", "units"), units)
         ctx = self._prepare(ctx)
         started = time.perf_counter()
         accepted = []

@@ -9,65 +9,22 @@ from __future__ import annotations
 import errno
 import io
 import os
-import re
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import pidkd
-from pidkd.cli.commands.audit import audit
-from pidkd.cli.commands.bench import bench
-from pidkd.cli.commands.capture import capture
-from pidkd.cli.commands.decompose import decompose
-from pidkd.cli.commands.demo import demo
-from pidkd.cli.commands.list import list_
-from pidkd.cli.commands.mi import mi
-from pidkd.cli.commands.train import train
 from pidkd.cli.console import say
-from pidkd.errors import InputError, MissingDependencyError, PidkdError, PidkdWarning
+from pidkd.errors import Argument, InputError, MissingDependencyError, Parameter, PidkdError, PidkdWarning
+from pidkd.registry import Registry
 
 # By its version, typer takes click's exceptions from click or from a copy of its own; this is the one that it raises.
 ClickException: type[Any] = typer.BadParameter.__mro__[2]
-
-AS_WRITTEN = {
-    "Quantizer(n_clusters)": "--quantize kmeans",
-    "Quantizer(n_components)": "--quantize pca",
-    "Quantizer.from_text(text)": "--quantize",
-    "audit(..., checkpoints)": "--checkpoint",
-    "audit(..., fit_on)": "--fit-on",
-    "audit(..., n_jobs)": "--jobs",
-    "audit(..., pairs)": "--pair",
-    "capture(taps)": "--tap",
-    "configuration": "CONFIG",
-    "decompose(s)": "--s",
-    "decompose(t)": "--t",
-    "decompose(y)": "--y",
-    "decompose(y, t, s)": "--y, --t, --s",
-    "estimator=": "--estimator",
-    "kind=": "--kind",
-    "mutual_information(x)": "X",
-    "mutual_information(x, y)": "X, Y",
-    "mutual_information(y)": "Y",
-    "override": "KEY=VALUE",
-    "train(device)": "device",
-    "train(processes)": "--processes",
-    "write_local(path)": "--local",
-}
-"""What the functions call the options of the commands, where it is not by a rule."""
-
-RULES = (
-    (r"\w+\(\.\.\., estimator='(\w+)'\)", r"--estimator \1"),
-    (r"\w+\(\.\.\., (\w+)\)", r"--\1"),
-    (r"Quantizer\((\w+)\)", r"--quantize \1"),
-    (r"(Bootstrap|Jackknife|Permutation)\(.*\)", "--uncertainty"),
-    (r"\w+\((\w+)=\.\.\.\)", r"--param \1"),
-)
-"""The rules: patterns of what the functions say, and the options."""
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C."""
@@ -98,14 +55,11 @@ def _pidkd(
     pass
 
 
-app.command()(decompose)
-app.command()(audit)
-app.command()(mi)
-app.command("list")(list_)
-app.command()(bench)
-app.command()(demo)
-app.command()(train)
-app.command()(capture)
+COMMANDS = Registry("a command", "pidkd.cli.commands", "pidkd.commands", "a function command", "command")
+"""Commands by name, those of other packages included."""
+
+for _name in COMMANDS.names():
+    app.command(_name)(COMMANDS.get(_name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClickException as error:
         return _fail(name, error.format_message(), 2)
     except InputError as error:
-        return _fail(name, str(error.at(_as_written(error.where))), 2)
+        return _fail(name, str(error.at(_as_written(error.where, commands.get(given[0])))), 2)
     except MissingDependencyError as error:
         return _fail(name, str(error), 2)
     except PidkdError as error:
@@ -147,12 +101,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(name, "this is a fault of pidkd, not of your input; please report it", 1)
 
 
-def _as_written(where: str) -> str:
-    """A place as the user of a command wrote it, where the functions call it otherwise."""
-    for rule, option in RULES if where not in AS_WRITTEN else ():
-        if found := re.fullmatch(rule, where):
-            return found.expand(option)
-    return AS_WRITTEN.get(where, where)
+def _as_written(place: str, command: Any) -> str:
+    """The place of an error as the user of a command wrote it: options in place of arguments."""
+    if not isinstance(place, Argument):
+        return place
+    options = {option.name: _flag(option) for option in getattr(command, "params", ())}
+    if isinstance(place, Parameter):
+        return f"--param {place.name}" if "param" in options else place
+    return ", ".join(options.get(name, name) for name in place.name.split(", ")) if _known(place, options) else place
+
+
+def _known(place: Argument, options: Mapping[str, str]) -> bool:
+    return all(name in options for name in place.name.split(", "))
+
+
+def _flag(option: Any) -> str:
+    """The long flag of an option, or the name in capitals of a positional argument."""
+    return max(option.opts, key=len) if option.param_type_name == "option" else str(option.human_readable_name)
 
 
 def _leave_stdout() -> None:

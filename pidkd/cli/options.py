@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -52,6 +53,15 @@ Uncertainty = Annotated[
 ]
 
 
+@contextmanager
+def option(name: str) -> Iterator[None]:
+    """Context in which errors of bad input name this option of the command."""
+    try:
+        yield
+    except InputError as error:
+        raise error.at(name) from error
+
+
 def named_estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:
     """The estimator with its parameters."""
     if not params:
@@ -62,19 +72,20 @@ def named_estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimat
 
 
 def uncertainty_methods(texts: Sequence[str], counted: bool = True) -> list[Any] | None:
-    """Methods by name; a bootstrap corrects for bias, of what is counted by shuffles."""
+    """Methods of uncertainty from their texts; a bootstrap corrects for bias, of counts by shuffles."""
     if list(texts) == ["none"]:
         return None
     methods: list[Any] = []
     for text in texts:
-        found = re.fullmatch(r"(bootstrap|permutation)(?:=(\d+))?|jackknife", text)
-        if found is None:
+        spelling = re.fullmatch(r"(bootstrap|permutation)(?:=(\d+))?|jackknife", text)
+        if spelling is None:
             raise InputError("--uncertainty", "bootstrap[=N], jackknife, permutation[=N], or none alone", repr(text))
-        options: dict[str, Any] = {"n": int(found[2])} if found[2] else {}
-        if found[1] == "bootstrap":
-            methods.append(pidkd.Bootstrap(**options, bias="shuffle" if counted else "extrapolation"))
-        else:
-            methods.append(pidkd.Permutation(**options) if found[1] else pidkd.Jackknife())
+        options: dict[str, Any] = {"n": int(spelling[2])} if spelling[2] else {}
+        with option("--uncertainty"):
+            if spelling[1] == "bootstrap":
+                methods.append(pidkd.Bootstrap(**options, bias="shuffle" if counted else "extrapolation"))
+            else:
+                methods.append(pidkd.Permutation(**options) if spelling[1] else pidkd.Jackknife())
     return methods or None
 
 

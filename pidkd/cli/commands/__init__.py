@@ -1,1 +1,1 @@
-"""The commands, a module for each or for a few of one kind: thin ones over the functions of the library."""
+"""The commands: each module holds one function ``command``, found by the name of the module."""

@@ -25,6 +25,7 @@ from pidkd.cli.options import (
     UnitsOption,
     named_estimator,
     number_of_bytes,
+    option,
     uncertainty_methods,
 )
 from pidkd.errors import InputError
@@ -37,8 +38,8 @@ class PoolOption(StrEnum):
     MEAN = "mean"
 
 
-def audit(
-    labels: Annotated[Path, typer.Option("--labels", help="Labels, shape (n,): .npy, .npz, .pt, or .csv.")],
+def command(
+    y: Annotated[Path, typer.Option("--labels", help="Labels, shape (n,): .npy, .npz, .pt, or .csv.")],
     teacher: Annotated[
         Path,
         typer.Option(
@@ -46,14 +47,14 @@ def audit(
         ),
     ],
     student: Annotated[Path, typer.Option("--student", help="Likewise.")],
-    checkpoint: Annotated[
+    checkpoints: Annotated[
         list[str] | None,
         typer.Option("--checkpoint", metavar="NAME=FILE", help="The student at an earlier time; repeatable, in order."),
     ] = None,
     baseline: Annotated[
         Path | None, typer.Option("--baseline", help="Activations of a student that was not distilled.")
     ] = None,
-    pair: Annotated[
+    pairs: Annotated[
         list[str] | None,
         typer.Option("--pair", metavar="T:S", help="Teacher layer and student layer; repeatable. Else equal names."),
     ] = None,
@@ -83,7 +84,7 @@ def audit(
         Path | None, typer.Option("--local", metavar="FILE", help="Write the atoms of every sample, with ids, as .npz.")
     ] = None,
     units: Units = UnitsOption.BITS,
-    jobs: Jobs = None,
+    n_jobs: Jobs = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None,
@@ -103,20 +104,21 @@ def audit(
     from pidkd.quantize import Quantizer
     from pidkd.runs.output import check_output
 
-    if pair and all_pairs:
+    if pairs and all_pairs:
         raise InputError("--pair, --all-pairs", "one of them", "both")
     outputs = [] if out is None else [out / name for name in ("audit.json", "audit.csv", "report.html")]
     for path in (*outputs, *([] if local is None else [local])):
         check_output(path, force)
     cells = "pca=10,kmeans=10" if quantize is None and estimator not in ("auto", "posterior", "kmeans") else quantize
-    quantizer = None if cells is None else Quantizer.from_text(cells, seed=seed)
+    with option("--quantize"):
+        quantizer = None if cells is None else Quantizer.from_text(cells, seed=seed)
     with progress_bar("auditing") as progress:
         report = pidkd.audit(
             teacher,
             student,
-            labels,
-            "all" if all_pairs else [_pair(text) for text in pair] if pair else None,
-            checkpoints=_checkpoints(checkpoint or []),
+            y,
+            "all" if all_pairs else [_pair(text) for text in pairs] if pairs else None,
+            checkpoints=_checkpoints(checkpoints or []),
             baseline=baseline,
             estimator=named_estimator(estimator, param),
             quantize=quantizer,
@@ -127,7 +129,7 @@ def audit(
             local=local is not None,
             max_memory=None if max_memory is None else number_of_bytes("--max-memory", max_memory),
             device=device.value,
-            n_jobs=jobs,
+            n_jobs=n_jobs,
             seed=seed,
             units=units.value,
             resume=None if out is None else out / "finished",
@@ -137,8 +139,9 @@ def audit(
         report.write(out, force)
     if local is not None:
         ids = stored(teacher, str(teacher), ("ids",))
-        about = {"labels": read_labels(labels, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}
-        report.write_local(local, force, **about)
+        about = {"labels": read_labels(y, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}
+        with option("--local"):
+            report.write_local(local, force, **about)
     if as_json:
         print_json(report.to_dict())
     else:

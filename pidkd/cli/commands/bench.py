@@ -21,7 +21,7 @@ class SizesOption(StrEnum):
     FULL = "full"
 
 
-def bench(
+def command(
     families: Annotated[list[str] | None, typer.Argument(metavar="[FAMILY]...", help="Problems; else all.")] = None,
     estimators: Annotated[
         list[str] | None,

@@ -27,7 +27,7 @@ class PartOption(StrEnum):
     TEST = "test"
 
 
-def capture(
+def command(
     config: Configuration,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="A new folder for the shards.")],
     overrides: Overrides = None,

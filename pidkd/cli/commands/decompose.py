@@ -23,7 +23,7 @@ from pidkd.cli.options import (
 from pidkd.errors import InputError
 
 
-def decompose(
+def command(
     file: Annotated[
         Path | None, typer.Argument(metavar="TABLE", help=".npy or .npz: p[y, t, s], or counts as integers.")
     ] = None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pidkd.distill.experiments.demo import TrainingDemonstration
 
 
-def demo(
+def command(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Where files go; pidkd-demo, which is rewritten.")
     ] = None,

@@ -20,7 +20,7 @@ class KindOption(StrEnum):
     MI = "mi"
 
 
-def list_(
+def command(
     kind: Annotated[KindOption, typer.Option("--kind", help="pid: decompositions, mi: mutual information.")] = (
         KindOption.PID
     ),

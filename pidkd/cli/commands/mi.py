@@ -21,7 +21,7 @@ from pidkd.cli.options import (
 )
 
 
-def mi(
+def command(
     x: Annotated[Path, typer.Argument(metavar="X", help="Labels (n,) or floats (n, d): .npy, .npz, .csv.")],
     y: Annotated[Path, typer.Argument(metavar="Y", help="Likewise.")],
     estimator: Annotated[

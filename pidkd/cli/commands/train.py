@@ -12,7 +12,7 @@ from pidkd.cli.console import print_json, progress_bar, say, stderr, stdout
 from pidkd.errors import InputError, import_extra
 
 
-def train(
+def command(
     config: Configuration,
     overrides: Overrides = None,
     out: Annotated[
