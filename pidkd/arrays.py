@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 
 Array: TypeAlias = npt.NDArray[Any]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -52,6 +52,11 @@ def as_array(where: str, values: Any) -> Array:
         kinds = {type(entry).__name__ for entry in np.asarray(values, dtype=object).flat}
         if len(kinds) > 1:  # numpy writes 1 and "1" alike, and a missing value as "nan"
             raise InputError(where, "entries of one type", " and ".join(sorted(kinds)))
+    if array.dtype.kind == "f" and not is_array(values) and (np.abs(array) >= 2.0**53).any():
+        for entry in np.asarray(values, dtype=object).flat:
+            if isinstance(entry, int) and abs(entry) > 2**53:  # numpy makes floats of integers of both signs
+                got = f"{quote(entry)} beside others that make it a float"
+                raise InputError(where, "whole numbers up to 2^53 where they become floats", got)
     return array
 
 
@@ -100,6 +105,10 @@ def as_labels(where: str, values: Any) -> Array:
             "O": "cast them, and drop samples with missing labels",
         }.get(labels.dtype.kind)
         raise InputError(where, "labels (integers, bools or strings)", f"dtype {labels.dtype}", hint)
+    if labels.dtype.kind == "U" and labels.dtype.itemsize:
+        letters = np.ascontiguousarray(labels).view(np.uint32)
+        if ((letters >= 0xD800) & (letters < 0xE000)).any():
+            raise InputError(where, "labels that UTF-8 can write", "one with half of a surrogate pair")
     return labels
 
 

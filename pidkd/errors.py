@@ -12,6 +12,7 @@ import difflib
 import enum
 import importlib
 import numbers
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -131,6 +132,21 @@ class Parameter(Argument):
     FORM = "{owner}({name}=...)"
 
 
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move a cursor, end a line, turn the direction of text, or that UTF-8 cannot write."""
+
+
+def printable(text: str) -> str:
+    r"""The same text on one line, with the code of each character that a terminal or a file could not show.
+
+    Examples
+    --------
+    >>> printable("layer\x1b[31m")
+    'layer\\x1b[31m'
+    """
+    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
 class PidkdError(Exception):
     """Base of every error that pidkd raises on purpose."""
 
@@ -155,8 +171,8 @@ class InputError(PidkdError, ValueError):
 
     def __init__(self, where: str, expected: str, got: str, hint: str | None = None) -> None:
         self.where = where
-        self.what = f"expected {expected}, got {got}" + (f"; {hint}" if hint else "")
-        super().__init__(f"{where}: {self.what}")
+        self.what = printable(f"expected {expected}, got {got}" + (f"; {hint}" if hint else ""))
+        super().__init__(f"{printable(where)}: {self.what}")
         self._arguments: tuple[Any, ...] = (where, expected, got, hint)
 
     def at(self, where: str) -> Self:
@@ -246,4 +262,4 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
 def reason(error: Exception) -> str:
     """Cause of an error of another library, on one line of at most 120 letters."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return textwrap.shorten(text.splitlines()[0], 120, placeholder="...")
+    return textwrap.shorten(next(iter(text.split("\n")), ""), 120, placeholder="...") or type(error).__name__

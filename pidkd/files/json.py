@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from pidkd.errors import InputError
+from pidkd.errors import InputError, reason
+from pidkd.files.opening import read_text
 from pidkd.runs.output import PathLike, writing
-
-if TYPE_CHECKING:
-    pass
 
 
 def to_json(data: Any) -> str:
@@ -29,7 +26,7 @@ def write_json(path: PathLike, data: Mapping[str, Any], force: bool = False) -> 
     """
     text = to_json(data)
     with writing(path, force) as stream:
-        stream.write(text.encode())
+        stream.write(text.encode(errors="backslashreplace"))  # half a surrogate pair, as JSON itself escapes it
 
 
 def read_json(path: PathLike) -> Any:
@@ -45,8 +42,8 @@ def read_json(path: PathLike) -> Any:
         raise ValueError(f"the literal {literal}")
 
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
-    except OSError as error:
-        raise InputError(str(path), "a file that can be read", error.strerror or "a fault") from error
+        return json.loads(read_text(path), parse_constant=refuse)
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
-        raise InputError(str(path), "JSON", f"something else ({error})") from error
+        raise InputError(str(path), "JSON", f"something else ({reason(error)})") from error

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import lzma
 import math
-import pickle
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from pidkd.arrays import Array, as_labels, iter_chunks
-from pidkd.errors import InputError, PidkdError, reason
+from pidkd.arrays import Array, as_array, as_labels, iter_chunks
+from pidkd.errors import InputError
+from pidkd.files.opening import MAX_MEMORY, check_budget
 
 Pool: TypeAlias = Literal["flatten", "mean"]
 
@@ -36,6 +32,8 @@ class Layer:
         the process that calls it, so that workers receive a path and not an array.
     file : str, optional
         The file, as the user wrote it.
+    max_memory : int, optional
+        Bytes that all values of a file may take in memory.
     """
 
     name: str
@@ -44,16 +42,35 @@ class Layer:
     dtype: np.dtype[Any]
     load: Callable[[], Any]
     file: str | None = None
+    max_memory: int = MAX_MEMORY
 
     @property
     def is_codes(self) -> bool:
         """Whether these are codes, that is integers, bools or strings of shape (n_samples,), and not activations."""
-        return len(self.shape) == 1 and self.dtype.kind in "iubUS"
+        return len(self.shape) == 1 and self.dtype.kind in "iubUST"
 
     @property
     def nbytes(self) -> int:
         """What the layer takes in memory as it is stored."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def array(self) -> Array:
+        """All values in memory, or mapped.
+
+        Raises
+        ------
+        InputError
+            When they are neither numbers nor text, take more than ``max_memory``, or cannot be read.
+        """
+        if self.dtype.kind not in "iubfUST":
+            raise wrong_dtype(self.where, self.dtype)
+        values = self.load()
+        if not isinstance(values, np.ndarray):
+            check_budget(self.where, self.nbytes, self.max_memory)
+        array = as_array(self.where, values)
+        if array.shape != tuple(self.shape):
+            raise InputError(self.where, f"shape {self.shape}, as its header says", f"{array.shape}")
+        return array
 
     def read(self, pool: Pool = "flatten") -> Any:
         """The codes, shape (n_samples,), or the activations, shape (n_samples, d): an array, or rows read when sliced.
@@ -72,7 +89,7 @@ class Layer:
         if not self.shape or 0 in self.shape:
             raise InputError(self.where, "at least one sample and one feature", f"shape {self.shape}")
         if self.is_codes:
-            values = as_labels(self.where, self.load())
+            values = as_labels(self.where, self.array())
         elif self.dtype.kind in "iubf":
             values = rows(self.load(), pool)
         else:
@@ -129,20 +146,34 @@ def rows(values: Any, pool: Pool = "flatten") -> Any:
     return Sliced((shape[0], width), np.dtype(np.float32), pooled)
 
 
-@contextmanager
-def faults(where: str) -> Iterator[None]:
-    """Whatever a damaged file does to a parser becomes one line that names the file."""
-    try:
-        yield
-    except PidkdError:
-        raise
-    except (
-        *(OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, OverflowError, MemoryError, RuntimeError),
-        *(AttributeError, IndexError, pickle.UnpicklingError),
-        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    ) as error:
-        hint = None if isinstance(error, OSError) else "it may be truncated or damaged"
-        raise InputError(where, "a file that can be read", f"the fault: {reason(error)}", hint) from error
+def rows_of(values: Any, index: Any) -> Array:
+    """Rows of a slice, or of rising row numbers, from an array in chunks: of scattered rows the span around them.
+
+    Libraries of chunked arrays read scattered rows one by one.
+    """
+    if isinstance(index, slice) or len(index) == 0:
+        return np.asarray(values[index])
+    low, high = int(index[0]), int(index[-1]) + 1
+    if high - low <= 4 * len(index):
+        span: Array = np.asarray(values[low:high])
+        return span.take(np.asarray(index) - low, axis=0)
+    return np.concatenate([np.asarray(values[int(i) : int(i) + 1]) for i in index])
+
+
+def text_array(where: str, texts: Iterable[str], max_memory: int) -> Array:
+    """Texts as an array, each of which takes as much memory as the longest, within a budget."""
+    held: list[str] = []
+    longest = total = 0
+    for text in texts:
+        held.append(text)
+        longest = max(longest, len(text))
+        total += len(text) + OBJECT_BYTES
+        check_budget(where, max(total, 4 * longest * len(held)), max_memory)
+    return np.array(held, dtype=str)
+
+
+OBJECT_BYTES = 64
+"""Memory of a text in Python beside its letters."""
 
 
 def wrong_dtype(where: str, dtype: np.dtype[Any]) -> InputError:

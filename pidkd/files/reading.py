@@ -1,4 +1,4 @@
-"""Activations and labels, read from files, mappings or arrays.
+"""Activations, arrays and labels, read from files, mappings or arrays: shapes first, values when they agree.
 
 The formats are in ``pidkd.files.formats``.
 """
@@ -6,7 +6,7 @@ The formats are in ``pidkd.files.formats``.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import Array, as_array, as_labels
-from pidkd.errors import InputError
-from pidkd.files.formats import read_layers
-from pidkd.files.layer import Layer, wrong_dtype
+from pidkd.errors import InputError, printable
+from pidkd.files.format import Entry, Format, Source, format_of, get_format, list_suffixes
+from pidkd.files.layer import Layer
+from pidkd.files.opening import MAX_MEMORY, check_budget, existing, faults
+from pidkd.files.shards import FOLDER, natural, read_folder
 from pidkd.files.tables import read_column
 from pidkd.runs.output import PathLike
 
@@ -24,23 +26,26 @@ BESIDE_LAYERS = ("labels", "y", "ids")
 """Names of arrays that lie in a file of activations and are no layers."""
 
 
-def open_layers(source: Any, where: str) -> dict[str, Layer]:
+def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[str, Layer]:
     """The layers of a file or folder, of a mapping from names to arrays, or of one array, by name and in order.
 
     Parameters
     ----------
     source : path, mapping of str to array, or array
-        A file in ``.npy`` (one layer), ``.npz``, ``.pt``, ``.pth``, ``.safetensors``, ``.h5``, ``.hdf5`` or ``.zarr``;
-        a folder of ``.npy`` files (one layer each, by file name); or a folder of shards, which are read one after the
-        other: numbered files that each hold every layer, or one subfolder of numbered ``.npy`` files per layer. Arrays
-        called "labels", "y" or "ids" are no layers.
+        A file in one of the formats of ``pidkd.files.formats``, such as ``.npy`` (one layer), ``.npz``, ``.pt``,
+        ``.safetensors``, ``.h5`` or ``.zarr``; a folder of ``.npy`` files (one layer each, by file name); or a folder
+        of shards, which are read one after the other: numbered files that each hold every layer, or one subfolder of
+        numbered ``.npy`` files per layer. Arrays called "labels", "y" or "ids" are no layers.
     where : str
         What the user calls it, for arrays: the messages name files by themselves.
+    max_memory : int, default 2 GiB
+        Bytes that one array may take in memory. What the format allows to be read in slices is, and takes none.
 
     Raises
     ------
     InputError
-        When there is no such file, it is damaged, or it holds no layer.
+        When there is no such file, it is damaged, it holds no layer, or what lies beside the layers has not as many
+        rows as they.
 
     Examples
     --------
@@ -49,30 +54,20 @@ def open_layers(source: Any, where: str) -> dict[str, Layer]:
     >>> {name: layer.shape for name, layer in layers.items()}
     {'conv1': (5, 3, 4, 4)}
     """
-    found = _found(source, where)
+    opened = _opened(source, where, max_memory)
     where = os.fspath(source) if isinstance(source, str | os.PathLike) else where
-    layers: dict[str, Layer] = {}
-    for layer in found:
-        if layer.name in layers:
-            raise InputError(where, "layers of different names", f"{layer.name!r} twice")
-        if layer.name not in BESIDE_LAYERS:
-            layers[layer.name] = layer
+    layers = {layer.name: layer for layer in opened if layer.name not in BESIDE_LAYERS}
     if not layers:
-        raise InputError(where, "at least one layer", f"none beside {', '.join(BESIDE_LAYERS)}" if found else "none")
+        raise InputError(where, "at least one layer", f"none beside {', '.join(BESIDE_LAYERS)}" if opened else "none")
+    for beside in opened:
+        for layer in layers.values() if beside.name in BESIDE_LAYERS else ():
+            if beside.shape[:1] != layer.shape[:1]:
+                got = f"shape {beside.shape}"
+                raise InputError(beside.where, f"{layer.shape[0]} rows, as in {layer.name!r}", got)
     return layers
 
 
-def stored(source: Any, where: str, names: Collection[str]) -> Array | None:
-    """What lies beside the layers under one of ``names``, such as the ids of the samples; None where nothing does."""
-    if not isinstance(source, str | os.PathLike | Mapping):
-        return None
-    for layer in _found(source, where):
-        if layer.name in names:
-            return as_labels(layer.where, layer.load())
-    return None
-
-
-def read_array(path: PathLike, names: Collection[str]) -> Array:
+def open_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEMORY) -> Layer:
     """The one array of a file, or of several the one that bears one of ``names``; of a ``.csv`` its column.
 
     Raises
@@ -80,37 +75,133 @@ def read_array(path: PathLike, names: Collection[str]) -> Array:
     InputError
         When the file is damaged, or holds several arrays and not exactly one of these names.
     """
+    where = os.fspath(path)
     if Path(path).suffix.lower() == ".csv":
-        return read_column(path)
-    arrays = read_layers(os.fspath(path))
+        return _in_memory(Path(path).stem, where, read_column(path, names, max_memory))
+    arrays = read_layers(where, max_memory)
     chosen = arrays if len(arrays) == 1 else [array for array in arrays if array.name in names]
     if len(chosen) != 1:
         wanted = " or ".join(repr(name) for name in names)
-        found = ", ".join(array.name for array in arrays) or "none"
-        raise InputError(os.fspath(path), f"one array, or one named {wanted}", f"arrays {found}")
-    if chosen[0].dtype.kind not in "iubfUS":
-        raise wrong_dtype(chosen[0].where, chosen[0].dtype)
-    return np.asarray(chosen[0].load())
+        raise InputError(where, f"one array, or one named {wanted}", f"arrays {', '.join(a.name for a in arrays)}")
+    return chosen[0]
 
 
-def read_labels(source: Any, where: str) -> Array:
-    """Labels from a file (of several arrays those named "labels" or "y"; of a ``.csv`` its column), or as given.
+def read_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEMORY) -> Array:
+    """Values of ``open_array``.
 
     Raises
     ------
     InputError
-        When they are not integers, bools or strings of shape (n_samples,).
+        As ``open_array``, and when they are neither numbers nor text or take more than ``max_memory`` bytes.
     """
-    if isinstance(source, str | os.PathLike):
-        return as_labels(os.fspath(source), read_array(source, ("labels", "y")))
-    return as_labels(where, source)
+    return open_array(path, names, max_memory).array()
 
 
-def _found(source: Any, where: str) -> list[Layer]:
+def read_samples(files: Sequence[tuple[PathLike, Collection[str]]], max_memory: int = MAX_MEMORY) -> list[Array]:
+    """Values of arrays of the same samples, compared by their headers before any of them is read.
+
+    Raises
+    ------
+    InputError
+        As ``read_array``, and when one has not as many rows as the first.
+    """
+    opened = [open_array(path, names, max_memory) for path, names in files]
+    for layer in opened[1:]:
+        check_rows(layer, opened[0])
+    return [layer.array() for layer in opened]
+
+
+def check_rows(layer: Layer, like: Layer) -> None:
+    """Refuse a layer that has not as many rows as another, by what the headers say."""
+    if layer.shape[:1] != like.shape[:1]:
+        expected = f"{like.shape[0] if like.shape else 'no'} samples, as in {like.where}"
+        raise InputError(layer.where, expected, f"shape {layer.shape}")
+
+
+def stored(source: Any, where: str, names: Collection[str], like: Layer | None = None) -> Array | None:
+    """What lies beside the layers under one of ``names``, such as the ids of the samples; None where nothing does."""
+    if not isinstance(source, str | os.PathLike | Mapping):
+        return None
+    for layer in _opened(source, where, MAX_MEMORY):
+        if layer.name in names:
+            if like is not None:
+                check_rows(layer, like)
+            return as_labels(layer.where, layer.array())
+    return None
+
+
+def read_labels(source: Any, where: str, like: Layer | None = None, max_memory: int = MAX_MEMORY) -> Array:
+    """Labels from a file (of several arrays those named "labels" or "y"; of a ``.csv`` its column), or as given.
+
+    Parameters
+    ----------
+    like : Layer, optional
+        A layer of the same samples: a file whose header claims another number of rows is refused unread.
+
+    Raises
+    ------
+    InputError
+        When they are not integers, bools or strings of shape (n_samples,), or as many as the rows of ``like``.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return as_labels(where, source)
+    labels = open_array(source, ("labels", "y"), max_memory)
+    if like is not None and len(labels.shape) == 1:
+        check_rows(like, labels)
+    return as_labels(labels.file or os.fspath(source), labels.array())
+
+
+def read_layers(source: str | Path, max_memory: int = MAX_MEMORY) -> list[Layer]:
+    """The layers of a file or folder, whatever their names.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it is damaged or of another format, or a shard is missing or unlike the others.
+    """
+    path = existing(source)
+    format_ = format_of(path)
+    with faults(str(source)):
+        if path.is_dir() and (format_ is None or not format_.folder):
+            return read_folder(path, lambda file: read_layers(file, max_memory))
+        if format_ is None:
+            known = ", ".join(list_suffixes())
+            got = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
+            raise InputError(str(source), f"a file in {known}, or {FOLDER}", got)
+        if path.is_dir() != format_.folder:
+            raise InputError(str(source), f"a folder in {format_.name} format", "a file")
+        format_.check_installed(str(source))
+        file = Source(path, max_memory)
+        layers = [_layer(file, format_, entry) for entry in format_.entries(file)]
+    names = [layer.name for layer in layers]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(str(source), "layers of different names", f"{twice!r} twice")
+    return sorted(layers, key=lambda layer: natural(layer.name)) if format_.folder else layers
+
+
+def _layer(file: Source, format_: Format, entry: Entry) -> Layer:
+    alone = entry.name == file.path.stem
+    where = file.where if alone and format_.name == "npy" else file.layer(entry.name)
+    load = partial(_load, file, format_.name, entry, where)
+    name = printable(entry.name)
+    return Layer(name, where, entry.shape, entry.dtype, load, file.where, file.max_memory)
+
+
+def _load(file: Source, name: str, entry: Entry, where: str) -> Any:
+    """Values of an array of a file, in the process that asks for them."""
+    check_budget(where, entry.in_memory, file.max_memory)
+    existing(file.path)
+    with faults(where):
+        return get_format(name).load(file, entry.name)
+
+
+def _opened(source: Any, where: str, max_memory: int) -> list[Layer]:
     if isinstance(source, str | os.PathLike):
-        return read_layers(os.fspath(source))
+        return read_layers(os.fspath(source), max_memory)
     if isinstance(source, Mapping):
-        return [_in_memory(str(name), f"{where}, layer {str(name)!r}", values) for name, values in source.items()]
+        named = [(printable(str(name)), values) for name, values in source.items()]
+        return [_in_memory(name, f"{where}, layer {name!r}", values) for name, values in named]
     return [_in_memory(where, where, source)]
 
 

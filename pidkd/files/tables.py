@@ -1,66 +1,152 @@
-"""Columns of comma-separated text."""
+"""Columns of comma-separated text, and cells that no spreadsheet runs."""
 
 from __future__ import annotations
 
 import csv
+import io
 import os
-from pathlib import Path
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import TextIO
 
 import numpy as np
 
 from pidkd.arrays import Array
 from pidkd.errors import InputError, reason
+from pidkd.files.layer import OBJECT_BYTES, text_array
+from pidkd.files.opening import MAX_MEMORY, check_budget, opened
 from pidkd.runs.output import PathLike
 
 HEADINGS = ("label", "labels", "y", "class", "target")
 """Names of the column of labels in a table."""
 
+LONGEST_LINE = 2**22
+"""Letters of a line; what has longer ones is no table."""
 
-def read_column(path: PathLike) -> Array:
-    """One column, or the one headed by a word for labels: integers if all are whole, else numbers, else text."""
+INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+"""A whole number as it is written in one way only: 007 is not 7."""
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+PADDED = re.compile(r"[+-]?0\d.*|\+.*")
+"""Numbers that are also names: a leading zero or plus is part of a name, and no part of a number."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How cells begin that a spreadsheet runs."""
+
+
+def guarded(cell: str) -> str:
+    """A cell of text that a spreadsheet shows as it is: an apostrophe goes before what it would run."""
+    return f"'{cell}" if cell.startswith((*FORMULA, "'")) and NUMBER.fullmatch(cell) is None else cell
+
+
+def unguarded(cell: str) -> str:
+    """The text that ``guarded`` was given."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*FORMULA, "'")) else cell
+
+
+def read_column(path: PathLike, names: Collection[str] = (), max_memory: int = MAX_MEMORY) -> Array:
+    """One column of a table: integers if all cells are, else numbers, else text.
+
+    Parameters
+    ----------
+    names : collection of str
+        Headings of the wanted column. Headings of labels are tried where one of ``names`` is one, or there are none.
+    max_memory : int
+
+    Raises
+    ------
+    InputError
+        When the file is no table, the column is not known, a cell is empty, or the first line may be a heading or a
+        sample.
+    """
     where = os.fspath(path)
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            table = [(row, reader.line_num) for row in reader]
-    except OSError as error:
-        raise InputError(where, "a file that can be read", reason(error)) from error
+        with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            cells, lines, headed = _column(where, text, names, max_memory)
     except (csv.Error, UnicodeError) as error:
         raise InputError(where, "comma-separated text", reason(error)) from error
-    while table and not table[-1][0]:  # empty lines at the end; between others, a label is missing
-        table.pop()
-    if not table:
-        raise InputError(where, "at least one label", "an empty file")
-    first = table[0][0]
+    if not cells:
+        raise InputError(where, "at least one label", "a heading alone" if headed else "an empty file")
+    if not headed and len(cells) > 1:
+        rest = cells[1:]
+        if NUMBER.fullmatch(cells[0]) is None and cells[0] not in rest:
+            if not all(map(NUMBER.fullmatch, rest)):
+                hint = f"give the column a heading: {names_of(names)[0]}"
+                raise InputError(where, "a heading that is known, or none", f"{cells[0]!r} in the first line", hint)
+            cells, lines = rest, lines[1:]
+    return _values(where, cells, lines, max_memory)
+
+
+def names_of(names: Collection[str]) -> list[str]:
+    """Headings of a column that an option or argument of one of these names takes, the best first."""
+    return list(dict.fromkeys([*names, *(HEADINGS if not names or set(names) & set(HEADINGS) else ())]))
+
+
+def _column(where: str, text: TextIO, names: Collection[str], max_memory: int) -> tuple[list[str], list[int], bool]:
+    """Cells of the wanted column, their lines, and whether a heading stood above them."""
+    reader = csv.reader(_lines(where, text), strict=True)
+    cells: list[str] = []
+    lines: list[int] = []
+    headed, column, empty, size = False, 0, 0, 0
+    for first, row in enumerate(reader):
+        if first == 0:
+            column, headed = _wanted(where, row, names)
+            if headed:
+                continue
+        if not row:  # allowed at the end; between others, a label is missing
+            empty = empty or reader.line_num
+            continue
+        if empty or len(row) <= column or not row[column].strip():
+            raise InputError(where, "a label in every line", f"none in line {empty or reader.line_num}")
+        cells.append(unguarded(row[column].strip()))
+        lines.append(reader.line_num)
+        size += len(cells[-1]) + 2 * OBJECT_BYTES
+        check_budget(where, size, max_memory)
+    return cells, lines, headed
+
+
+def _wanted(where: str, first: Sequence[str], names: Collection[str]) -> tuple[int, bool]:
+    """Number of the column, and whether the first line is a heading."""
     heading = [cell.strip().lower() for cell in first]
-    named = [i for i, cell in enumerate(heading) if cell in HEADINGS]
-    if len(named) != 1 and len(heading) > 1:
-        raise InputError(where, f"one column, or one named {' or '.join(HEADINGS)}", f"columns {', '.join(first)}")
-    column = named[0] if named else 0
-    for row, line in table:
-        if len(row) <= column or not row[column].strip():
-            raise InputError(where, "a label in every line", f"none in line {line}")
-    cells = [row[column].strip() for row, _ in table]
-    if named or (not _is_number(cells[0]) and all(map(_is_number, cells[1:])) and len(cells) > 1):
-        del cells[0], table[0]
-    if all(map(_is_integer, cells)):
-        return np.array([int(cell) for cell in cells], dtype=np.int64)
-    if all(map(_is_number, cells)):
-        values = np.array(cells, dtype=float)
-        missing = np.flatnonzero(~np.isfinite(values))
-        if missing.size:
-            raise InputError(where, "finite numbers", f"{cells[missing[0]]!r} in line {table[missing[0]][1]}")
-        return values.astype(np.int64) if (values == np.floor(values)).all() else values
-    return np.array(cells, dtype=str)
+    for wanted in ([name] for name in names_of(names)) if names else [names_of(names)]:
+        named = [i for i, cell in enumerate(heading) if cell in map(str.lower, wanted)]
+        if len(named) == 1:
+            return named[0], True
+        if named:
+            raise InputError(where, f"one column named {' or '.join(wanted)}", f"columns {', '.join(first)}")
+    if len(heading) > 1:
+        raise InputError(
+            where, f"one column, or one named {' or '.join(names_of(names))}", f"columns {', '.join(first)}"
+        )
+    return 0, False
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _lines(where: str, text: TextIO) -> Iterator[str]:
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise InputError(where, "comma-separated text", f"a line of more than {LONGEST_LINE:,} letters")
+        yield line
 
 
-def _is_integer(text: str) -> bool:
-    return text.removeprefix("-").isascii() and text.removeprefix("-").isdecimal() and len(text) < 19
+def _values(where: str, cells: list[str], lines: list[int], max_memory: int) -> Array:
+    if all(map(INTEGER.fullmatch, cells)):
+        numbers = np.array([int(cell) if len(cell) < 21 else None for cell in cells], dtype=object)
+        for dtype in (np.int64, np.uint64):
+            limits = np.iinfo(dtype)
+            if all(number is not None and limits.min <= number <= limits.max for number in numbers):
+                return numbers.astype(dtype)
+        return text_array(where, cells, max_memory)
+    if not all(map(NUMBER.fullmatch, cells)) or any(map(PADDED.fullmatch, cells)):
+        return text_array(where, cells, max_memory)
+    values = np.array([float(cell) for cell in cells])
+    missing = np.flatnonzero(~np.isfinite(values))
+    if missing.size:
+        raise InputError(where, "finite numbers", f"{cells[missing[0]]!r} in line {lines[missing[0]]}")
+    whole = values == np.floor(values)
+    beyond = np.flatnonzero(whole & (np.abs(values) >= 2.0**53))
+    if beyond.size:
+        got = f"{cells[beyond[0]]!r} in line {lines[beyond[0]]}"
+        raise InputError(
+            where, "whole numbers below 2^53 beside others", got, "a float cannot tell its neighbours apart"
+        )
+    return values.astype(np.int64) if whole.all() else values

@@ -39,7 +39,7 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Decompose a table of probabilities or counts, or samples."""
-    from pidkd.files.reading import read_array
+    from pidkd.files.reading import read_array, read_samples
     from pidkd.inputs import Input, as_input
 
     samples = {"--y": y, "--t": t, "--s": s}
@@ -56,7 +56,7 @@ def command(
             raise error.at(str(file)) from error
     else:
         names = {"--y": ("y", "labels"), "--t": ("t", "teacher"), "--s": ("s", "student")}
-        data = as_input(*(read_array(path, names[name]) for name, path in samples.items() if path is not None))
+        data = as_input(*read_samples([(path, names[name]) for name, path in samples.items() if path is not None]))
     result = pidkd.decompose(
         data,
         estimator=estimator,

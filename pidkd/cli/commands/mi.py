@@ -34,9 +34,9 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Estimate the mutual information of two variables."""
-    from pidkd.files.reading import read_array
+    from pidkd.files.reading import read_samples
 
-    held = [read_array(path, (name.lower(),)) for name, path in (("X", x), ("Y", y))]
+    held = read_samples([(x, ("x",)), (y, ("y",))])
     result = pidkd.mutual_information(
         *held, estimator=estimator, units=units.value, seed=seed, device=device.value, **parameters(param)
     )

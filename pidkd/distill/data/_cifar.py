@@ -14,20 +14,30 @@ import numpy as np
 from pidkd.arrays import Array
 from pidkd.distill.data._files import required
 from pidkd.errors import InputError
-from pidkd.files.layer import faults
+from pidkd.files.opening import faults, is_there, opened, read_content
 
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
+
+def _empty(*_: Any) -> Array:
+    """An array of no entries, whatever shape a pickle claims: the state that follows brings shape and entries."""
+    return np.empty(0, np.uint8)
+
 
 ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy.core.multiarray", "_reconstruct"): _empty,
+    ("numpy._core.multiarray", "_reconstruct"): _empty,
+    ("numpy", "ndarray"): "ndarray",  # only named, as an argument of the function
     ("numpy", "dtype"): np.dtype,
 }
 """All that these files need to name; nothing else is ever looked up."""
 
 
-class _Arrays(pickle.Unpickler):
+MAX_BATCH = 2**28
+"""Bytes of the largest batch; that of CIFAR-100 has 155 MB."""
+
+
+class _Arrays(pickle._Unpickler):
+    """An unpickler in Python, because the one in C takes memory for an index that a file only claims."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR file does")
@@ -48,7 +58,7 @@ def read_batches(path: Path | None, folder: str, archive: str, names: Sequence[s
     """
     place = required(path, f"{archive}, {folder}, or the folder that holds one of them")
     candidates = (place, place / folder, place / archive)
-    source = next((c for c in candidates if c.is_file() or (c / names[0]).is_file()), None)
+    source = next((c for c in candidates if c.is_file() or is_there(c / names[0])), None)
     if source is None:
         raise InputError(str(place), f"{archive}, or {folder} with {', '.join(names)}", "neither")
     images, classes = [], []
@@ -71,10 +81,7 @@ def read_batches(path: Path | None, folder: str, archive: str, names: Sequence[s
 
 def _content(source: Path, folder: str, name: str) -> bytes:
     if not source.is_file():
-        return (source / name).read_bytes()
-    try:
-        with tarfile.open(source) as archive:
-            member = archive.extractfile(f"{folder}/{name}")
-            return b"" if member is None else member.read()
-    except tarfile.TarError as error:
-        raise InputError(str(source), "an archive that can be read", "another file, or a damaged one") from error
+        return read_content(source / name, MAX_BATCH)
+    with opened(source, MAX_BATCH) as stream, tarfile.open(fileobj=stream) as archive:
+        member = archive.extractfile(f"{folder}/{name}")
+        return b"" if member is None else member.read()

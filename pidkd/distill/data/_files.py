@@ -10,7 +10,7 @@ import numpy as np
 
 from pidkd.arrays import Array
 from pidkd.errors import InputError, import_extra
-from pidkd.files.layer import faults
+from pidkd.files.opening import existing, existing_file, faults
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 """Picture files, by suffix in lower case."""
@@ -26,9 +26,7 @@ def required(path: Path | None, expected: str) -> Path:
     """
     if path is None:
         raise InputError("data.path", expected, "nothing")
-    if not path.exists():
-        raise InputError(str(path), expected, "nothing by that name")
-    return path
+    return existing(path, expected)
 
 
 def read_pictures(files: Sequence[Path], size: int | None, channels: int) -> Array:
@@ -47,7 +45,7 @@ def read_pictures(files: Sequence[Path], size: int | None, channels: int) -> Arr
     images: Array | None = None
     for i, file in enumerate(files):
         try:
-            with faults(str(file)), Image.open(file) as picture:
+            with faults(str(file)), Image.open(existing_file(file, "a picture")) as picture:
                 image = picture.convert("RGB" if channels == 3 else "L")
                 if size is not None:
                     image = _square(image, size)

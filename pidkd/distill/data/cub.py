@@ -9,7 +9,7 @@ import numpy as np
 from pidkd.distill.data._files import read_pictures, required
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
-from pidkd.files.layer import faults
+from pidkd.files.opening import faults, read_text
 
 FOLDER = "CUB_200_2011"
 LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
@@ -43,10 +43,8 @@ def read(path: Path | None, size: int = 224) -> tuple[ImageData, ImageData]:
 
 def _table(path: Path) -> dict[str, str]:
     """Lines of an id and a value."""
-    with faults(str(path)):
-        lines = path.read_text(encoding="utf-8").splitlines()
     table = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         key, _, value = line.strip().partition(" ")
         if not key.isdecimal() or not value:
             raise InputError(str(path), "lines of an id and a value", f"{line!r} in line {number}")

@@ -9,8 +9,8 @@ import numpy as np
 from pidkd.arrays import Array
 from pidkd.distill.data._files import SUFFIXES, read_pictures, required
 from pidkd.distill.dataset import ImageData
-from pidkd.errors import InputError
-from pidkd.files.formats import natural
+from pidkd.errors import InputError, printable
+from pidkd.files.shards import natural
 
 
 def read(path: Path | None, size: int | None = None, channels: int = 3) -> tuple[ImageData, ImageData]:
@@ -45,5 +45,5 @@ def _part(place: Path, classes: list[str], size: int | None, channels: int) -> t
         labels += [label] * len(pictures)
     if not files:
         raise InputError(str(place), f"<class>/<picture> with pictures in {', '.join(SUFFIXES)}", "none")
-    ids = np.array([file.relative_to(place.parent).as_posix() for file in files])
+    ids = np.array([printable(file.relative_to(place.parent).as_posix()) for file in files])
     return read_pictures(files, size, channels), np.array(labels), ids

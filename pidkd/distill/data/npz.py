@@ -10,7 +10,7 @@ from pidkd.arrays import Array
 from pidkd.distill.data._files import required
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
-from pidkd.files.formats import read_layers
+from pidkd.files.reading import check_rows, read_layers
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
@@ -18,15 +18,17 @@ NAMES = ("x_train", "y_train", "x_test", "y_test")
 def read(path: Path | None) -> tuple[ImageData, ImageData]:
     """Images as bytes, shape (n, height, width) or (n, height, width, channels); labels as integers from 0."""
     file = required(path, f"a .npz file with {', '.join(NAMES)}")
-    if not file.is_file():
+    if file.is_dir():
         raise InputError(str(file), f"a .npz file with {', '.join(NAMES)}", "a folder")
     found = {layer.name: layer for layer in read_layers(str(file))}
     missing = [name for name in NAMES if name not in found]
     if missing:
         raise InputError(str(file), f"the arrays {', '.join(NAMES)}", f"none called {missing[0]}")
+    for images, labels in (NAMES[:2], NAMES[2:]):
+        check_rows(found[labels], found[images])
     arrays: dict[str, Array] = {}
     for name in NAMES:
-        values = np.asarray(found[name].load())
+        values = np.asarray(found[name].array())
         expected = "uint8 of 3 or 4 axes" if name.startswith("x") else "integers of 1 axis"
         fine = values.dtype == np.uint8 and values.ndim in (3, 4) if name.startswith("x") else values.dtype.kind in "iu"
         if not fine or not values.size:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pidkd.codec import changed, from_plain, key_of, plain
 from pidkd.distill.method import get_method, list_methods
 from pidkd.distill.training.recipe import Recipe
-from pidkd.errors import InputError, UnknownNameError, import_extra
-from pidkd.files.layer import faults
+from pidkd.errors import InputError, UnknownNameError, import_extra, reason
+from pidkd.files.opening import read_text
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -307,9 +307,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     path = Path(source) if text.endswith((".yaml", ".yml")) else PRESETS / f"{text}.yaml"
     if path.parent == PRESETS and path.stem not in list_presets():
         raise UnknownNameError("configuration", "a preset, or a file in .yaml,", text, list_presets())
-    with faults(str(path)):
-        content = path.read_text(encoding="utf-8")
-    values = _parsed(yaml, content, str(path))
+    values = _parsed(yaml, read_text(path, MAX_CONFIG), str(path))
     if not isinstance(values, dict):
         raise InputError(str(path), "keys with values", type(values).__name__)
     for override in overrides:
@@ -320,12 +318,46 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     return Config.from_dict(values)
 
 
+MAX_CONFIG = 2**23
+"""Bytes that reading a configuration may take; its text may have an eighth of that."""
+
+MAX_VALUES = 100_000
+"""Values of the largest configuration, where an alias counts as all that it stands for."""
+
+
 def _parsed(yaml: Any, text: str, where: str) -> Any:
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """A loader whose every fault has a line: PyYAML itself makes dates and numbers without watching."""
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+                raise yaml.constructor.ConstructorError(None, None, reason(error), node.start_mark) from error
+
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        got = " ".join(str(error).split())
-        raise InputError(where, "YAML of plain values", got) from error
+        values = yaml.load(text, Loader)
+    except RecursionError as error:
+        raise InputError(where, "YAML of plain values", "values that lie too deep in others") from error
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise InputError(where, "YAML of plain values", " ".join(str(error).split())) from error
+    _check_size(values, where)
+    return values
+
+
+def _check_size(values: Any, where: str) -> None:
+    """Refuse values that their aliases multiply, or that contain themselves."""
+    waiting, count = [values], 0
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if count > MAX_VALUES:
+            hint = "an alias stands for many values, or for one that contains it"
+            raise InputError(where, f"at most {MAX_VALUES:,} values", "more", hint)
+        if isinstance(value, Mapping):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set):
+            waiting += value
 
 
 def _set(values: dict[str, Any], keys: Sequence[str], value: Any, where: str) -> None:

@@ -6,7 +6,6 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -18,7 +17,9 @@ from pidkd.distill.dataset import ImageData, load_data
 from pidkd.distill.experiments.config import Config, StudentConfig
 from pidkd.distill.training.batches import stream
 from pidkd.errors import InputError
-from pidkd.files.layer import faults
+from pidkd.files.format import Source
+from pidkd.files.formats.pt import read_state
+from pidkd.files.opening import MAX_MEMORY, existing_file, faults, is_there
 from pidkd.runs.output import PathLike
 
 Side = Literal["teacher", "student"]
@@ -78,14 +79,14 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
         When the file is missing, damaged or holds anything else, or does not fit.
     """
     expected = "a state dictionary, as torch.save writes it"
-    if not Path(path).is_file():
+    if not is_there(path):
         raise InputError(where, f"{instead}a file with {expected}", repr(os.fspath(path)))
     with faults(os.fspath(path)):
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_state(Source(existing_file(path, expected), MAX_MEMORY))
     if not isinstance(state, dict):
         raise InputError(os.fspath(path), expected, type(state).__name__)
     try:
         network.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError, KeyError) as error:
         got = " ".join(str(error).split())[:300]
         raise InputError(os.fspath(path), f"weights of the network, {type(network).__name__}", got) from error

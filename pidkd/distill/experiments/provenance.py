@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pidkd.distill.experiments.config import Config
-from pidkd.errors import InputError
+from pidkd.errors import InputError, reason
+from pidkd.files.json import read_json
 
 FREE = ("device", "chosen")
 """Keys of a configuration that do not tell one case from another."""
@@ -24,13 +25,13 @@ def check_same(path: Path, where: Sequence[str], config: Mapping[str, Any]) -> d
         When a value is another, or the record cannot be read.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(path)
         held: Any = record
         for key in where:
             held = held[key]
         before = _flat({key: held[key] for key in config if key in held})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(str(path), "the record of a run", f"one that cannot be read ({error})") from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(str(path), "the record of a run", f"one that cannot be read ({reason(error)})") from error
     check_alike(path, before, _flat(json.loads(json.dumps(config))))
     return record
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from pidkd.errors import CheckpointWarning, InputError
+from pidkd.files.opening import existing_file, faults
 from pidkd.runs.output import writing
 
 LAST, PREVIOUS = "last.pt", "previous.pt"
@@ -78,7 +79,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 def _damage(path: Path) -> str | None:
     """What is wrong with a checkpoint, by the checksums that torch writes into it; None if nothing is."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with faults(str(path)), zipfile.ZipFile(existing_file(path)) as archive:
             return "other bytes than were written" if archive.testzip() else None
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        return f"a truncated or damaged one ({error})"
+    except InputError as error:
+        return f"a truncated or damaged one ({error.what})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,74 @@ def test_unknown_presets_and_damaged_files_are_said(tmp_path: Path) -> None:
         file.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=words):
             load_config(file)
+
+
+CYCLE = "data: &a {name: digits, options: *a}"
+LAUGHS = "a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "\n".join(
+    f"{y}: &{y} [{', '.join([f'*{x}'] * 10)}]" for x, y in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed: 2001-13-45",
+        "seed: 2001-02-30 25:61:61",
+        "seed: !!int x",
+        "seed: !!float x",
+        "seed: !!timestamp x",
+        "seed: !!binary é",
+        "seed: !!bool x",
+        "seed: !!python/object/apply:os.system [true]",
+        "[" * 5000,
+        "{a: " * 3000,
+        "- " * 3000,
+        CYCLE,
+        LAUGHS,
+        "? [1]\n: 2",
+        "{[1]: 2}",
+        "1: 2",
+        "~: 2",
+        "\x00",
+        "a: \x1b",
+        "a: b: c",
+        "*a",
+        "%YAML 9.9\n---\na: 1",
+        "--- 1\n--- 2",
+        "seed: 0x",
+        "seed: 1e999",
+        "seed: 0b2",
+        "seed: 1:2:3:4",
+        "seed: ''",
+        "=: 1",
+        "<<: 1",
+        "<<: [1]",
+        "a: !!set {1, 2}",
+        "a: !!omap 3",
+        "a: !!pairs [1]",
+        "seed: " + "9" * 5000,
+    ],
+)
+def test_yaml_that_is_none_is_one_line(tmp_path, text):
+    file = tmp_path / "a.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        load_config(file)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+    with pytest.raises(InputError):
+        load_config("digits-rid", [f"seed={text}"])
+
+
+def test_a_fault_of_yaml_has_a_place(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("data: {name: digits}\nseed: 2001-13-45\n")
+    with pytest.raises(InputError, match=r"month must be in 1..12 .*line 2, column 7"):
+        load_config(file)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_configuration_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "a.yaml")
+    with pytest.raises(InputError, match="got a pipe"):
+        load_config(tmp_path / "a.yaml")

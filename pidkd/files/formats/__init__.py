@@ -1,0 +1,1 @@
+"""Formats of files of arrays, one module each, found by name."""

@@ -1,0 +1,186 @@
+"""Tensors or labels as ``torch.save`` writes them, read without unpickling anything else."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from pidkd.arrays import Array, as_array
+from pidkd.errors import InputError, import_extra
+from pidkd.files.archive import verify
+from pidkd.files.format import Entry, Format, Source
+from pidkd.files.layer import Sliced, text_array
+from pidkd.files.opening import check_budget
+
+
+class Pt(Format):
+    """A zip archive of stored members, mapped; the check sum of each is verified, which torch does not do."""
+
+    name = "pt"
+    suffixes = (".pt", ".pth")
+    check_sum = True
+    requires = MappingProxyType({"torch": "torch"})
+
+    def entries(self, file: Source) -> Sequence[Entry]:
+        """Tensors by name, or the one tensor, called as the file is."""
+        entries = []
+        for name, values in _tensors(file).items():
+            array = values
+            if hasattr(values, "detach"):
+                array = as_array(file.layer(name), values[:0] if values.ndim else values)
+            entries.append(Entry(name, tuple(values.shape), array.dtype))
+        return entries
+
+    def load(self, file: Source, name: str) -> Any:
+        """Rows of a tensor when asked, or labels."""
+        _verify_members(file.path)
+        values, where = _tensors(file)[name], file.layer(name)
+        if not hasattr(values, "detach") or values.ndim == 0:
+            return as_array(where, values)
+        dtype = as_array(where, values[:0]).dtype
+        return Sliced(tuple(values.shape), dtype, lambda index: as_array(where, values[index]))
+
+    def write(self, path: Path, arrays: Mapping[str, Array]) -> None:
+        """Write all arrays as tensors."""
+        torch = import_extra("torch", "torch", needed_by=str(path))
+        torch.save({name: torch.from_numpy(np.array(values)) for name, values in arrays.items()}, path)
+
+
+def read_state(file: Source) -> Any:
+    """What ``torch.save`` wrote, tensors mapped or in memory, when every check sum is right."""
+    _verify_members(file.path)
+    return _opened(file)
+
+
+def _tensors(file: Source) -> dict[str, Any]:
+    """Dense tensors and arrays of labels, by name."""
+    held = _opened(file)
+    if hasattr(held, "detach") or isinstance(held, list):
+        held = {file.path.stem: held}
+    if not isinstance(held, dict) or not all(isinstance(name, str) for name in held):
+        raise InputError(file.where, "a tensor, or tensors by name", type(held).__name__)
+    return {name: _dense(file, name, values) for name, values in held.items()}
+
+
+def _dense(file: Source, name: str, values: Any) -> Any:
+    torch = import_extra("torch", "torch", needed_by=file.where)
+    where = file.layer(name)
+    if isinstance(values, list) and {type(value) for value in values} == {str}:
+        return text_array(where, values, file.max_memory)
+    if isinstance(values, list) and all(type(value) in (bool, int, float, str) for value in values):
+        return as_array(where, values)
+    if not isinstance(values, torch.Tensor):
+        raise InputError(where, "a tensor, or a list of labels", type(values).__name__)
+    if values.layout != torch.strided or values.is_quantized or values.device.type != "cpu":
+        raise InputError(where, "a dense tensor", "another layout")
+    size, held = values.numel() * values.element_size(), values.untyped_storage().nbytes()
+    if size > held:  # a stride of 0 repeats values
+        check_budget(where, size, file.max_memory)
+    return values.detach()
+
+
+def _opened(file: Source) -> Any:
+    torch = import_extra("torch", "torch", needed_by=file.where)
+    archive = zipfile.is_zipfile(file.path)
+    if archive:
+        _check_members(file)
+    else:  # the format before torch 1.6, which is read whole
+        check_budget(file.where, file.path.stat().st_size, file.max_memory)
+    with warnings.catch_warnings():  # of pickles that are refused a moment later
+        warnings.simplefilter("ignore")
+        return torch.load(file.path, weights_only=True, map_location="cpu", mmap=archive or None)
+
+
+def _check_members(file: Source) -> None:
+    """Refuse members that torch would misread: compressed, doubled, or shorter than the pickle says of them."""
+    with zipfile.ZipFile(file.path) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        if len(members) != len(archive.infolist()):
+            raise InputError(file.where, "members of different names", "one twice", "the file is damaged")
+        for name, member in members.items():
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                hint = "write it with torch.save, which does not compress"
+                raise InputError(file.where, "stored members", f"{name!r}, which is compressed or encrypted", hint)
+        index = next((name for name in members if name.partition("/")[2] == "data.pkl"), None)
+        if index is None:
+            raise InputError(file.where, "a file written by torch.save", "an archive without data.pkl")
+        check_budget(file.where, 16 * members[index].file_size, file.max_memory)
+        folder = index.removesuffix("data.pkl")
+        claims = _Claims(archive.open(index)).claimed()
+        for key, size in claims.items():
+            storage = members.get(f"{folder}data/{key}")
+            if storage is None or storage.file_size < size:
+                got = "none" if storage is None else f"{storage.file_size}"
+                raise InputError(file.where, f"{size} bytes in member data/{key}", got, "the file is damaged")
+
+
+class _Claims(pickle._Unpickler):
+    """Sizes of storages that a pickle names; nothing that it names is looked up, built or called.
+
+    In Python, because the unpickler in C takes memory for an index that a file only claims.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._sizes: dict[str, int] = {}
+
+    def claimed(self) -> dict[str, int]:
+        """Bytes by key of storage."""
+        self.load()
+        return self._sizes
+
+    def find_class(self, module: str, name: str) -> Any:
+        return type(name, (_Named,), {})
+
+    def persistent_load(self, pid: Any) -> Any:
+        _, kind, key, _, count = pid
+        self._sizes[str(key)] = max(self._sizes.get(str(key), 0), count * _ITEMSIZE.get(kind.__name__, 1))
+        return _Named()
+
+
+class _Named:
+    """Stands for whatever a pickle names."""
+
+    def __new__(cls, *_: Any, **__: Any) -> _Named:
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def append(self, _: Any) -> None:
+        """Take an entry and forget it."""
+
+    def extend(self, _: Any) -> None:
+        """Take entries and forget them."""
+
+
+_ITEMSIZE = {
+    **dict.fromkeys(("DoubleStorage", "LongStorage", "ComplexFloatStorage"), 8),
+    **dict.fromkeys(("FloatStorage", "IntStorage", "QInt32Storage"), 4),
+    **dict.fromkeys(("HalfStorage", "BFloat16Storage", "ShortStorage"), 2),
+    "ComplexDoubleStorage": 16,
+}
+
+
+def _verify_members(path: Path) -> None:
+    """Compare the check sum of every member."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                verify(path, name)

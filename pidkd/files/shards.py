@@ -1,0 +1,109 @@
+"""Folders of files: one layer each, or shards that are read one after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pidkd.arrays import Array
+from pidkd.errors import InputError, printable
+from pidkd.files.format import format_of
+from pidkd.files.layer import Layer, Sliced
+from pidkd.files.opening import check_budget
+
+FOLDER = "a folder of .npy files, one per layer, or of shards"
+
+Read = Callable[[Path], list[Layer]]
+"""What reads the layers of one file."""
+
+SHARD = re.compile(r"(?:shard|part|chunk)?[-_.]?(\d{1,18})", re.ASCII)
+"""File names by which the pieces of one whole are known, with their number."""
+
+
+def read_folder(path: Path, read: Read) -> list[Layer]:
+    """One layer per .npy file or subfolder of shards; or shards that each hold all layers."""
+    inside = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=lambda p: natural(p.stem))
+    arrays = [p for p in inside if p.suffix.lower() == ".npy" and p.is_file()]
+    pieces = [p for p in inside if format_of(p) is not None and p not in arrays]
+    folders = [p for p in inside if p.is_dir() and format_of(p) is None and any(p.glob("*.npy"))]
+    if pieces and (arrays or folders):
+        got = f"{(arrays + folders)[0].name} beside {pieces[0].name}"
+        raise InputError(str(path), "files of one layer each, or shards of all layers", got)
+    if pieces:
+        _none_missing(pieces)
+        shards = [{layer.name: layer for layer in read(p)} for p in pieces]
+        for piece, shard in zip(pieces, shards, strict=True):
+            if set(shard) != set(shards[0]):
+                odd = sorted(set(shard) ^ set(shards[0]))[0]
+                raise InputError(str(piece), f"the layers of {pieces[0].name}", f"a difference in {odd!r}")
+        return [_joined(name, path, [shard[name] for shard in shards]) for name in shards[0]]
+    if len(arrays) > 1 and not folders and all(SHARD.fullmatch(p.stem) for p in arrays):
+        return [_sharded(path, arrays, read)]
+    if not arrays and not folders:
+        raise InputError(str(path), FOLDER, "a folder without any")
+    layers = [layer for file in arrays for layer in read(file)]
+    layers += [_sharded(p, sorted(p.glob("*.npy"), key=lambda file: natural(file.stem)), read) for p in folders]
+    return sorted(layers, key=lambda layer: natural(layer.name))
+
+
+def _sharded(path: Path, files: Sequence[Path], read: Read) -> Layer:
+    _none_missing(files)
+    return _joined(path.name, path, [layer for file in files for layer in read(file)])
+
+
+def _none_missing(files: Sequence[Path]) -> None:
+    """Refuse numbered shards that skip a number, or of which two bear the same."""
+    numbers = sorted(int(match[1]) for file in files if (match := SHARD.fullmatch(file.stem)))
+    if not len(numbers) == len(files) > 1:
+        return
+    place, expected = str(files[0].parent), f"shards up to number {numbers[-1]}"
+    for number, previous in zip(numbers, [min(numbers[0], 1) - 1, *numbers], strict=False):
+        if number == previous:
+            raise InputError(place, f"{expected}, one of each", f"number {number} twice")
+        if number > previous + 1:
+            raise InputError(place, expected, f"{len(numbers)} of them, without number {previous + 1}")
+
+
+def _joined(name: str, path: Path, shards: Sequence[Layer]) -> Layer:
+    """Shards as one layer, one after the other."""
+    first = shards[0]
+    for shard in shards:
+        text = shard.dtype.kind in "US" and first.dtype.kind == shard.dtype.kind
+        if not shard.shape or shard.shape[1:] != first.shape[1:] or (shard.dtype != first.dtype and not text):
+            got = f"{shard.dtype} of shape {shard.shape}"
+            raise InputError(shard.where, f"{first.dtype} of shape (n, ...) {first.shape[1:]} as in {first.where}", got)
+    shape = (sum(shard.shape[0] for shard in shards), *first.shape[1:])
+    where = f"{path}, layer {name!r}" if name != path.name else str(path)
+    load = partial(_load_joined, tuple(shards), shape, where)
+    return Layer(printable(name), where, shape, first.dtype, load, str(path), first.max_memory)
+
+
+def _load_joined(shards: tuple[Layer, ...], shape: tuple[int, ...], where: str) -> Any:
+    if len(shards) == 1 or len(shape) == 1:
+        check_budget(where, sum(shard.nbytes for shard in shards), shards[0].max_memory)
+        parts = [np.asarray(shard.load()) for shard in shards]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    starts = np.cumsum([0, *(shard.shape[0] for shard in shards)])
+
+    def get(index: Any) -> Array:
+        """Each shard is opened for its rows and let go, so that their number does not matter."""
+        wanted = np.arange(*index.indices(shape[0])) if isinstance(index, slice) else np.asarray(index)
+        parts = []
+        for shard, start, end in zip(shards, starts, starts[1:], strict=False):
+            local = wanted[(wanted >= start) & (wanted < end)] - start
+            if len(local):
+                whole = len(local) == local[-1] - local[0] + 1
+                parts.append(np.asarray(shard.load()[slice(int(local[0]), int(local[-1]) + 1) if whole else local]))
+        return np.concatenate(parts) if parts else np.empty((0, *shape[1:]), shards[0].dtype)
+
+    return Sliced(shape, shards[0].dtype, get)
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sort key by which layer2 comes before layer10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"([0-9]{1,18})", name)]
