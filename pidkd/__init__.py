@@ -20,11 +20,12 @@ from pidkd.result import Certificate, PIDBatch, PIDResult
 from pidkd.uncertainty import Bootstrap, Jackknife, Permutation
 
 if TYPE_CHECKING:
-    from pidkd.audits.auditing import AuditReport, audit
+    from pidkd.audits.auditing import audit
+    from pidkd.audits.report import AuditReport
     from pidkd.quantize import Quantizer
 
 _ON_FIRST_USE = {
-    "AuditReport": "pidkd.audits.auditing",
+    "AuditReport": "pidkd.audits.report",
     "audit": "pidkd.audits.auditing",
     "Quantizer": "pidkd.quantize",
 }

@@ -162,8 +162,16 @@ class Estimator(abc.ABC):
             When a parameter cannot be used; the message names it.
         """
 
-    def _prepare(self, ctx: Context) -> Context:
-        """Refuse what cannot be run, and settle where it runs."""
+    def prepared(self, ctx: Context) -> Context:
+        """The context with the device settled, after a check of device, installed packages and parameters.
+
+        Raises
+        ------
+        InputError
+            When the device is not known to the estimator or not there, or a parameter cannot be used.
+        MissingDependencyError
+            When a package is not installed.
+        """
         if ctx.device == "auto":
             ctx = dataclasses.replace(ctx, device="cuda" if "cuda" in self.devices and cuda_is_there() else "cpu")
         call = "mutual_information" if self.kind == "mi" else "decompose"

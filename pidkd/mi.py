@@ -204,7 +204,7 @@ class MIEstimator(Estimator):
         """
         ctx = ctx or Context()
         check_units("mutual_information(..., units)", units)
-        ctx = self._prepare(ctx)
+        ctx = self.prepared(ctx)
         if not isinstance(data, self.accepts):
             expected, got = (" or ".join(map(_described, kinds)) for kinds in (self.accepts, [type(data)]))
             where = f"mutual_information(..., estimator={self.name!r})"

@@ -125,11 +125,11 @@ class PIDEstimator(Estimator):
         """
         ctx = ctx or Context()
         check_units(Keyword("decompose", "units"), units)
-        ctx = self._prepare(ctx)
+        ctx = self.prepared(ctx)
         started = time.perf_counter()
         accepted = self._accept(data)
         raw = self._decompose(accepted, ctx)
-        result, concerns = self._result(raw, accepted, units, ctx, time.perf_counter() - started)
+        result, concerns = self._result(raw, _samples(accepted), units, ctx, time.perf_counter() - started)
         if not all(math.isfinite(value) for value in result.atoms.values()) and result.certificate.status != "exact":
             raise SolverError(f"{self.name}: no finite answer; {result.certificate.message}", result)
         for category, text in concerns:
@@ -146,7 +146,7 @@ class PIDEstimator(Estimator):
         """
         ctx = ctx or Context()
         check_units(Keyword("decompose_batch", "units"), units)
-        ctx = self._prepare(ctx)
+        ctx = self.prepared(ctx)
         started = time.perf_counter()
         accepted = []
         for index, item in enumerate(data):
@@ -157,7 +157,7 @@ class PIDEstimator(Estimator):
         raws = self._decompose_batch(accepted, ctx)
         seconds = time.perf_counter() - started
         each = seconds / max(1, len(raws))
-        found = [self._result(raw, item, units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
+        found = [self._result(raw, _samples(item), units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
         results = [result for result, _ in found]
         concerned = Counter(category for _, concerns in found for category in {category for category, _ in concerns})
         for category, count in concerned.items():
@@ -166,7 +166,7 @@ class PIDEstimator(Estimator):
         return PIDBatch(results, seconds, sum(raw.finished_on_cpu for raw in raws))
 
     def _result(
-        self, raw: Raw, data: Input, units: Units, ctx: Context, seconds: float
+        self, raw: Raw, n_samples: int | None, units: Units, ctx: Context, seconds: float
     ) -> tuple[PIDResult, list[tuple[type[PidkdWarning], str]]]:
         """The result in the units of the user, and what the user must be warned of."""
         redundant = raw.information.t - raw.unique_t
@@ -186,7 +186,7 @@ class PIDEstimator(Estimator):
             method=self.name,
             params=self.get_params(),
             certificate=raw.certificate,
-            n_samples=getattr(data, "n_samples", None),
+            n_samples=n_samples,
             seconds=seconds,
             stats=dict(raw.stats),
             interval=raw.interval,
@@ -219,6 +219,11 @@ class PIDEstimator(Estimator):
             text = f"{self.name}: negative beyond {beyond}: {listed} {result.units}"
             concerns.append((NegativeAtomWarning, text))
         return concerns
+
+
+def _samples(data: Input) -> int | None:
+    """Number of samples of an input; None where it is exact."""
+    return getattr(data, "n_samples", None)
 
 
 def between_raw(known: Information, low: float, high: float, tol: float, how: str) -> Raw:

@@ -11,6 +11,7 @@ from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.inputs import Activations, Codes
 from pidkd.parameters import check_positive
 from pidkd.pid import PIDEstimator, Raw
+from pidkd.registry import get_estimator
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
@@ -89,6 +90,11 @@ class KMeans(PIDEstimator):
         from pidkd.quantize import Quantizer
 
         return Quantizer(self.n_components, self.n_clusters, normalise=self.normalise, n_init=self.n_init, seed=seed)
+
+    def steps(self, seed: int) -> tuple[Quantizer, PIDEstimator]:
+        """The quantizer of each source, and the estimator of the codes: an audit quantises each layer once."""
+        solver: PIDEstimator = get_estimator("broja")(tol=self.tol)
+        return self._quantizer(seed), solver
 
     def _decompose(self, data: Activations, ctx: Context) -> Raw:
         codes = []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import NormalDist
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -227,8 +226,8 @@ class Posterior(PIDEstimator):
         """The same as a result, in nats, for one who learns posteriors once and combines them many times."""
         started = time.perf_counter()
         raw = self.combine(y, fold, t, s, both, ctx, self.learner())
-        result, _ = self._result(raw, cast(Posteriors, None), "nats", ctx, time.perf_counter() - started)
-        return dataclasses.replace(result, n_samples=len(y))
+        result, _ = self._result(raw, len(y), "nats", ctx, time.perf_counter() - started)
+        return result
 
     def learner(self) -> str:
         """What learns the posteriors."""

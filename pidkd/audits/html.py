@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pidkd.audits.columns import PAGE
+from pidkd.audits.findings import Findings
+from pidkd.audits.notes import headline_of, notes_of
+from pidkd.audits.pair import AuditedPair
 from pidkd.display.atoms import LOOKS
 from pidkd.display.page import page_template
 from pidkd.display.svg import curves, stack
-from pidkd.display.terminal import certified
 from pidkd.result import ATOMS, NATS_PER
-
-if TYPE_CHECKING:
-    from pidkd.audits.report import AuditedPair, AuditReport
 
 MAX_BARS = 30
 """Bars that are drawn; the table holds every pair."""
@@ -27,15 +27,8 @@ MAX_ROWS = 2000
 MAX_CELLS = 4096
 """Cells of a heat map, likewise."""
 
-WORDS = {
-    "redundant": "shared",
-    "unique_t": "left to distill",
-    "unique_s": "student only",
-    "synergistic": "only jointly",
-}
 
-
-def audit_page(report: AuditReport, title: str) -> str:
+def audit_page(report: Findings, title: str) -> str:
     """The page as HTML; whatever a file said is escaped."""
     scale = max([report.scale, *(pair.result.mi for pair in report.pairs), 1e-12])
     stages = max(len(pair.stages) for pair in report.pairs)
@@ -46,7 +39,7 @@ def audit_page(report: AuditReport, title: str) -> str:
         report=report,
         top=top,
         looks=LOOKS,
-        words=WORDS,
+        words={name: look.words for name, look in LOOKS.items()},
         atoms=ATOMS,
         lede=_lede(report, top),
         tiles=[_tile(report, top, name) for name in ATOMS],
@@ -57,17 +50,18 @@ def audit_page(report: AuditReport, title: str) -> str:
         intervals=any(pair.result.interval for pair in report.pairs[:MAX_BARS]),
         pictures=[_trajectory(pair) for pair in report.pairs[:MAX_CURVES]] if stages > 1 else [],
         maps=_heat_maps(report),
-        columns=_columns(report),
-        rows=[_row(stage) for pair in report.pairs for stage in reversed(pair.stages)][:MAX_ROWS],
+        columns=PAGE,
+        headline=headline_of(report),
+        rows=[_row(report, stage) for pair in report.pairs for stage in reversed(pair.stages)][:MAX_ROWS],
         n_rows=sum(len(pair.stages) for pair in report.pairs),
         facts=_facts(report),
         layers=_layers(report),
         warnings=sorted({text for pair in report.pairs for stage in pair.stages for text in stage.result.warnings}),
-        notes=[note for note in report.notes if note not in {t for p in report.pairs for t in p.result.warnings}],
+        notes=[note for note in notes_of(report) if note not in {t for p in report.pairs for t in p.result.warnings}],
     )
 
 
-def _lede(report: AuditReport, top: AuditedPair) -> list[str]:
+def _lede(report: Findings, top: AuditedPair) -> list[str]:
     """What stands beside the headline: chance, an undistilled student, what probes say."""
     lines, units = [], report.units
     if top.result.null is not None:
@@ -92,7 +86,7 @@ def _change(difference: float) -> str:
     return f"{abs(difference):.2f} {'more' if difference >= 0 else 'less'}"
 
 
-def _tile(report: AuditReport, top: AuditedPair, name: str) -> dict[str, Any]:
+def _tile(report: Findings, top: AuditedPair, name: str) -> dict[str, Any]:
     result = top.result
     return {
         "atom": name,
@@ -115,7 +109,7 @@ def _bar(pair: AuditedPair, scale: float) -> dict[str, Any]:
         "segments": stack(result.atoms, scale, result.interval),
         "ceilings": ceilings,
         "baseline": stack(pair.baseline.result.atoms, scale) if pair.baseline else [],
-        "words": ", ".join(f"{WORDS[name]} {value:z.3f}" for name, value in result.atoms.items()),
+        "words": ", ".join(f"{LOOKS[name].words} {value:z.3f}" for name, value in result.atoms.items()),
     }
 
 
@@ -125,7 +119,7 @@ def _trajectory(pair: AuditedPair) -> dict[str, Any]:
     return {"pair": pair, "plot": curves(names, atoms, size=(420, 240), margins=(14, 62, 30, 38))}
 
 
-def _heat_maps(report: AuditReport) -> list[dict[str, Any]]:
+def _heat_maps(report: Findings) -> list[dict[str, Any]]:
     """Where every teacher layer met every student layer: what is left, and what is shared."""
     results = report.results
     teachers = sorted({t for t, _ in results}, key=_order(report, "teachers"))
@@ -145,39 +139,19 @@ def _heat_maps(report: AuditReport) -> list[dict[str, Any]]:
     return maps
 
 
-def _order(report: AuditReport, side: str) -> Any:
+def _order(report: Findings, side: str) -> Any:
     """The layers in the order of their files, as far as the report knows it."""
     known = {name: i for i, name in enumerate(report.provenance.get(side) or ())}
     return lambda name: (known.get(name, len(known)), name)
 
 
-def _columns(report: AuditReport) -> list[tuple[str, str]]:
-    """Heading and explanation of each column of numbers."""
-    return [
-        *((LOOKS[name].heading, WORDS[name]) for name in ATOMS),
-        ("I(Y;T)", "all that the teacher's layer tells of the label"),
-        ("I(Y;S)", "all that the student's layer tells of the label"),
-        ("I(Y;T|S)", "what the teacher adds for one who has the student"),
-        ("chance", "Uni T under shuffled labels"),
-        ("probe T", "held-out accuracy of a linear probe of the teacher's layer"),
-        ("probe S", "held-out accuracy of a linear probe of the student's layer"),
-        ("CKA", "debiased linear CKA: likeness, whatever it says of the label"),
-        ("gap", "certified error of the solver"),
-    ]
+def _row(report: Findings, stage: AuditedPair) -> dict[str, Any]:
+    """Text and value of each column of a stage."""
+    cells = [(column.text(report, stage).plain.removeprefix("to "), column.get(report, stage)) for column in PAGE]
+    return {"pair": stage, "cells": cells, "loose": stage.result.certificate.status in ("max_iter", "uncertified")}
 
 
-def _row(stage: AuditedPair) -> dict[str, Any]:
-    result = stage.result
-    null = (result.null or {}).get("unique_t")
-    numbers = [*result.atoms.values(), result.mi_t, result.mi_s, stage.conditional, null]
-    numbers += [stage.probe_t, stage.probe_s, stage.cka]
-    cells = [("" if value is None else f"{value:z.3f}", value) for value in numbers]
-    said = certified(result).plain
-    cells.append((said.removeprefix("to "), result.certificate.gap))
-    return {"pair": stage, "cells": cells, "loose": result.certificate.status in ("max_iter", "uncertified")}
-
-
-def _facts(report: AuditReport) -> list[tuple[str, str]]:
+def _facts(report: Findings) -> list[tuple[str, str]]:
     """How the numbers came to be, line by line."""
     origin = report.provenance
     facts = [
@@ -222,18 +196,19 @@ def _made_of_layers(origin: Mapping[str, Any]) -> tuple[str, str]:
     ) else "none: what the layers hold is taken as it is"
 
 
-def _layers(report: AuditReport) -> list[tuple[str, str, str]]:
+def _layers(report: Findings) -> list[tuple[str, str, str]]:
     """Side, layer and the record of its codes."""
-    found: dict[tuple[str, str], str] = {}
+    layers: dict[tuple[str, str], str] = {}
     for pair in report.pairs:
         origin = pair.result.provenance or {}
         for side, name in (("teacher", pair.teacher), ("student", pair.student)):
             record = origin.get(side)
             if isinstance(record, Mapping):
                 how = record.get("quantizer")
+                as_is = "codes as they are" if "quantizer" in record else "activations as they are"
                 shape = " × ".join(map(str, record.get("shape") or ()))
-                found[side, name] = f"{shape}: " + (_words(how) if isinstance(how, Mapping) else "codes as they are")
-    return [(side, name, text) for (side, name), text in sorted(found.items())[:200]]
+                layers[side, name] = f"{shape}: " + (_words(how) if isinstance(how, Mapping) else as_is)
+    return [(side, name, text) for (side, name), text in sorted(layers.items())[:200]]
 
 
 def _words(record: Mapping[str, Any]) -> str:

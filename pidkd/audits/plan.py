@@ -1,43 +1,216 @@
-"""The plan of an audit: pairs of layers at every stage of the student, and the options of the run."""
+"""The plan of an audit: files opened, rows, ids and labels checked, pairs of layers named, before any work is done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
-from pidkd.files.layer import Layer, Pool
-from pidkd.result import Units
+import numpy as np
+
+from pidkd._version import __version__
+from pidkd.arrays import Array, as_activations, as_array, is_whole
+from pidkd.errors import InputError, UnknownNameError
+from pidkd.files.layer import Layer
+from pidkd.files.reading import open_layers, read_array, read_labels, stored
+
+Pairs: TypeAlias = Sequence[tuple[str, str]] | Literal["all"] | None
+
+LayerKey: TypeAlias = tuple[Literal["teacher", "student"], str | None, str]
+"""Network, stage of the student, name of the layer."""
+
+PairKey: TypeAlias = tuple[str | None, str, str]
+"""Stage of the student, teacher layer, student layer."""
+
+BASELINE = "baseline"
+"""Stage of a student that was not distilled."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is audited, and how.
+class AuditPlan:
+    """What is audited: pairs of layers at every stage of the student, and the target.
 
     Parameters
     ----------
+    target : array, shape (n_samples,) of labels, or (n_samples,) or (n_samples, d_y) of floats
+    continuous : bool
+        Whether the target is continuous.
+    where : str
+        The labels as messages call them: a file, or the argument.
     pairs : sequence of (teacher layer, student layer)
-    stages : sequence of str or None
-        Stages of the student; None is the student itself.
     teacher : mapping from name to Layer
     students : mapping from stage to mapping from name to Layer
-    pool, seed, units, n_jobs, progress
-        As for ``audit``.
-    folder : str or None
-        Where finished work is kept.
+        Stages in their order: the baseline, the checkpoints, and the student itself as None.
+    files : mapping
+        Paths of teacher, student, labels, baseline and checkpoints as the user wrote them; None for arrays.
     """
 
+    target: Array
+    continuous: bool
+    where: str
     pairs: Sequence[tuple[str, str]]
-    stages: Sequence[str | None]
     teacher: Mapping[str, Layer]
     students: Mapping[str | None, Mapping[str, Layer]]
-    pool: Pool
-    seed: int
-    units: Units
-    n_jobs: int | None
-    progress: Callable[[float], None] | None
-    folder: str | None
+    files: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls, teacher: Any, student: Any, y: Any, pairs: Pairs, checkpoints: Mapping[str, Any] | None, baseline: Any
+    ) -> AuditPlan:
+        """The plan for the arguments of ``audit``.
+
+        Raises
+        ------
+        InputError
+            When files, labels, layers or pairs cannot be used together.
+        """
+        sources = _stages(student, checkpoints, baseline)
+        layers_t = open_layers(teacher, "audit(teacher)")
+        students = {stage: open_layers(source, where) for stage, (source, where) in sources.items()}
+        target, continuous = _target(y)
+        where = file_of(y) or "audit(y)"
+        names = _pairs(pairs, layers_t, students[None])
+        for stage, layers in students.items():
+            for _, s in names:
+                if s not in layers:
+                    raise UnknownNameError(sources[stage][1], "the layers of the student", s, layers)
+        files = {
+            "teacher": file_of(teacher),
+            "student": file_of(student),
+            "labels": file_of(y),
+            "baseline": file_of(baseline),
+            "checkpoints": {name: file_of(source) for name, source in (checkpoints or {}).items()},
+        }
+        plan = cls(target, continuous, where, names, layers_t, students, files)
+        for layer in plan.layers.values():
+            if layer.shape[:1] != target.shape[:1]:
+                raise InputError(layer.where, f"{len(target)} samples, as in {where}", f"shape {layer.shape}")
+        _check_rows(target, where, [(teacher, file_of(teacher) or "audit(teacher)"), *sources.values()])
+        return plan
 
     @property
-    def wanted(self) -> list[tuple[str | None, str, str]]:
+    def layers(self) -> dict[LayerKey, Layer]:
+        """Layers of the teacher, then of each stage of the student, that some pair needs."""
+        layers: dict[LayerKey, Layer] = {("teacher", None, t): self.teacher[t] for t, _ in self.pairs}
+        for stage, named in self.students.items():
+            layers |= {("student", stage, s): named[s] for _, s in self.pairs}
+        return layers
+
+    @property
+    def comparisons(self) -> list[PairKey]:
         """Every pair at every stage."""
-        return [(stage, t, s) for stage in self.stages for t, s in self.pairs]
+        return [(stage, t, s) for stage in self.students for t, s in self.pairs]
+
+    @property
+    def of_codes(self) -> bool:
+        """Whether every layer is of codes."""
+        return all(layer.is_codes for layer in self.layers.values())
+
+    @property
+    def widest(self) -> int:
+        """Largest number of columns of a layer."""
+        return max(math.prod(layer.shape[1:]) for layer in self.layers.values())
+
+    def describe(self) -> dict[str, Any]:
+        """Version, files and layers, for the provenance."""
+        return {
+            "pidkd": __version__,
+            **self.files,
+            "teachers": list(dict.fromkeys(t for t, _ in self.pairs)),
+            "students": list(dict.fromkeys(s for _, s in self.pairs)),
+        }
+
+
+def file_of(source: Any) -> str | None:
+    """The path as the user wrote it; None for arrays."""
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else None
+
+
+def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) -> dict[str | None, tuple[Any, str]]:
+    """Each stage of the student with its name in messages, the student itself as None and last."""
+    where = "audit(..., checkpoints)"
+    stages: dict[str | None, tuple[Any, str]] = {}
+    if baseline is not None:
+        stages[BASELINE] = (baseline, "audit(..., baseline)")
+    if not isinstance(checkpoints, Mapping | None):
+        raise InputError(where, "a mapping from name to activations", type(checkpoints).__name__)
+    for name, source in (checkpoints or {}).items():
+        if not isinstance(name, str) or name in ("", BASELINE):
+            raise InputError(where, f"names other than {BASELINE!r}", repr(name))
+        stages[name] = (source, f"audit(..., checkpoints[{name!r}])")
+    stages[None] = (student, "audit(student)")
+    return {name: (source, file_of(source) or argument) for name, (source, argument) in stages.items()}
+
+
+def _target(source: Any) -> tuple[Array, bool]:
+    """The target, and whether it is continuous: floats that are not all whole, (n_samples,) or (n_samples, d_y)."""
+    where = file_of(source) or "audit(y)"
+    values = as_array(where, source) if file_of(source) is None else read_array(source, ("labels", "y"))
+    if values.dtype.kind == "f" and not is_whole(values):
+        return as_activations(where, values), True
+    labels = read_labels(source, "audit(y)")
+    if len(np.unique(labels)) == 1:
+        raise InputError(where, "at least two classes", f"one class only ({labels[0]})")
+    return labels, False
+
+
+def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Layer]) -> list[tuple[str, str]]:
+    """Pairs of a teacher layer and a student layer."""
+    where = "audit(..., pairs)"
+    if pairs is None:
+        if len(teacher) == len(student) == 1:
+            return [(next(iter(teacher)), next(iter(student)))]
+        if shared := [name for name in teacher if name in student]:
+            return [(name, name) for name in shared]
+        got = f"teacher layers {', '.join(teacher)} and student layers {', '.join(student)}"
+        raise InputError(where, "layers of equal name", got, "name the pairs, or ask for all")
+    if isinstance(pairs, str):
+        if pairs != "all":
+            raise InputError(where, "a list of (teacher layer, student layer), 'all' or None", repr(pairs))
+        return [(t, s) for t in teacher for s in student]
+    names = []
+    for pair in pairs:
+        if isinstance(pair, str) or len(pair) != 2:
+            raise InputError(where, "pairs (teacher layer, student layer)", repr(pair))
+        for name, side, layers in zip(pair, ("teacher", "student"), (teacher, student), strict=True):
+            if name not in layers:
+                raise UnknownNameError(where, f"a layer of the {side}", name, layers)
+        names.append((pair[0], pair[1]))
+    if not names:
+        raise InputError(where, "at least one pair", "none")
+    return list(dict.fromkeys(names))
+
+
+def _check_rows(target: Array, where: str, sources: Sequence[tuple[Any, str]]) -> None:
+    """Refuse stored labels other than those given, and stored ids that differ from file to file."""
+    first_ids: Array | None = None
+    first_place = ""
+    for source, place in sources:
+        labels = stored(source, place, ("labels", "y"))
+        if labels is not None and not np.array_equal(labels, target):
+            got = f"{len(labels)} labels"
+            if len(labels) == len(target):
+                got = f"others from row {_first_difference(labels, target)}"
+            raise InputError(place, f"the labels of {where} beside the layers", got, "the rows may be misaligned")
+        ids = stored(source, place, ("ids",))
+        if ids is None:
+            continue
+        if first_ids is None:
+            first_ids, first_place = ids, place
+        elif not np.array_equal(first_ids, ids):
+            raise _other_ids(ids, place, first_ids, first_place)
+
+
+def _other_ids(ids: Array, place: str, first_ids: Array, first_place: str) -> InputError:
+    expected = f"the ids of {first_place}"
+    if np.array_equal(np.sort(first_ids), np.sort(ids)):
+        return InputError(place, expected, "the same ids in another order", "sort the rows by id")
+    if len(ids) != len(first_ids):
+        return InputError(place, expected, f"{len(ids)} of them")
+    return InputError(place, expected, f"others from row {_first_difference(ids, first_ids)}")
+
+
+def _first_difference(a: Array, b: Array) -> int:
+    return int(np.flatnonzero(np.asarray(a).astype(str) != np.asarray(b).astype(str))[0])

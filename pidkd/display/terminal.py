@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
-from pidkd.result import ATOMS, PIDResult, shares
-
-if TYPE_CHECKING:
-    pass
 from pidkd.display.atoms import LOOKS
+from pidkd.result import PIDResult, shares
 
 
 @dataclass(frozen=True)
@@ -57,30 +52,6 @@ class Legend:
             glyph = look.ascii if options.ascii_only else look.glyph
             line.append(f"{glyph} ", look.style).append(look.heading, "bold").append(f" {look.words}  ")
         yield line
-
-
-def atoms_table(rows: Iterable[tuple[str, str, PIDResult]], scale: float, title: str | None = None) -> Table:
-    """One row of atoms, certificate and bar per pair (teacher layer, student layer, result).
-
-    "chance" is Uni T under shuffled labels, where that is known.
-    """
-    table = Table(title=title, title_style="bold", title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.add_column("teacher", overflow="fold")
-    table.add_column("student", overflow="fold")
-    for look in LOOKS.values():
-        table.add_column(Text(look.heading, look.style), justify="right", no_wrap=True)
-    rows = list(rows)
-    with_chance = any(result.null for _, _, result in rows)
-    if with_chance:
-        table.add_column("chance", justify="right", no_wrap=True)
-    table.add_column("certified", justify="right", no_wrap=True)
-    table.add_column("")
-    for teacher, student, result in rows:
-        numbers = [Text(f"{result.atoms[name]:z.3f}") for name in ATOMS]
-        if with_chance:
-            numbers.append(Text(f"{result.null['unique_t']:z.3f}" if result.null else "", "dim"))
-        table.add_row(Text(teacher), Text(student), *numbers, certified(result), AtomsBar(result.atoms, scale))
-    return table
 
 
 def certified(result: PIDResult) -> Text:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pidkd.audits.auditing import AuditedPair, AuditReport, audit
+from pidkd.audits.auditing import audit
+from pidkd.audits.pair import AuditedPair
+from pidkd.audits.report import AuditReport
 from pidkd.distill.architectures import build_model, list_models
 from pidkd.distill.dataset import ImageData, list_data, load_data
 from pidkd.distill.experiments.config import Config, list_presets, load_config

@@ -69,6 +69,10 @@ class Permutation:
 
     def summarise(self, point: Mapping[str, float], values: Values, sample: Sample) -> dict[str, Any]:
         """The level under independence, and for the record mean and p-value."""
+        return self.levels(point, values)
+
+    def levels(self, point: Mapping[str, float], values: Values) -> dict[str, Any]:
+        """Null, mean and p-value by quantity, from the estimate and its values under shuffles."""
         names = QUANTITIES if self.of == "y" else ("synergistic", "mi")
         null, mean, p_value = {}, {}, {}
         for name in names:

@@ -298,7 +298,9 @@ class OfGaussians(MMI):
 
 def test_an_estimator_that_takes_no_codes(files):
     with pytest.raises(
-        IncompatibleInputError, match="expected an estimator of codes, got 'mmi', which decomposes Gaussian"
+        IncompatibleInputError,
+        match=r"expected an estimator of codes, or of activations with labels, got 'mmi', which decomposes Gaussian; "
+        r"estimators that fit: .*broja.*kmeans.*posterior",
     ):
         audit(*files, estimator=OfGaussians())
 

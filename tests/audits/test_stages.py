@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import json
 import tracemalloc
+import types
 
 import joblib
 import numpy as np
@@ -199,7 +200,7 @@ def test_a_killed_audit_goes_on_where_it_was(files, tmp_path, monkeypatch):
         return real(*arguments, **kwargs)
 
     monkeypatch.setattr(cells, "decompose", killed)
-    monkeypatch.setattr(cells, "_quantised", counting := Counting(cells._quantised))
+    counting = counted(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         audit(*files, "all", **options)
     assert counting.n == 4
@@ -208,19 +209,23 @@ def test_a_killed_audit_goes_on_where_it_was(files, tmp_path, monkeypatch):
     assert timeless(report) == timeless(whole)
 
 
-class Counting:
-    def __init__(self, function):
-        self.function, self.n = function, 0
+def counted(monkeypatch):
+    """The layers that are quantised, counted."""
+    counting = types.SimpleNamespace(n=0)
+    real = cells.CodesEngine.quantised
 
-    def __call__(self, *arguments):
-        self.n += 1
-        return self.function(*arguments)
+    def quantised(engine, *arguments):
+        counting.n += 1
+        return real(engine, *arguments)
+
+    monkeypatch.setattr(cells.CodesEngine, "quantised", quantised)
+    return counting
 
 
 def test_what_has_changed_is_done_again(files, tmp_path, monkeypatch):
     options = {"resume": tmp_path / "finished"}
     audit(*files, quantize=clusters(6), **options)
-    monkeypatch.setattr(cells, "_quantised", counting := Counting(cells._quantised))
+    counting = counted(monkeypatch)
     audit(*files, quantize=clusters(6), **options)
     assert counting.n == 0
     audit(*files, quantize=clusters(5), **options)

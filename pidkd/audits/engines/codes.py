@@ -1,121 +1,162 @@
-"""The audit of codes: each layer is quantised once, then each pair is counted."""
+"""Audits by codes: each layer is quantised once, then each pair is a table of counts."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pidkd.arrays import Array, as_array
-from pidkd.audits.plan import Job
-from pidkd.audits.probes import centred_gram, debiased_cka, linear_probe, probe_rows, read_rows
-from pidkd.audits.report import AuditedPair
+from pidkd.audits.engine import AuditEngine, Reading
+from pidkd.audits.options import AuditOptions
+from pidkd.audits.plan import AuditPlan, file_of
 from pidkd.decomposition import AUTO, decompose
-from pidkd.errors import InputError, PidkdWarning
-from pidkd.files.layer import Layer, Pool, Sliced
+from pidkd.errors import InputError
+from pidkd.files.layer import Layer, Sliced
 from pidkd.files.reading import read_array
-from pidkd.info import entropy
 from pidkd.inputs import Codes
-from pidkd.result import NATS_PER, PIDResult, Units
-from pidkd.runs.pool import advancing, run_spread
-from pidkd.runs.record import content_key, resumed
+from pidkd.pid import PIDEstimator
+from pidkd.result import PIDResult
 from pidkd.uncertainty import Bootstrap, Method, Permutation
 from pidkd.uncertainty.sample import too_few_samples
 
 if TYPE_CHECKING:
-    from pidkd.pid import PIDEstimator
     from pidkd.quantize import Quantizer
 
 BOOTSTRAP = Bootstrap(n=100, bias="shuffle", repeats=10)
 """Intervals of an audit unless something else is asked for: 171 tables, half a second if they are (10, 10, 10)."""
 
-SHUFFLES = 20
-"""Shuffles of the labels of codes unless another number is asked for."""
-
 MOST_CELLS = 10_000
 """Larger tables get no intervals by themselves: hundred classes and ten cells a source take ten seconds."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """What is done with every layer.
+@runtime_checkable
+class OfCells(Protocol):
+    """An estimator of activations that decomposes codes of its own making, as ``kmeans`` does."""
 
-    Parameters
-    ----------
-    quantizer : Quantizer or None
-    pool : {"flatten", "mean"}
-    fitted, counted : array of row numbers, or None
-        Rows that cells are fitted on, and rows that are counted; None for all.
-    rows : array of row numbers
-        Rows of the probe, and of the likeness to other layers.
-    seed : int
-    folder : str or None
-        Where finished work is kept.
-    """
-
-    quantizer: Quantizer | None
-    pool: Pool
-    fitted: Array | None
-    counted: Array | None
-    rows: Array
-    seed: int
-    folder: str | None
+    def steps(self, seed: int) -> tuple[Quantizer, PIDEstimator]:
+        """The quantizer of each source, and the estimator of the codes."""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What an audit needs of a layer: its codes, how they came to be, and what stands beside the atoms."""
+class CodesEngine(AuditEngine):
+    """Estimators of codes, and those of activations that make codes first."""
 
-    codes: Array
-    record: dict[str, Any]
-    probe: float | None
-    gram: Array | None
+    name = "codes"
+    shuffles = 20
 
+    def __init__(self, estimator: PIDEstimator, options: AuditOptions) -> None:
+        super().__init__(estimator, options)
+        self.solver, self.quantizer = estimator, options.quantize
+        if isinstance(estimator, OfCells):
+            own, self.solver = estimator.steps(options.seed)
+            self.quantizer = self.quantizer or own
 
-def measure_layer(layer: Layer, y: Array, task: Task) -> Measured:
-    """Read, check, quantise and probe one layer; runs where the work is spread to, and opens its file there."""
-    values = layer.read(task.pool)
-    origin = {"layer": layer.name, "file": layer.file, "shape": list(layer.shape), "pool": task.pool}
-    if layer.is_codes or task.quantizer is None:
-        codes = values if task.counted is None else values[task.counted]
-        return Measured(codes, {**origin, "quantizer": None}, None, None)
+    @classmethod
+    def serves(cls, estimator: PIDEstimator, continuous: bool) -> bool:
+        """Whether it decomposes codes, for a target of labels."""
+        return not continuous and (isinstance(estimator, OfCells) or Codes.__name__ in estimator.accepted_kinds())
 
-    def work() -> tuple[dict[str, Any], dict[str, Array]]:
-        codes, record, probe, gram = _quantised(layer, values, y, task)
-        return {"quantizer": record, "probe": probe}, {"codes": codes, "gram": gram}
+    def check(self, options: AuditOptions) -> None:
+        """Refuse what is no quantizer, atoms of single samples, and an accelerator."""
+        from pidkd.quantize import Quantizer
 
-    key = ""
-    if task.folder is not None:
-        some = [rows for rows in (task.fitted, task.counted) if rows is not None]
-        options = [task.quantizer.get_params(), task.seed, len(some)]
-        key = content_key(options, y, task.rows, *some, values)
-    record, arrays = resumed(task.folder, key, work)
-    gram = arrays["gram"] if len(arrays["gram"]) else None
-    return Measured(arrays["codes"], {**origin, "quantizer": record["quantizer"]}, record["probe"], gram)
+        if not isinstance(options.quantize, Quantizer | None):
+            got = type(options.quantize).__name__
+            raise InputError("audit(..., quantize)", "a pidkd.Quantizer", got)
+        self.refuse_local()
+        self.refuse_accelerator()
 
+    def prepare(self, plan: AuditPlan) -> None:
+        """Settle the quantizer, and the rows that cells are fitted on and counted on."""
+        self.quantizer = None if plan.of_codes else _quantizer(self.quantizer, self.options)
+        super().prepare(plan)
+        n_samples = len(plan.target)
+        self.fitted = _fit_rows(self.options.fit_on, n_samples, self.options.seed)
+        self.counted_rows = None if self.fitted is None else np.setdiff1d(np.arange(n_samples), self.fitted)
+        if self.counted_rows is not None:
+            self.counted = plan.target[self.counted_rows]
+        if len(np.unique(self.counted)) == 1:
+            raise InputError("audit(..., fit_on)", "samples of two classes left to count", "those of one class only")
 
-def _quantised(layer: Layer, values: Any, y: Array, task: Task) -> tuple[Array, dict[str, Any], float | None, Array]:
-    from sklearn.base import clone
+    @property
+    def probe_memory(self) -> int:
+        """Memory of the quantizer, if there is one."""
+        return super().probe_memory if self.quantizer is None else int(self.quantizer.max_memory)
 
-    quantizer = clone(task.quantizer)
-    try:
-        quantizer.fit(_some(values, task.fitted))
-        codes = quantizer.transform(values)
-    except InputError as error:
-        raise error.at(f"{layer.where}, {error.where}") from error
-    # As in the quantizer: threads would add in another order in another process.
-    with threadpool_limits(1):
-        x = read_rows(values, task.rows)
-        probe = linear_probe(x, y[task.rows], task.seed)
-        gram = centred_gram(x, task.seed) if len(x) >= 4 else np.empty((0, 0), np.float32)
-    return codes if task.counted is None else codes[task.counted], quantizer.record, probe, gram
+    def read(self, layer: Layer, values: Any) -> Reading:
+        """Codes of the counted samples, and the probe of what was quantised."""
+        if layer.is_codes or self.quantizer is None:
+            return Reading(layer.where, None, {"quantizer": None}, {"codes": self._counted(values)})
+        codes, record = self.quantised(layer.where, values)
+        return Reading(layer.where, None, {"quantizer": record}, {"codes": self._counted(codes)}, **self.probed(values))
+
+    def quantised(self, where: str, values: Any) -> tuple[Array, dict[str, Any]]:
+        """Codes of all samples by a quantizer of the layer's own, and its record."""
+        from sklearn.base import clone
+
+        quantizer = clone(self.quantizer)
+        try:
+            quantizer.fit(_some(values, self.fitted))
+            return quantizer.transform(values), quantizer.record
+        except InputError as error:
+            raise error.at(f"{where}, {error.where}") from error
+
+    def measure(self, t: Reading, s: Reading) -> PIDResult:
+        """Atoms of the table of counts, named after the estimator that was asked for."""
+        data = Codes(self.counted, t.values, s.values)
+        methods, left_out = self.methods(data)
+        options = self.options
+        result = decompose(
+            data, estimator=self.solver, seed=options.seed, units=options.units, uncertainty=methods or None
+        )
+        few = too_few_samples(data, result.to("bits").mi)
+        warnings = (*result.warnings, *([left_out] if left_out else []), *([few] if few else []))
+        return dataclasses.replace(
+            result,
+            method=self.estimator.name,
+            params=self.estimator.get_params(),
+            warnings=tuple(dict.fromkeys(warnings)),
+        )
+
+    def methods(self, data: Codes) -> tuple[list[Method], str | None]:
+        """Methods of uncertainty, and a note where there are no intervals though none were declined."""
+        methods, note = self.options.methods, None
+        if self.options.uncertainty == "auto" and self.solver.name == AUTO[Codes.__name__] and data.n_samples >= 8:
+            cells = math.prod(len(np.unique(codes)) for codes in (data.y, data.t, data.s))
+            methods = [BOOTSTRAP] if cells <= MOST_CELLS else []
+            if not methods:
+                note = (
+                    f"no sampling intervals: {cells} combinations of class and cells make them slow; "
+                    f"uncertainty={BOOTSTRAP} gives them"
+                )
+        if self.n_shuffles and not any(isinstance(method, Permutation) for method in methods):
+            methods.append(Permutation(n=self.n_shuffles))
+        return methods, note
+
+    def values(self, reading: Reading) -> Any:
+        """The codes."""
+        return reading.codes
+
+    def describe(self) -> dict[str, Any]:
+        """Quantizer, samples that cells are fitted on and counted on, shuffles, samples of the probe."""
+        return {
+            "quantizer": None if self.quantizer is None else self.quantizer.get_params(),
+            "fitted_on": len(self.target) if self.fitted is None else len(self.fitted),
+            "counted_on": len(self.counted),
+            "shuffles": self.n_shuffles,
+            "probed_on": len(self.rows),
+        }
+
+    def layer_key(self) -> tuple[list[Any], list[Array]]:
+        """Quantizer and rows; the estimator does not matter yet."""
+        some = [rows for rows in (self.fitted, self.counted_rows) if rows is not None]
+        params = None if self.quantizer is None else self.quantizer.get_params()
+        return [self.name, params, self.options.seed, len(some)], [self.target, self.rows, *some]
+
+    def _counted(self, codes: Array) -> Array:
+        return codes if self.counted_rows is None else codes[self.counted_rows]
 
 
 def _some(values: Any, rows: Array | None) -> Any:
@@ -123,135 +164,6 @@ def _some(values: Any, rows: Array | None) -> Any:
     if rows is None:
         return values
     return Sliced((len(rows), *values.shape[1:]), values.dtype, lambda index: np.asarray(values[rows[index]]))
-
-
-def measure_pair(
-    y: Array,
-    t: Array,
-    s: Array,
-    estimator: PIDEstimator,
-    seed: int,
-    units: Units,
-    shuffles: int,
-    uncertainty: Method | Sequence[Method] | Literal["auto"] | None,
-    folder: str | None,
-) -> PIDResult:
-    """The atoms of one pair, with their level under shuffled labels and their sampling intervals.
-
-    What it warns of is in the result, for the warnings of a worker would be lost.
-    """
-    data = Codes(y, t, s)
-
-    def work() -> tuple[dict[str, Any], dict[str, Array]]:
-        methods, left_out = _methods(data, estimator, shuffles, uncertainty)
-        with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore", PidkdWarning)
-            result = decompose(data, estimator=estimator, seed=seed, units=units, uncertainty=methods or None)
-        said = (*result.warnings, *([left_out] if left_out else []))
-        return dataclasses.replace(result, warnings=said).to_dict(), {}
-
-    if folder is None:
-        record, _ = work()
-    else:
-        options = [estimator.name, estimator.get_params(), seed, units, shuffles, repr(uncertainty)]
-        record, _ = resumed(folder, content_key(options, *(np.asarray(x).astype(str) for x in (y, t, s))), work)
-    return PIDResult.from_dict(record)
-
-
-def _methods(
-    data: Codes, estimator: PIDEstimator, shuffles: int, uncertainty: Method | Sequence[Method] | Literal["auto"] | None
-) -> tuple[list[Method], str | None]:
-    """What is resampled, and what a reader must know if there shall be no intervals."""
-    left_out = None
-    if uncertainty == "auto":
-        cells = math.prod(len(np.unique(codes)) for codes in (data.y, data.t, data.s))
-        methods: list[Method] = []
-        if estimator.name == AUTO[Codes.__name__] and data.n_samples >= 8:
-            if cells <= MOST_CELLS:
-                methods = [BOOTSTRAP]
-            else:
-                left_out = (
-                    f"no sampling intervals: {cells} combinations of class and cells make them slow; "
-                    f"uncertainty={BOOTSTRAP} gives them"
-                )
-    else:
-        methods = [uncertainty] if isinstance(uncertainty, Method) else [*(uncertainty or ())]
-    if shuffles and not any(isinstance(method, Permutation) for method in methods):
-        methods.append(Permutation(n=shuffles))
-    return methods, left_out
-
-
-def audit_cells(
-    job: Job,
-    used: Mapping[tuple[str, str | None, str], Layer],
-    labels: Array,
-    file: str | None,
-    estimator: PIDEstimator,
-    quantize: Quantizer | None,
-    fit_on: Any,
-    max_memory: int | None,
-    shuffles: int | None,
-    uncertainty: Sequence[Method] | Literal["auto"] | None,
-) -> tuple[dict[tuple[str | None, str, str], AuditedPair], dict[str, Any]]:
-    """Every pair at every stage as codes, and what the report says of the whole."""
-    shuffles = SHUFFLES if shuffles is None else shuffles
-    of_codes = all(layer.is_codes for layer in used.values())
-    quantizer = None if of_codes else _quantizer(quantize, max_memory, job.seed)
-    fitted = _fit_rows(fit_on, len(labels), job.seed)
-    counted = None if fitted is None else np.setdiff1d(np.arange(len(labels)), fitted)
-    y_counted = labels if counted is None else labels[counted]
-    classes, counts = np.unique(y_counted, return_counts=True)
-    if len(classes) == 1:
-        raise InputError("audit(..., fit_on)", "samples of two classes left to count", "those of one class only")
-
-    advance = advancing(job.progress, len(used) + len(job.wanted))
-    widest = max(math.prod(layer.shape[1:]) for layer in used.values())
-    rows = probe_rows(len(labels), widest, job.seed, *([] if quantizer is None else [quantizer.max_memory]))
-    task = Task(quantizer, job.pool, fitted, counted, rows, job.seed, job.folder)
-    layers = [(layer, labels, task) for layer in used.values()]
-    measured = dict(zip(used, run_spread(measure_layer, layers, job.n_jobs, advance), strict=True))
-    options = (estimator, job.seed, job.units, shuffles, uncertainty, job.folder)
-    tasks = [
-        (y_counted, measured["teacher", None, t].codes, measured["student", stage, s].codes, *options)
-        for stage, t, s in job.wanted
-    ]
-    found = {}
-    for (stage, t, s), result in zip(job.wanted, run_spread(measure_pair, tasks, job.n_jobs, advance), strict=True):
-        left, right = measured["teacher", None, t], measured["student", stage, s]
-        origin = {"teacher": left.record, "student": right.record, "labels": file, "seed": job.seed}
-        concerns = result.warnings
-        cells_ts = len(set(zip(left.codes, right.codes, strict=True)))
-        if text := too_few_samples(Codes(y_counted, left.codes, right.codes), result.to("bits").mi):
-            concerns += (text,)
-        found[stage, t, s] = AuditedPair(
-            teacher=t,
-            student=s,
-            result=dataclasses.replace(
-                result,
-                provenance={**(result.provenance or {}), **origin},
-                warnings=tuple(dict.fromkeys(concerns)),
-            ),
-            cells_t=len(np.unique(left.codes)),
-            cells_s=len(np.unique(right.codes)),
-            cells_ts=cells_ts,
-            checkpoint=stage,
-            probe_t=left.probe,
-            probe_s=right.probe,
-            cka=None if left.gram is None or right.gram is None else debiased_cka(left.gram, right.gram),
-        )
-    about = {
-        "n_samples": len(y_counted),
-        "n_classes": len(classes),
-        "entropy": entropy(counts / len(y_counted)) / NATS_PER[job.units],
-        "provenance": {
-            "quantizer": None if quantizer is None else quantizer.get_params(),
-            "fitted_on": len(labels) if fitted is None else len(fitted),
-            "counted_on": len(y_counted),
-            "shuffles": shuffles,
-            "probed_on": len(rows),
-        },
-    }
-    return found, about
 
 
 def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
@@ -264,7 +176,7 @@ def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
         if not 0 < size < n_samples:
             raise InputError(where, "'all', a fraction between 0 and 1, or row numbers", repr(fit_on))
         return np.sort(np.random.default_rng([seed, 4]).permutation(n_samples)[:size])
-    path = os.fspath(fit_on) if isinstance(fit_on, str | os.PathLike) else None
+    path = file_of(fit_on)
     rows = as_array(where, fit_on) if path is None else read_array(path, ("rows", "fit_on"))
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
         raise InputError(path or where, "row numbers, shape (n,)", f"{rows.dtype} of shape {rows.shape}")
@@ -275,12 +187,11 @@ def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
     return rows
 
 
-def _quantizer(quantize: Quantizer | None, max_memory: int | None, seed: int) -> Quantizer:
+def _quantizer(quantize: Quantizer | None, options: AuditOptions) -> Quantizer:
+    """The quantizer that every layer gets a copy of."""
     from sklearn.base import clone
 
     from pidkd.quantize import Quantizer
 
-    if not isinstance(quantize, Quantizer | None):
-        raise InputError("audit(..., quantize)", "a pidkd.Quantizer", type(quantize).__name__)
-    quantizer: Quantizer = Quantizer(seed=seed) if quantize is None else clone(quantize)
-    return quantizer if max_memory is None else quantizer.set_params(max_memory=max_memory)
+    quantizer: Quantizer = Quantizer(seed=options.seed) if quantize is None else clone(quantize)
+    return quantizer if options.max_memory is None else quantizer.set_params(max_memory=options.max_memory)

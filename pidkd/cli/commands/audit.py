@@ -109,9 +109,8 @@ def command(
     outputs = [] if out is None else [out / name for name in ("audit.json", "audit.csv", "report.html")]
     for path in (*outputs, *([] if local is None else [local])):
         check_output(path, force)
-    cells = "pca=10,kmeans=10" if quantize is None and estimator not in ("auto", "posterior", "kmeans") else quantize
     with option("--quantize"):
-        quantizer = None if cells is None else Quantizer.from_text(cells, seed=seed)
+        quantizer = None if quantize is None else Quantizer.from_text(quantize, seed=seed)
     with progress_bar("auditing") as progress:
         report = pidkd.audit(
             teacher,

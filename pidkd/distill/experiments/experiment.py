@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from pidkd.audits.report import AuditedPair, AuditReport
+from pidkd.audits.pair import AuditedPair
+from pidkd.audits.report import AuditReport
 from pidkd.distill.experiments.cases import Case, cases_of
 from pidkd.distill.experiments.config import Config, load_config
 from pidkd.distill.experiments.provenance import check_alike, telling

@@ -15,7 +15,8 @@ from torch import nn
 
 from pidkd.arrays import Array
 from pidkd.audits.auditing import audit
-from pidkd.audits.report import AuditedPair, AuditReport
+from pidkd.audits.pair import AuditedPair
+from pidkd.audits.report import AuditReport
 from pidkd.distill.features import align
 from pidkd.distill.training.batches import open_batches
 from pidkd.distill.training.capturing import capture

@@ -109,7 +109,14 @@ def test_wide_layers_say_that_nothing_is_corrected(monkeypatch):
         ({"quantize": pidkd.Quantizer()}, r"audit\(\.\.\., quantize\)"),
         ({"fit_on": 0.5}, r"audit\(\.\.\., fit_on\)"),
         ({"uncertainty": pidkd.Bootstrap()}, r"audit\(\.\.\., uncertainty\)"),
-        ({"estimator": "broja"}, "an estimator of Gaussian, for y is continuous"),
+        ({"shuffles": 3}, r"audit\(\.\.\., shuffles\): expected none where the target is continuous.*got 3"),
+        ({"local": True}, r"audit\(\.\.\., local\): expected atoms of single samples, got estimator 'gaussian'"),
+        ({"device": "cuda"}, r"audit\(\.\.\., device\)"),
+        ({"estimator": "kmeans"}, "got 'kmeans', which decomposes Activations with a discrete target"),
+        (
+            {"estimator": "broja"},
+            "an estimator of Gaussian variables, or of activations .*, for y is continuous.*fit: gaussian",
+        ),
     ],
 )
 def test_options_of_labels_are_refused(options, message):

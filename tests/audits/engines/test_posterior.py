@@ -112,7 +112,7 @@ def test_processes_and_resuming_change_nothing(tmp_path, monkeypatch):
     layers = {"h": layer(Y)}, {"h": layer(Y % 2)}
     one = pidkd.audit(*layers, Y, shuffles=0)
     assert timeless(pidkd.audit(*layers, Y, shuffles=0, n_jobs=2, resume=tmp_path)) == timeless(one)
-    monkeypatch.setattr(posteriors, "_learn", None)  # nothing is learned again
+    monkeypatch.setattr(posteriors.PosteriorEngine, "learn", None)  # nothing is learned again
     assert timeless(pidkd.audit(*layers, Y, shuffles=0, resume=tmp_path)) == timeless(one)
 
 
@@ -203,7 +203,7 @@ def test_shards_of_ten_times_the_memory_are_learned_within_it(tmp_path, monkeypa
         ({"device": "tpu"}, "expected one of 'cpu', 'cuda', 'auto', got 'tpu'"),
         (
             {"device": "cuda", "estimator": "broja"},
-            "expected 'cpu' or 'auto', for only 'posterior' learns on a device, got 'cuda' with estimator 'broja'",
+            "expected 'cpu' or 'auto', got 'cuda' with estimator 'broja', which runs on the CPU in audits",
         ),
     ],
 )

@@ -1,0 +1,142 @@
+"""Columns of an audit's numbers, each declared once: for CSV and data frame, the page and the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pidkd.audits.findings import Findings
+from pidkd.audits.pair import AuditedPair
+from pidkd.result import ATOMS
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+Getter: TypeAlias = Callable[[Findings, AuditedPair], Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One stored column.
+
+    Parameters
+    ----------
+    name : str
+        In CSV and data frame.
+    get : callable
+        The value for a pair at a stage; None where it is not known.
+    heading : str
+        On the page; empty leaves it out there.
+    meaning : str
+        Explanation of the heading.
+    terminal : str
+        Heading on the terminal; empty leaves it out there.
+    words : callable, optional
+        Styled text of a value, where it is not a number of three decimals.
+    """
+
+    name: str
+    get: Getter
+    heading: str = ""
+    meaning: str = ""
+    terminal: str = ""
+    words: Callable[[AuditedPair], Text] | None = None
+
+    def text(self, findings: Findings, stage: AuditedPair) -> Text:
+        """Text of the value as page and terminal show it."""
+        from rich.text import Text
+
+        if self.words is not None:
+            return self.words(stage)
+        value = self.get(findings, stage)
+        return Text("" if value is None else f"{value:z.3f}")
+
+
+def certified_text(stage: AuditedPair) -> Text:
+    """Gap of the certificate in words."""
+    from pidkd.display.terminal import certified
+
+    return certified(stage.result)
+
+
+def _of_atom(field: str, atom: str, end: int | None = None) -> Getter:
+    """Entry of a mapping from atom to number, or to (low, high), that a result may lack."""
+
+    def get(findings: Findings, stage: AuditedPair) -> Any:
+        value = (getattr(stage.result, field) or {}).get(atom)
+        return value if end is None or value is None else value[end]
+
+    return get
+
+
+def _atom(name: str) -> Column:
+    from pidkd.display.atoms import LOOKS
+
+    heading = LOOKS[name].heading
+    return Column(name, lambda _, stage: stage.result.atoms[name], heading, LOOKS[name].words, heading)
+
+
+def _null(name: str) -> Column:
+    shown = ("chance", "Uni T under shuffled labels", "chance") if name == "unique_t" else ()
+    return Column(f"null_{name}", _of_atom("null", name), *shown)
+
+
+COLUMNS = (
+    Column("teacher", lambda _, stage: stage.teacher),
+    Column("student", lambda _, stage: stage.student),
+    Column("checkpoint", lambda _, stage: stage.checkpoint),
+    Column("units", lambda findings, _: findings.units),
+    *map(_atom, ATOMS),
+    Column("mi_t", lambda _, stage: stage.result.mi_t, "I(Y;T)", "all that the teacher's layer tells of the label"),
+    Column("mi_s", lambda _, stage: stage.result.mi_s, "I(Y;S)", "all that the student's layer tells of the label"),
+    Column("mi", lambda _, stage: stage.result.mi),
+    Column(
+        "mi_t_given_s",
+        lambda _, stage: stage.conditional,
+        "I(Y;T|S)",
+        "what the teacher adds for one who has the student",
+    ),
+    *map(_null, ATOMS),
+    *(
+        Column(f"{name}_{end}", _of_atom("interval", name, side))
+        for name in ATOMS
+        for side, end in enumerate(("low", "high"))
+    ),
+    Column("status", lambda _, stage: stage.result.certificate.status),
+    Column(
+        "gap",
+        lambda _, stage: stage.result.certificate.gap,
+        "gap",
+        "certified error of the solver",
+        "certified",
+        certified_text,
+    ),
+    Column("entropy", lambda findings, _: findings.entropy),
+    Column("ceiling_t", lambda _, stage: stage.ceilings()[0]),
+    Column("ceiling_s", lambda _, stage: stage.ceilings()[1]),
+    Column("cells_t", lambda _, stage: stage.cells_t),
+    Column("cells_s", lambda _, stage: stage.cells_s),
+    Column("cells_ts", lambda _, stage: stage.cells_ts),
+    Column(
+        "probe_t",
+        lambda _, stage: stage.probe_t,
+        "probe T",
+        "held-out accuracy of a linear probe of the teacher's layer",
+    ),
+    Column(
+        "probe_s",
+        lambda _, stage: stage.probe_s,
+        "probe S",
+        "held-out accuracy of a linear probe of the student's layer",
+    ),
+    Column("cka", lambda _, stage: stage.cka, "CKA", "debiased linear CKA: likeness, whatever it says of the label"),
+    Column("n_samples", lambda findings, _: findings.n_samples),
+)
+"""Every stored column, in the order of the CSV."""
+
+PAGE = tuple(column for column in COLUMNS if column.heading)
+"""Columns of the table of numbers on the page."""
+
+TERMINAL = tuple(column for column in COLUMNS if column.terminal)
+"""Columns of the table on the terminal."""

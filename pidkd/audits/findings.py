@@ -1,0 +1,103 @@
+"""The numbers of an audit as plain data, read and written in every schema."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pidkd.audits.pair import AuditedPair
+from pidkd.codec import plain
+from pidkd.errors import InputError
+from pidkd.result import NATS_PER, PIDResult, Units, check_units
+
+SCHEMA = 2
+"""Version of the layout of ``Findings.to_dict``. A change that an old reader would misread raises it."""
+
+READABLE = (1, SCHEMA)
+"""Schemas that ``Findings.from_dict`` reads. The first had no checkpoints, baseline, probes or CKA."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    r"""Atoms of pairs of layers at every stage of the student, the pair with most left to distill first.
+
+    Parameters
+    ----------
+    pairs : tuple of AuditedPair
+        In the order of falling Uni(Y:T\S).
+    units : {"bits", "nats"}
+    n_samples, n_classes : int
+        No classes, 0, where the target is continuous.
+    entropy : float
+        H(Y), the ceiling of all information about the label; infinite where the target is continuous.
+    seconds : float
+        Wall time.
+    provenance : mapping
+        Version, files, estimator, quantizer, seed.
+    """
+
+    pairs: tuple[AuditedPair, ...]
+    units: Units
+    n_samples: int
+    n_classes: int
+    entropy: float
+    seconds: float
+    provenance: Mapping[str, Any]
+
+    @property
+    def results(self) -> dict[tuple[str, str], PIDResult]:
+        """The result of each pair (teacher layer, student layer)."""
+        return {(pair.teacher, pair.student): pair.result for pair in self.pairs}
+
+    @property
+    def scale(self) -> float:
+        """Information of a bar of full width: H(Y), and of a continuous target the largest I(Y;T,S)."""
+        if self.n_classes:
+            return self.entropy
+        return max([pair.result.mi for pair in self.pairs if math.isfinite(pair.result.mi)], default=0.0) or 1.0
+
+    def to(self, units: Units) -> Self:
+        """The same report in other units."""
+        check_units("to(units)", units)
+        pairs = tuple(pair.to(units) for pair in self.pairs)
+        entropy = self.entropy * NATS_PER[self.units] / NATS_PER[units]
+        return dataclasses.replace(self, pairs=pairs, units=units, entropy=entropy)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, with the version of its layout."""
+        pairs = [pair.to_dict() for pair in self.pairs]
+        return {"kind": "pidkd.audit", "schema": SCHEMA, **vars(self), "pairs": pairs, "entropy": plain(self.entropy)}
+
+    @classmethod
+    def from_dict(cls, data: Any, where: str = "AuditReport.from_dict(data)") -> Self:
+        """Rebuild what ``to_dict`` wrote; ``where`` is what messages call it.
+
+        Raises
+        ------
+        InputError
+            When ``data`` is something else, or of another schema.
+        """
+        if not isinstance(data, Mapping) or data.get("kind") != "pidkd.audit":
+            raise InputError(where, "an audit written by pidkd", "something else")
+        if not any(data.get("schema") is number for number in READABLE):
+            got = f"schema {data.get('schema')!r}"
+            expected = f"schema {' or '.join(map(str, READABLE))}"
+            raise InputError(where, expected, got, "read it with the version of pidkd that wrote it")
+        try:
+            check_units(f"{where}['units']", data["units"])
+            return cls(
+                pairs=tuple(AuditedPair.from_dict(pair) for pair in data["pairs"]),
+                units=data["units"],
+                n_samples=int(data["n_samples"]),
+                n_classes=int(data["n_classes"]),
+                entropy=float(data["entropy"]),
+                seconds=float(data["seconds"]),
+                provenance=dict(data["provenance"]),
+            )
+        except InputError as error:
+            raise error.at(f"{where}, {error.where}") from error
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise InputError(where, "what AuditReport.to_dict() writes", f"a damaged entry ({error})") from error

@@ -1,0 +1,116 @@
+"""What an audit says in words: the headline, and the notes that a reader of the numbers must know."""
+
+from __future__ import annotations
+
+import math
+
+from pidkd.audits.findings import Findings
+from pidkd.audits.pair import AuditedPair
+from pidkd.result import NATS_PER
+
+
+def headline_of(report: Findings) -> str:
+    """Most that is left to distill, where it is, and what both networks know."""
+    top = report.pairs[0]
+    whole = f"of the label's {report.entropy:.2f}" if report.n_classes else f"{report.units} of the target"
+    both = f"both know {top.result.redundant:.2f} {whole}."
+    chance = (top.result.null or {}).get("unique_t")
+    if chance is not None and top.result.unique_t <= chance:
+        return (
+            "Nothing measurable is left to distill: no layer holds more that the student lacks than shuffled "
+            f"labels read ({chance:.2f} {report.units}). Of the teacher's {top.teacher} and the student's "
+            f"{top.student}, {both}"
+        )
+    return (
+        f"Most is left to distill from the teacher's {top.teacher}: {top.result.unique_t:.2f} {report.units} about "
+        f"the {'label' if report.n_classes else 'target'} that the student's {top.student} lacks; {both}"
+    )
+
+
+def notes_of(report: Findings) -> list[str]:
+    """Notes that a reader of the numbers must know, and the warnings of every pair."""
+    if any("dims" in (pair.result.provenance or {}) for pair in report.pairs):
+        notes = _of_moments(report)
+    else:
+        notes = [*_of_samples(report), *_of_posteriors(report), *_of_chance(report), *_of_intervals(report)]
+        notes += _of_counting(report)
+    return notes + sorted({text for pair in report.pairs for text in pair.result.warnings})
+
+
+def _of_samples(report: Findings) -> list[str]:
+    """Samples, classes and the width of a bar; what codes can hold."""
+    if not report.n_classes:
+        return [f"{report.n_samples:,} samples of a continuous target. A bar's full width is the largest I(Y;T,S)."]
+    size = (
+        f"{report.n_samples:,} samples of {report.n_classes} classes: H(Y) = {report.entropy:.3f} {report.units}, "
+        "the full width of a bar."
+    )
+    if not _most_cells(report.pairs):
+        return [size]
+    ceiling = max(max(pair.cells_t, pair.cells_s) for pair in report.pairs)
+    return [
+        f"{size} A source tells at most the log of its cells, here {math.log(ceiling) / NATS_PER[report.units]:.3f}.",
+        "'certified' bounds the solver's error on the table of counts, not the error of counting samples.",
+    ]
+
+
+def _of_posteriors(report: Findings) -> list[str]:
+    if "posteriors" not in report.provenance:
+        return []
+    return [
+        "Every sample was scored by classifiers that had not seen it. I(Y;T), I(Y;S), I(Y;T,S) and the sum of "
+        "Red, Uni T and Uni S are lower bounds but for sampling; single atoms are no bounds.",
+        "Intervals are of the samples that were scored, with the classifiers as they are. Atoms of single "
+        "samples average to the atoms; where the optimum is not unique they are one choice among many.",
+    ]
+
+
+def _of_chance(report: Findings) -> list[str]:
+    if not any(pair.result.null for pair in report.pairs):
+        return []
+    return ["'chance' is the 95 % quantile of Uni T over shuffles of the labels."]
+
+
+def _of_intervals(report: Findings) -> list[str]:
+    """How intervals were made, and what they are conditional on."""
+    made = {
+        (record["method"], record["level"], record.get("bias") is not None and record["method"] == "Bootstrap")
+        for pair in report.pairs
+        for record in (pair.result.provenance or {}).get("uncertainty", ())
+        if record["method"] != "Permutation"
+    }
+    what = "are of resampled rows."
+    if _most_cells(report.pairs):
+        what = "are of counting samples, conditional on the codebook: the cells are held fixed."
+    return [
+        f"Intervals ({100 * level:g} %, {method}) {what}"
+        f"{' They are of atoms less their bias, and may leave out the atom.' if corrected else ''}"
+        for method, level, corrected in sorted(made)
+    ]
+
+
+def _of_counting(report: Findings) -> list[str]:
+    """Bias of counting, where samples suffice to estimate it."""
+    cells = _most_cells(report.pairs)
+    if not cells or report.n_samples < report.n_classes * cells:
+        return []
+    bias = (report.n_classes - 1) * (cells - 1) / (2 * report.n_samples) / NATS_PER[report.units]
+    return [
+        "Plug-in estimates are biased upwards, Syn most: sources that knew nothing of the label would read "
+        f"up to about I(Y;T,S) = {bias:.3f} (Miller-Madow, {cells} pairs of cells occur)."
+    ]
+
+
+def _of_moments(report: Findings) -> list[str]:
+    notes = [
+        f"{report.n_samples:,} samples of a continuous target. The atoms are those of Gaussian variables with the "
+        "same covariances: they do not speak of what is not linear. A bar's full width is the largest I(Y;T,S).",
+    ]
+    if any(pair.result.interval for pair in report.pairs):
+        notes.append("Atoms are corrected for bias; intervals are of Gaussian samples.")
+    return notes
+
+
+def _most_cells(pairs: tuple[AuditedPair, ...]) -> int:
+    """Largest number of pairs of cells; 0 where there are no codes."""
+    return max(pair.cells_ts for pair in pairs)

@@ -1,0 +1,59 @@
+"""Options of an audit, checked before any file is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pidkd.errors import InputError
+from pidkd.files.layer import Pool
+from pidkd.parameters import check_choice, check_whole
+from pidkd.result import Units, check_units
+from pidkd.uncertainty import Method, as_methods
+
+if TYPE_CHECKING:
+    from pidkd.quantize import Quantizer
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """Options of ``audit`` that an engine acts upon, or refuses; their meaning is in its docstring."""
+
+    quantize: Quantizer | None = None
+    fit_on: Any = "all"
+    pool: Pool = "flatten"
+    shuffles: int | None = None
+    uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto"
+    local: bool = False
+    max_memory: int | None = None
+    device: str = "cpu"
+    seed: int = 0
+    units: Units = "bits"
+
+    def __post_init__(self) -> None:
+        check_units("audit(..., units)", self.units)
+        if not isinstance(self.pool, str) or self.pool not in ("flatten", "mean"):
+            raise InputError("audit(..., pool)", "'flatten' or 'mean'", repr(self.pool))
+        if self.shuffles is not None:
+            check_whole("audit(..., shuffles)", self.shuffles, 0)
+        if self.max_memory is not None:
+            check_whole("audit(..., max_memory)", self.max_memory, 1)
+        check_choice("audit(..., device)", self.device, ("cpu", "cuda", "auto"))
+        if self.uncertainty is not None and self.uncertainty != "auto":
+            try:
+                object.__setattr__(self, "uncertainty", as_methods(self.uncertainty))
+            except InputError as error:
+                raise error.at("audit(..., uncertainty)") from None
+
+    @property
+    def fits_on_all(self) -> bool:
+        """Whether ``fit_on`` was left alone."""
+        return isinstance(self.fit_on, str) and self.fit_on == "all"
+
+    @property
+    def methods(self) -> list[Method]:
+        """Methods of uncertainty that the user named."""
+        if self.uncertainty is None or isinstance(self.uncertainty, str):
+            return []
+        return [*self.uncertainty] if isinstance(self.uncertainty, Sequence) else [self.uncertainty]

@@ -1,0 +1,129 @@
+"""One pair of layers in an audit: its atoms, and what one compares them to."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pidkd.result import ATOMS, NATS_PER, PIDResult, Units
+
+
+@dataclass(frozen=True)
+class AuditedPair:
+    r"""The atoms of one teacher layer and one student layer, with what one compares them to.
+
+    Parameters
+    ----------
+    teacher, student : str
+        Names of the layers.
+    result : PIDResult
+        Its ``provenance`` says which files, how they became codes, by which seeds, and what was resampled; its ``null``
+        is the 95 % quantile of each atom over shuffles of the labels.
+    cells_t, cells_s, cells_ts : int
+        Codes that occur, and pairs of them: I(Y;T) is at most log(cells_t), I(Y;S) at most log(cells_s); 0 where
+        there are no codes.
+    checkpoint : str, optional
+        The checkpoint of the student, or "baseline"; None for the student itself.
+    probe_t, probe_s : float, optional
+        Share of held-out samples that a linear probe of the activations classifies rightly; None for codes.
+    cka : float, optional
+        Debiased linear CKA of the activations: how alike they are, whatever they know of the label. None for codes.
+    history : tuple of AuditedPair
+        The same pair at each checkpoint, in their order.
+    baseline : AuditedPair, optional
+        The same pair for a student that was not distilled.
+    extremes : tuple of mapping
+        Samples with most local Uni(Y:T\S), each with "row", "label" and its local atoms; empty where none are known.
+    """
+
+    teacher: str
+    student: str
+    result: PIDResult
+    cells_t: int
+    cells_s: int
+    cells_ts: int
+    checkpoint: str | None = None
+    probe_t: float | None = None
+    probe_s: float | None = None
+    cka: float | None = None
+    history: tuple[AuditedPair, ...] = ()
+    baseline: AuditedPair | None = None
+    extremes: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def conditional(self) -> float:
+        r""":math:`I(Y;T|S) = \mathrm{Uni}_T + \mathrm{Syn}`: what the teacher adds to the student."""
+        return self.result.mi - self.result.mi_s
+
+    @property
+    def stages(self) -> tuple[AuditedPair, ...]:
+        """The baseline, each checkpoint and the student itself, as far as there are any."""
+        return (*([self.baseline] if self.baseline else []), *self.history, self)
+
+    def ceilings(self) -> tuple[float, float]:
+        """The logarithms of the cells, which I(Y;T) and I(Y;S) cannot exceed, or inf, in the units of the result."""
+        one = NATS_PER[self.result.units]
+        t, s = (math.log(cells) / one if cells else math.inf for cells in (self.cells_t, self.cells_s))
+        return t, s
+
+    def to(self, units: Units) -> AuditedPair:
+        """The same pair in other units."""
+        factor = NATS_PER[self.result.units] / NATS_PER[units]
+        return dataclasses.replace(
+            self,
+            result=self.result.to(units),
+            extremes=tuple({**one, **{name: one[name] * factor for name in ATOMS}} for one in self.extremes),
+            history=tuple(pair.to(units) for pair in self.history),
+            baseline=self.baseline.to(units) if self.baseline else None,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            **vars(self),
+            # The atoms of every sample are for a file of their own.
+            "result": dataclasses.replace(self.result, local=None).to_dict(),
+            "extremes": [dict(one) for one in self.extremes],
+            "history": [pair.to_dict() for pair in self.history],
+            "baseline": self.baseline.to_dict() if self.baseline else None,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> AuditedPair:
+        """Rebuild what ``to_dict`` wrote, in any readable schema."""
+        if not isinstance(data, Mapping):
+            raise TypeError(f"{data!r:.60}")
+        checkpoint, baseline = data.get("checkpoint"), data.get("baseline")
+        if not (checkpoint is None or isinstance(checkpoint, str)):
+            raise TypeError(f"checkpoint {checkpoint!r:.60}")
+        return cls(
+            teacher=str(data["teacher"]),
+            student=str(data["student"]),
+            result=PIDResult.from_dict(data["result"]),
+            cells_t=_cells(data["cells_t"]),
+            cells_s=_cells(data["cells_s"]),
+            cells_ts=_cells(data["cells_ts"]),
+            checkpoint=checkpoint,
+            **{key: _number(data.get(key)) for key in ("probe_t", "probe_s", "cka")},
+            history=tuple(cls.from_dict(pair) for pair in data.get("history", ())),
+            baseline=None if baseline is None else cls.from_dict(baseline),
+            extremes=tuple(_extreme(one) for one in data.get("extremes", ())),
+        )
+
+
+def _cells(value: Any) -> int:
+    cells = int(value)
+    if cells < 0:
+        raise ValueError(f"{cells} cells")
+    return cells
+
+
+def _extreme(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"row": int(data["row"]), "label": str(data["label"]), **{name: float(data[name]) for name in ATOMS}}
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
