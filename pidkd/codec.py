@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pidkd.errors import InputError, UnknownNameError
+from pidkd.errors import Argument, InputError, UnknownNameError
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 """Scalar types, for messages."""
@@ -151,8 +151,7 @@ def typed(hint: Any, value: Any, where: str) -> Any:
 
 def key_of(where: str, prefix: str) -> str:
     """Key in a configuration of a parameter that a constructor calls ``Recipe(lr)``: ``recipe.lr``."""
-    _, parenthesis, name = where.partition("(")
-    return f"{prefix}.{name.rstrip(')')}" if parenthesis and prefix else where
+    return f"{prefix}.{where.name}" if isinstance(where, Argument) and prefix else where
 
 
 @functools.cache

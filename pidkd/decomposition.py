@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from pidkd.arrays import as_array
-from pidkd.errors import IncompatibleInputError, InputError, UnknownNameError
+from pidkd.errors import IncompatibleInputError, InputError, Keyword, UnknownNameError
 from pidkd.estimator import Context, choices
 from pidkd.inputs import Activations, Gaussian, Input, Pmf, as_input
 from pidkd.pid import PIDEstimator
@@ -81,7 +81,7 @@ def decompose(
     """
     given = [value for value in (y, t, s) if value is not None]
     data = as_input(*given)
-    found = PIDEstimator.chosen("decompose", estimator, params, lambda: _automatic("decompose", data))
+    found = PIDEstimator.from_name("decompose", estimator, params, lambda: _automatic("decompose", data))
     ctx = Context.of_call("decompose", seed, device, keep, progress)
     if uncertainty is not None:
         return quantify(found, data, uncertainty, units, ctx)
@@ -135,7 +135,7 @@ def decompose_batch(
         got = " and ".join(sorted(kinds)) or "none"
         raise InputError("decompose_batch(data)", "inputs of one kind, at least one", got)
     call = "decompose_batch"
-    found = PIDEstimator.chosen(call, estimator, params, lambda: _automatic(call, inputs[0]))
+    found = PIDEstimator.from_name(call, estimator, params, lambda: _automatic(call, inputs[0]))
     return found.decompose_batch(inputs, units, Context.of_call(call, seed, device, keep, progress))
 
 
@@ -174,5 +174,5 @@ def _automatic(call: str, data: Input) -> type[PIDEstimator]:
             cls: type[PIDEstimator] = get_estimator(AUTO[type(data).__name__])
             return cls
     kind = type(data).__name__ + (" with a continuous target" if continuous else "")
-    where = f"{call}(..., estimator)"
+    where = Keyword(call, "estimator")
     raise IncompatibleInputError(where, f"the name of an estimator for {kind}", "'auto'", choices(data))

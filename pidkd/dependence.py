@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import FloatArray, as_array
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 from pidkd.estimator import Context
 from pidkd.mi import MIEstimator, MIResult, as_pairs
 from pidkd.registry import get_estimator
@@ -61,7 +61,7 @@ def mutual_information(
     """
     data = as_pairs(x, y)
     call = "mutual_information"
-    found = MIEstimator.chosen(call, estimator, params, lambda: get_estimator(AUTO[type(data).__name__], "mi"))
+    found = MIEstimator.from_name(call, estimator, params, lambda: get_estimator(AUTO[type(data).__name__], "mi"))
     return found.estimate(data, units, Context.of_call(call, seed, device))
 
 
@@ -94,9 +94,9 @@ def mi_score(x: Any, y: Any, *, estimator: str | MIEstimator = "auto", seed: int
     >>> SelectKBest(pidkd.mi_score, k=2).fit(x, y).get_support().tolist()
     [False, False, True, True]
     """
-    columns = as_array("mi_score(x)", x)
+    columns = as_array(Argument("mi_score", "x"), x)
     if columns.ndim != 2:
-        raise InputError("mi_score(x)", "shape (n_samples, n_features)", f"{columns.shape}")
+        raise InputError(Argument("mi_score", "x"), "shape (n_samples, n_features)", f"{columns.shape}")
     if estimator == "auto" and columns.dtype.kind == "f":
         estimator, params = "ksg", {"variant": "mixture"} | params
     return np.array([mutual_information(x_j, y, estimator=estimator, seed=seed, **params).value for x_j in columns.T])

@@ -95,6 +95,8 @@ class Argument(str):
         The call, or the object that has the parameter.
     name : str
         Name of the argument; of several, all of them, separated by ", ".
+    value : str, optional
+        Value of the argument, where the message shows it.
 
     Examples
     --------
@@ -103,21 +105,25 @@ class Argument(str):
     ('audit(teacher)', 'audit', 'teacher')
     >>> Keyword("audit", "pool"), Parameter("broja", "tol")
     ('audit(..., pool)', 'broja(tol=...)')
+    >>> Keyword("decompose", "estimator", "gaussian")
+    "decompose(..., estimator='gaussian')"
     """
 
     FORM = "{owner}({name})"
 
     owner: str
     name: str
+    value: str | None
 
-    def __new__(cls, owner: str, name: str) -> Self:
-        """Compose the text of a message from owner and name."""
-        place = super().__new__(cls, cls.FORM.format(owner=owner, name=name))
-        place.owner, place.name = owner, name
+    def __new__(cls, owner: str, name: str, value: str | None = None) -> Self:
+        """Compose the text of a message from owner, name and value."""
+        shown = name if value is None else f"{name}={value!r}"
+        place = super().__new__(cls, cls.FORM.format(owner=owner, name=shown))
+        place.owner, place.name, place.value = owner, name, value
         return place
 
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        return self.owner, self.name
+    def __getnewargs__(self) -> tuple[str, str, str | None]:  # type: ignore[override]
+        return self.owner, self.name, self.value
 
 
 class Keyword(Argument):
@@ -145,6 +151,11 @@ def printable(text: str) -> str:
     'layer\\x1b[31m'
     """
     return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def of_call(call: str, place: str) -> str:
+    """The same argument as one of another call, where the place is an argument."""
+    return type(place)(call, place.name) if isinstance(place, Argument) else place
 
 
 class PidkdError(Exception):

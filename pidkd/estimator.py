@@ -24,7 +24,7 @@ from pidkd.errors import (
 )
 from pidkd.inputs import Activations, Codes, Input, Pmf
 from pidkd.parameters import check_choice, check_whole
-from pidkd.registry import get_estimator, list_estimators
+from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
 
 KEEPABLE = ("plan", "potentials", "local")
 """What a result carries only when it is asked for by ``keep=``."""
@@ -119,7 +119,7 @@ class Estimator(abc.ABC):
         return data.discrete_target == (cls.target == "discrete")
 
     @classmethod
-    def chosen(
+    def from_name(
         cls, call: str, estimator: str | Self, params: Mapping[str, Any], automatic: Callable[[], type[Self]]
     ) -> Self:
         """What the user of a call gave or named, with its parameters; "auto" is what ``automatic`` gives.
@@ -136,8 +136,10 @@ class Estimator(abc.ABC):
             if isinstance(estimator, type):
                 got, hint = "a class", f"make one: {estimator.__name__}()"
             raise InputError(Keyword(call, "estimator"), "a name or an estimator", got, hint)
-        found: type[Self] = automatic() if estimator == "auto" else get_estimator(estimator, cls.kind)
-        return found().with_params(**params)
+        kind: type[Self] = (
+            automatic() if estimator == "auto" else ESTIMATORS[cls.kind].get(estimator, Keyword(call, "estimator"))
+        )
+        return kind().with_params(**params)
 
     def with_params(self, **params: Any) -> Self:
         """A copy with some parameters changed.
@@ -194,7 +196,7 @@ class Estimator(abc.ABC):
         if isinstance(data, Activations) and Activations in self.accepts:
             expected = f"Activations with a {self.target} target"
             got = f"labels of dtype {data.y.dtype}" if data.discrete_target else "a continuous one"
-        where = f"decompose(..., estimator={self.name!r})"
+        where = Keyword("decompose", "estimator", self.name)
         raise IncompatibleInputError(where, expected, got, choices(data, self.kind))
 
 

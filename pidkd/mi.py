@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from pidkd.arrays import as_activations, as_array, as_labels, describe, is_array, is_float, is_whole
 from pidkd.codec import fields_from_plain, plain
-from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning
+from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning
 from pidkd.estimator import Context, Estimator
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import NATS_PER, Units, check_units
@@ -144,10 +144,10 @@ def as_pairs(x: Any, y: Any) -> Pairs:
     InputError
         When lengths differ, or an array is neither labels nor floats.
     """
-    where = "mutual_information(x, y)"
+    where = Argument("mutual_information", "x, y")
     held, floats = {}, {}
     for name, value in {"x": x, "y": y}.items():
-        array = value if is_array(value) else as_array(f"mutual_information({name})", value)
+        array = value if is_array(value) else as_array(Argument("mutual_information", name), value)
         floats[name] = is_float(array)
         held[name] = (as_activations if floats[name] else as_labels)(f"mutual_information({name})", array)
     if len(held["x"]) != len(held["y"]):
@@ -155,7 +155,7 @@ def as_pairs(x: Any, y: Any) -> Pairs:
     for name in ("x", "y"):
         if floats[name] and is_whole(held[name]):
             raise InputError(
-                f"mutual_information({name})",
+                Argument("mutual_information", name),
                 "labels (integers, bools, strings) or a continuous variable",
                 f"{describe(held[name])} that holds whole numbers only",
                 f"if these are labels, write {name}.astype(int)",
@@ -203,11 +203,11 @@ class MIEstimator(Estimator):
             When this estimator does not accept the kind of ``data``.
         """
         ctx = ctx or Context()
-        check_units("mutual_information(..., units)", units)
+        check_units(Keyword("mutual_information", "units"), units)
         ctx = self.prepared(ctx)
         if not isinstance(data, self.accepts):
             expected, got = (" or ".join(map(_described, kinds)) for kinds in (self.accepts, [type(data)]))
-            where = f"mutual_information(..., estimator={self.name!r})"
+            where = Keyword("mutual_information", "estimator", self.name)
             raise IncompatibleInputError(where, expected, got, fitting(data))
         started = time.perf_counter()
         raw = self._estimate(data, ctx)

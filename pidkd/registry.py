@@ -17,7 +17,7 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any
 
-from pidkd.errors import PidkdError, PidkdWarning, UnknownNameError
+from pidkd.errors import Argument, PidkdError, PidkdWarning, UnknownNameError
 
 
 def _is_any(member: Any, name: str) -> bool:
@@ -188,11 +188,11 @@ def get_estimator(name: str, kind: str = "pid") -> type[Any]:
     >>> get_estimator("broja")().name
     'broja'
     """
-    cls: type[Any] = _of_kind(kind).get(name, "estimator=")
+    cls: type[Any] = _of_kind(kind).get(name, Argument("get_estimator", "name"))
     return cls
 
 
 def _of_kind(kind: object) -> Registry:
     if not (isinstance(kind, str) and kind in ESTIMATORS):
-        raise UnknownNameError("kind=", "a kind of estimator", kind, ESTIMATORS)
+        raise UnknownNameError(Argument("list_estimators", "kind"), "a kind of estimator", kind, ESTIMATORS)
     return ESTIMATORS[kind]

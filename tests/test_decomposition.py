@@ -172,7 +172,7 @@ class TestOptions:
         known = ", ".join(pidkd.list_estimators())
         assert (
             str(caught.value)
-            == f"estimator=: expected an estimator, one of {known}, got 'borja'; did you mean 'broja'?"
+            == f"decompose(..., estimator): expected an estimator, one of {known}, got 'borja'; did you mean 'broja'?"
         )
 
     @pytest.mark.parametrize("tol", [0.0, -1e-9, np.nan, np.inf, "small", None])

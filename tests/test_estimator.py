@@ -171,7 +171,8 @@ class TestRegistry:
     @pytest.mark.parametrize("kind", ["solvers", "pid.mmi", "", "..pid", None])
     def test_another_kind_is_refused(self, kind: Any) -> None:
         with pytest.raises(
-            UnknownNameError, match=f"kind=: expected a kind of estimator, one of {', '.join(sorted(ESTIMATORS))}"
+            UnknownNameError,
+            match=rf"list_estimators\(kind\): expected a kind of estimator, one of {', '.join(sorted(ESTIMATORS))}",
         ):
             list_estimators(kind)
 

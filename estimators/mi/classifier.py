@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import as_array
-from pidkd.errors import InputError, PidkdWarning
+from pidkd.errors import Argument, InputError, Parameter, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.mi import MIEstimator, MixedPairs, RawMI
 from pidkd.parameters import check_level, check_whole
@@ -66,9 +66,9 @@ class ClassifierMI(MIEstimator):
         """
         if self.classifier is not None and not hasattr(self.classifier, "predict_proba"):
             expected = "a scikit-learn classifier with predict_proba"
-            raise InputError("classifier(classifier=...)", expected, repr(self.classifier))
-        check_whole("classifier(n_folds=...)", self.n_folds, 2)
-        check_level("classifier(level=...)", self.level)
+            raise InputError(Parameter("classifier", "classifier"), expected, repr(self.classifier))
+        check_whole(Parameter("classifier", "n_folds"), self.n_folds, 2)
+        check_level(Parameter("classifier", "level"), self.level)
 
     def _estimate(self, data: MixedPairs, ctx: Context) -> RawMI:
         from scipy.special import ndtri
@@ -83,12 +83,12 @@ class ClassifierMI(MIEstimator):
         if sizes.min() < self.n_folds:
             rare = int(sizes.argmin())
             raise InputError(
-                "mutual_information(x, y)",
+                Argument("mutual_information", "x, y"),
                 f"at least n_folds={self.n_folds} samples of each label",
                 f"{sizes[rare]} of {values[rare]}",
                 "merge rare labels, or take fewer folds",
             )
-        x = as_array("mutual_information(x)", data.x).reshape(data.n_samples, -1)
+        x = as_array(Argument("mutual_information", "x"), data.x).reshape(data.n_samples, -1)
         local = np.zeros(data.n_samples)
         if len(values) > 1:
             model = self.classifier

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError, Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.gaussian.factor import basis, rank_tolerance, residual, scatter_root, widths
 from pidkd.estimators.solvers.gaussian.wishart import information_bias
@@ -55,7 +55,7 @@ class GaussianMI(MIEstimator):
         InputError
             The message names the parameter.
         """
-        check_flag("gaussian(debias=...)", self.debias)
+        check_flag(Parameter("gaussian", "debias"), self.debias)
 
     def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:
         blocks = [data.y, data.x]
@@ -67,7 +67,7 @@ class GaussianMI(MIEstimator):
         if n_samples <= rank_x + rank_y:
             hint = "any such data look deterministic; reduce the dimensions first"
             raise InputError(
-                "mutual_information(x, y)",
+                Argument("mutual_information", "x, y"),
                 f"more samples than the {d_x + d_y} columns of x and y",
                 f"{n_samples}",
                 hint,

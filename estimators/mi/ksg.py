@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from pidkd.arrays import FloatArray, as_array
-from pidkd.errors import InputError, SmallSampleWarning
+from pidkd.errors import Argument, InputError, Parameter, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.mi import ContinuousPairs, MIEstimator, MixedPairs, RawMI
 from pidkd.parameters import check_choice, check_whole
@@ -64,18 +64,20 @@ class KSG(MIEstimator):
         InputError
             The message names the parameter.
         """
-        check_whole("ksg(k=...)", self.k, 1)
-        check_choice("ksg(variant=...)", self.variant, get_args(Variant))
+        check_whole(Parameter("ksg", "k"), self.k, 1)
+        check_choice(Parameter("ksg", "variant"), self.variant, get_args(Variant))
 
     def _estimate(self, data: ContinuousPairs | MixedPairs, ctx: Context) -> RawMI:
         from pidkd.estimators.solvers.neighbours import standardised
 
         if data.n_samples <= self.k:
-            raise InputError("mutual_information(x, y)", f"more than k={self.k} samples", f"{data.n_samples}")
-        x = standardised(as_array("mutual_information(x)", data.x))
+            raise InputError(
+                Argument("mutual_information", "x, y"), f"more than k={self.k} samples", f"{data.n_samples}"
+            )
+        x = standardised(as_array(Argument("mutual_information", "x"), data.x))
         if isinstance(data, MixedPairs):
             return self._with_labels(x, np.unique(data.y, return_inverse=True)[1])
-        return self._continuous(x, standardised(as_array("mutual_information(y)", data.y)))
+        return self._continuous(x, standardised(as_array(Argument("mutual_information", "y"), data.y)))
 
     def _continuous(self, x: FloatArray, y: FloatArray) -> RawMI:
         from scipy.special import digamma
@@ -109,7 +111,7 @@ class KSG(MIEstimator):
         kept = sizes[labels] > 1  # a sample that is alone with its label has no neighbour of its own
         if not kept.any():
             hint = "a label that occurs once tells nothing about the distribution of x"
-            raise InputError("mutual_information(x, y)", "labels that occur more than once", "none", hint)
+            raise InputError(Argument("mutual_information", "x, y"), "labels that occur more than once", "none", hint)
         for label in np.flatnonzero(sizes > 1):
             own = np.flatnonzero(labels == label)
             nothing = np.zeros((len(own), 1))
@@ -131,7 +133,7 @@ def _refuse_equal(radius: FloatArray, k: int) -> None:
     equal = np.flatnonzero(radius == 0)
     if equal.size:
         raise InputError(
-            "mutual_information(x, y)",
+            Argument("mutual_information", "x, y"),
             f"samples without {k} others equal to them",
             f"{equal.size} with, the first in row {equal[0]}",
             "variant='mixture' allows for equal samples; repeated rows are better dropped",

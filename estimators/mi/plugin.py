@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
+from pidkd.errors import Parameter
 from pidkd.estimator import Context
 from pidkd.mi import DiscretePairs, MIEstimator, RawMI
 from pidkd.parameters import check_choice
@@ -58,7 +59,7 @@ class PlugIn(MIEstimator):
         InputError
             The message lists those there are.
         """
-        check_choice("plugin(correction=...)", self.correction, get_args(Correction))
+        check_choice(Parameter("plugin", "correction"), self.correction, get_args(Correction))
 
     def _estimate(self, data: DiscretePairs, ctx: Context) -> RawMI:
         x, y = _numbered(data.x), _numbered(data.y)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from pidkd.errors import Parameter
 from pidkd.estimators.solvers.critic.estimator import CriticMI
 from pidkd.parameters import check_positive
 
@@ -67,4 +68,4 @@ class SMILE(CriticMI):
             The message names the parameter.
         """
         super().check_params()
-        check_positive("smile(tau=...)", self.tau, most=inf)
+        check_positive(Parameter("smile", "tau"), self.tau, most=inf)

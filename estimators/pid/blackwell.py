@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from pidkd.errors import Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone
 from pidkd.estimators.solvers.redundancy.ray_program import most_informative
@@ -71,10 +72,10 @@ class Blackwell(PIDEstimator):
         InputError
             The message names the parameter.
         """
-        check_choice("blackwell(solver=...)", self.solver, ("auto", "rays"))
-        check_whole("blackwell(max_rays=...)", self.max_rays, 0)
-        check_positive("blackwell(tol=...)", self.tol, "a gap in bits")
-        check_positive("blackwell(time_limit=...)", self.time_limit, "seconds")
+        check_choice(Parameter("blackwell", "solver"), self.solver, ("auto", "rays"))
+        check_whole(Parameter("blackwell", "max_rays"), self.max_rays, 0)
+        check_positive(Parameter("blackwell", "tol"), self.tol, "a gap in bits")
+        check_positive(Parameter("blackwell", "time_limit"), self.time_limit, "seconds")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pidkd.errors import Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.info import informations
@@ -68,8 +69,8 @@ class BROJA(PIDEstimator):
         InputError
             The message names the parameter.
         """
-        check_positive("broja(tol=...)", self.tol, "a gap in bits")
-        check_positive("broja(max_memory=...)", self.max_memory, "a number of bytes")
+        check_positive(Parameter("broja", "tol"), self.tol, "a gap in bits")
+        check_positive(Parameter("broja", "max_memory"), self.max_memory, "a number of bytes")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         return self._decompose_batch([data], ctx)[0]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, UnknownNameError, import_extra
+from pidkd.errors import InputError, Parameter, UnknownNameError, import_extra
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.estimators.solvers.union.marginals import MarginalEquations
@@ -92,13 +92,15 @@ class BROJACvx(PIDEstimator):
         InputError
             The message names the parameter.
         """
-        check_choice("broja_cvx(formulation=...)", self.formulation, ("aux", "inline"))
+        check_choice(Parameter("broja_cvx", "formulation"), self.formulation, ("aux", "inline"))
         if not isinstance(self.options, Mapping):
-            raise InputError("broja_cvx(options=...)", "a mapping of solver options", type(self.options).__name__)
-        check_positive("broja_cvx(tol=...)", self.tol, "a gap in bits")
+            raise InputError(
+                Parameter("broja_cvx", "options"), "a mapping of solver options", type(self.options).__name__
+            )
+        check_positive(Parameter("broja_cvx", "tol"), self.tol, "a gap in bits")
         if self.solver not in exponential_cone_solvers():
             raise UnknownNameError(
-                "broja_cvx(solver=...)",
+                Parameter("broja_cvx", "solver"),
                 "an installed solver with an exponential cone",
                 self.solver,
                 exponential_cone_solvers(),
@@ -134,7 +136,9 @@ class BROJACvx(PIDEstimator):
             if not self.options:
                 raise
             hint = f"see the settings of {self.solver}"
-            raise InputError("broja_cvx(options=...)", f"options that {self.solver} knows", f"{error}", hint) from error
+            raise InputError(
+                Parameter("broja_cvx", "options"), f"options that {self.solver} knows", f"{error}", hint
+            ) from error
         stats = problem.solver_stats
         seconds = (stats.setup_time or 0.0) + (stats.solve_time or 0.0)
         if q.value is None or marginals.dual_value is None:

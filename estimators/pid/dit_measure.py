@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pidkd.errors import PidkdWarning, UnknownNameError, import_extra
+from pidkd.errors import Parameter, PidkdWarning, UnknownNameError, import_extra
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.dit_worker import Worker
 from pidkd.info import information
@@ -75,9 +75,11 @@ class DitMeasure(PIDEstimator):
         InputError
             The message names the parameter, or lists the measures.
         """
-        check_positive("dit_measure(time_limit=...)", self.time_limit, "seconds")
+        check_positive(Parameter("dit_measure", "time_limit"), self.time_limit, "seconds")
         if str(self.measure).lower() not in list_measures():
-            raise UnknownNameError("dit_measure(measure=...)", "a measure of dit", self.measure, list_measures())
+            raise UnknownNameError(
+                Parameter("dit_measure", "measure"), "a measure of dit", self.measure, list_measures()
+            )
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, PidkdWarning, SmallSampleWarning
+from pidkd.errors import Argument, InputError, Parameter, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.gaussian.closed_form import (
     Conditionals,
@@ -127,13 +127,13 @@ class GaussianBROJA(PIDEstimator):
             The message names the parameter.
         """
         for name, known in (("debias", Debias), ("marginals", Marginals), ("shrinkage", Shrinkage)):
-            check_choice(f"gaussian({name}=...)", getattr(self, name), get_args(known))
-        check_whole("gaussian(n_draws=...)", self.n_draws, 2)
-        check_level("gaussian(level=...)", self.level)
-        check_flag("gaussian(confirm=...)", self.confirm)
+            check_choice(Parameter("gaussian", name), getattr(self, name), get_args(known))
+        check_whole(Parameter("gaussian", "n_draws"), self.n_draws, 2)
+        check_level(Parameter("gaussian", "level"), self.level)
+        check_flag(Parameter("gaussian", "confirm"), self.confirm)
         if self.shrinkage != "none" and self.debias != "none":
             got = f"debias={self.debias!r} with shrinkage={self.shrinkage!r}"
-            raise InputError("gaussian(debias=...)", "'none' where the covariance is shrunk", got)
+            raise InputError(Parameter("gaussian", "debias"), "'none' where the covariance is shrunk", got)
 
     def _decompose(self, data: Gaussian | Activations, ctx: Context) -> Raw:
         if isinstance(data, Activations):
@@ -186,10 +186,10 @@ class GaussianBROJA(PIDEstimator):
         found = bases(scatter_root(blocks), widths(blocks), tolerance)
         d_y, d_t, d_s, both = (basis.shape[1] for basis in found)
         if not d_y:
-            raise InputError("decompose(y)", "a target that varies", "a constant one")
+            raise InputError(Argument("decompose", "y"), "a target that varies", "a constant one")
         if n_samples <= d_y + both:
             raise InputError(
-                "decompose(y, t, s)",
+                Argument("decompose", "y, t, s"),
                 f"more samples than the {n_columns} columns of y, t and s",
                 f"{n_samples}",
                 "any such data look deterministic; reduce the dimensions, or name a shrinkage",

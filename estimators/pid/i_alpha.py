@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.redundancy.common_part import common_information
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone, griffith_ho_cone
@@ -89,10 +89,10 @@ class IAlpha(PIDEstimator):
         InputError
             The message names the parameter.
         """
-        check_choice("i_alpha(channel=...)", self.channel, CHANNELS)
-        check_whole("i_alpha(max_rays=...)", self.max_rays, 0)
-        check_positive("i_alpha(tol=...)", self.tol, "a gap in bits")
-        check_positive("i_alpha(time_limit=...)", self.time_limit, "seconds")
+        check_choice(Parameter("i_alpha", "channel"), self.channel, CHANNELS)
+        check_whole(Parameter("i_alpha", "max_rays"), self.max_rays, 0)
+        check_positive(Parameter("i_alpha", "tol"), self.tol, "a gap in bits")
+        check_positive(Parameter("i_alpha", "time_limit"), self.time_limit, "seconds")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

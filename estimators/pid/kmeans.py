@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError, Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.inputs import Activations, Codes
@@ -83,8 +83,9 @@ class KMeans(PIDEstimator):
         try:
             self._quantizer(seed=0).check_params()
         except InputError as error:
-            raise error.at(error.where.replace("Quantizer(", "kmeans(").replace(")", "=...)")) from None
-        check_positive("kmeans(tol=...)", self.tol, "a gap in bits")
+            place = error.where
+            raise error.at(Parameter("kmeans", place.name) if isinstance(place, Argument) else place) from None
+        check_positive(Parameter("kmeans", "tol"), self.tol, "a gap in bits")
 
     def _quantizer(self, seed: int) -> Quantizer:
         from pidkd.quantize import Quantizer

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray, IntArray, as_array
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError, Keyword, Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.columns import columns_of, features, projection_bytes
 from pidkd.estimators.solvers.posterior.folds import check_classes, stratified
@@ -114,17 +114,17 @@ class Posterior(PIDEstimator):
         """Refuse what is no classifier, and parameters out of range."""
         if self.classifier is not None and not hasattr(self.classifier, "predict_proba"):
             expected = "a scikit-learn classifier with predict_proba"
-            raise InputError("posterior(classifier=...)", expected, repr(self.classifier))
+            raise InputError(Parameter("posterior", "classifier"), expected, repr(self.classifier))
         for name, least in (("n_folds", 3), ("n_components", 1), ("max_classes", 2), ("max_memory", 1)):
             value = getattr(self, name)
             if name == "n_components" and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError(f"posterior({name}=...)", f"a whole number >= {least}", repr(value))
+                raise InputError(Parameter("posterior", name), f"a whole number >= {least}", repr(value))
         if not isinstance(self.lump, bool):
-            raise InputError("posterior(lump=...)", "True or False", repr(self.lump))
+            raise InputError(Parameter("posterior", "lump"), "True or False", repr(self.lump))
         if isinstance(self.level, bool) or not isinstance(self.level, int | float) or not 0 < self.level < 1:
-            raise InputError("posterior(level=...)", "a number between 0 and 1", repr(self.level))
+            raise InputError(Parameter("posterior", "level"), "a number between 0 and 1", repr(self.level))
 
     def _decompose(self, data: Activations | Posteriors, ctx: Context) -> Raw:
         _, y = np.unique(data.y, return_inverse=True)
@@ -167,10 +167,10 @@ class Posterior(PIDEstimator):
         if own or not find_spec("torch"):
             if ctx.device != "cpu":
                 got = "a scikit-learn classifier" if own else "an environment without torch"
-                raise InputError("decompose(..., device)", f"torch on device {ctx.device!r}", got)
+                raise InputError(Keyword("decompose", "device"), f"torch on device {ctx.device!r}", got)
             self._check_memory(width, 2 * 4 * n * width, *projections)
             if own:
-                held = [as_array("decompose(y, t, s)", one).reshape(n, -1) for one in values]
+                held = [as_array(Argument("decompose", "y, t, s"), one).reshape(n, -1) for one in values]
             else:
                 held = [np.asarray(features(one, n_components, ctx.seed)) for one in values]
             classifiers = [self.classifier] if own else standard_classifiers(ctx.seed)
@@ -186,7 +186,7 @@ class Posterior(PIDEstimator):
         """Refuse what does not fit."""
         if (least := max(needed)) > self.max_memory:
             got = f"{self.max_memory}; raise it, or keep fewer n_components; codes (broja, kmeans) are made in pieces"
-            raise InputError("posterior(max_memory=...)", f"at least {least} bytes for {width} features", got)
+            raise InputError(Parameter("posterior", "max_memory"), f"at least {least} bytes for {width} features", got)
 
     def combine(self, y: IntArray, fold: IntArray, t: Logs, s: Logs, both: Logs | None, ctx: Context, how: str) -> Raw:
         """The atoms, from what the classifiers say of each row; ``how`` names the classifiers."""

@@ -21,11 +21,11 @@ from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan
 from pidkd.audits.probes import centred_gram, linear_probe, probe_rows, read_rows
 from pidkd.decomposition import AUTO
-from pidkd.errors import IncompatibleInputError, InputError, PidkdError, import_extra
+from pidkd.errors import IncompatibleInputError, InputError, Keyword, PidkdError, import_extra
 from pidkd.estimator import Context
 from pidkd.files.layer import Layer
 from pidkd.pid import PIDEstimator
-from pidkd.registry import get_estimator, list_estimators
+from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
 from pidkd.result import PIDResult
 
 MAX_MEMORY = 2**31
@@ -199,7 +199,7 @@ class AuditEngine(abc.ABC):
         try:
             device = self.estimator.prepared(Context(device=self.options.device)).device
         except InputError as error:
-            raise error.at("audit(..., device)") from None
+            raise error.at(Keyword("audit", "device")) from None
         self.options = dataclasses.replace(self.options, device=device)
 
     def use_max_memory(self) -> None:
@@ -225,9 +225,9 @@ def named_estimator(estimator: Any) -> PIDEstimator | None:
     if isinstance(estimator, str):
         if estimator == "auto":
             return None
-        estimator = get_estimator(estimator)()
+        estimator = ESTIMATORS["pid"].get(estimator, Keyword("audit", "estimator"))()
     if not isinstance(estimator, PIDEstimator):
-        raise InputError("audit(..., estimator)", "a name or a PIDEstimator", type(estimator).__name__)
+        raise InputError(Keyword("audit", "estimator"), "a name or a PIDEstimator", type(estimator).__name__)
     for module, extra in estimator.requires.items():
         import_extra(module, extra, needed_by=f"estimator {estimator.name!r}")
     estimator.check_params()
@@ -256,7 +256,7 @@ def engine_for(estimator: PIDEstimator | None, plan: AuditPlan, options: AuditOp
         expected = "an estimator of Gaussian variables, or of activations with a continuous target, for y is continuous"
     hint = f"estimators that fit: {', '.join(fitting_estimators(plan.continuous))}"
     got = f"{estimator.name!r}, which decomposes {kinds}{of_target}"
-    raise IncompatibleInputError("audit(..., estimator)", expected, got, hint)
+    raise IncompatibleInputError(Keyword("audit", "estimator"), expected, got, hint)
 
 
 def fitting_estimators(continuous: bool) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Keyword
 from pidkd.files.layer import Pool
 from pidkd.parameters import check_choice, check_whole
 from pidkd.result import Units, check_units
@@ -32,19 +32,19 @@ class AuditOptions:
     units: Units = "bits"
 
     def __post_init__(self) -> None:
-        check_units("audit(..., units)", self.units)
+        check_units(Keyword("audit", "units"), self.units)
         if not isinstance(self.pool, str) or self.pool not in ("flatten", "mean"):
-            raise InputError("audit(..., pool)", "'flatten' or 'mean'", repr(self.pool))
+            raise InputError(Keyword("audit", "pool"), "'flatten' or 'mean'", repr(self.pool))
         if self.shuffles is not None:
-            check_whole("audit(..., shuffles)", self.shuffles, 0)
+            check_whole(Keyword("audit", "shuffles"), self.shuffles, 0)
         if self.max_memory is not None:
-            check_whole("audit(..., max_memory)", self.max_memory, 1)
-        check_choice("audit(..., device)", self.device, ("cpu", "cuda", "auto"))
+            check_whole(Keyword("audit", "max_memory"), self.max_memory, 1)
+        check_choice(Keyword("audit", "device"), self.device, ("cpu", "cuda", "auto"))
         if self.uncertainty is not None and self.uncertainty != "auto":
             try:
                 object.__setattr__(self, "uncertainty", as_methods(self.uncertainty))
             except InputError as error:
-                raise error.at("audit(..., uncertainty)") from None
+                raise error.at(Keyword("audit", "uncertainty")) from None
 
     @property
     def fits_on_all(self) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pidkd._version import __version__
 from pidkd.arrays import Array, as_activations, as_array, is_whole
-from pidkd.errors import InputError, UnknownNameError
+from pidkd.errors import Argument, InputError, Keyword, UnknownNameError
 from pidkd.files.layer import Layer
 from pidkd.files.reading import open_layers, read_array, read_labels, stored
 
@@ -70,7 +70,7 @@ class AuditPlan:
         layers_t = open_layers(teacher, "audit(teacher)")
         students = {stage: open_layers(source, where) for stage, (source, where) in sources.items()}
         target, continuous = _target(y)
-        where = file_of(y) or "audit(y)"
+        where = file_of(y) or Argument("audit", "y")
         names = _pairs(pairs, layers_t, students[None])
         for stage, layers in students.items():
             for _, s in names:
@@ -130,10 +130,10 @@ def file_of(source: Any) -> str | None:
 
 def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) -> dict[str | None, tuple[Any, str]]:
     """Each stage of the student with its name in messages, the student itself as None and last."""
-    where = "audit(..., checkpoints)"
+    where = Keyword("audit", "checkpoints")
     stages: dict[str | None, tuple[Any, str]] = {}
     if baseline is not None:
-        stages[BASELINE] = (baseline, "audit(..., baseline)")
+        stages[BASELINE] = (baseline, Keyword("audit", "baseline"))
     if not isinstance(checkpoints, Mapping | None):
         raise InputError(where, "a mapping from name to activations", type(checkpoints).__name__)
     for name, source in (checkpoints or {}).items():
@@ -146,7 +146,7 @@ def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) 
 
 def _target(source: Any) -> tuple[Array, bool]:
     """The target, and whether it is continuous: floats that are not all whole, (n_samples,) or (n_samples, d_y)."""
-    where = file_of(source) or "audit(y)"
+    where = file_of(source) or Argument("audit", "y")
     values = as_array(where, source) if file_of(source) is None else read_array(source, ("labels", "y"))
     if values.dtype.kind == "f" and not is_whole(values):
         return as_activations(where, values), True
@@ -158,7 +158,7 @@ def _target(source: Any) -> tuple[Array, bool]:
 
 def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Layer]) -> list[tuple[str, str]]:
     """Pairs of a teacher layer and a student layer."""
-    where = "audit(..., pairs)"
+    where = Keyword("audit", "pairs")
     if pairs is None:
         if len(teacher) == len(student) == 1:
             return [(next(iter(teacher)), next(iter(student)))]

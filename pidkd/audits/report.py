@@ -22,7 +22,7 @@ from pidkd.audits.notes import headline_of, notes_of
 from pidkd.audits.pair import AuditedPair
 from pidkd.audits.plan import BASELINE, AuditPlan, LayerKey, PairKey
 from pidkd.audits.probes import debiased_cka
-from pidkd.errors import InputError, MissingDependencyError
+from pidkd.errors import Argument, InputError, MissingDependencyError
 from pidkd.info import entropy
 from pidkd.result import ATOMS, NATS_PER, PIDResult
 from pidkd.runs.output import PathLike, writing
@@ -181,7 +181,7 @@ class AuditReport(Findings):
         stages = [stage for pair in self.pairs for stage in pair.stages if stage.result.local is not None]
         if not stages:
             hint = "audit activations with estimator 'posterior' and local=True"
-            raise InputError("write_local(path)", "atoms of single samples", "a report without", hint)
+            raise InputError(Argument("write_local", "path"), "atoms of single samples", "a report without", hint)
         local = np.stack([[dict(stage.result.local or {})[name] for name in ATOMS] for stage in stages])
         pairs = np.array([(stage.teacher, stage.student, stage.checkpoint or "") for stage in stages])
         stream = io.BytesIO()

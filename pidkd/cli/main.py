@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,21 +103,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _as_written(place: str, command: Any) -> str:
     """The place of an error as the user of a command wrote it: options in place of arguments."""
-    if not isinstance(place, Argument):
-        return place
     options = {option.name: _flag(option) for option in getattr(command, "params", ())}
-    if isinstance(place, Parameter):
-        return f"--param {place.name}" if "param" in options else place
-    return ", ".join(options.get(name, name) for name in place.name.split(", ")) if _known(place, options) else place
-
-
-def _known(place: Argument, options: Mapping[str, str]) -> bool:
-    return all(name in options for name in place.name.split(", "))
+    if isinstance(place, Parameter) and "param" in options:
+        return f"--param {place.name}"
+    names = place.name.split(", ") if isinstance(place, Argument) else [""]
+    if not all(name in options for name in names):
+        return place
+    value = getattr(place, "value", None)
+    return ", ".join(options[name] for name in names) + ("" if value is None else f" {value}")
 
 
 def _flag(option: Any) -> str:
     """The long flag of an option, or the name in capitals of a positional argument."""
-    return max(option.opts, key=len) if option.param_type_name == "option" else str(option.human_readable_name)
+    if option.param_type_name == "option":
+        return str(max(option.opts, key=len))
+    return str(option.metavar or option.name.upper())
 
 
 def _leave_stdout() -> None:

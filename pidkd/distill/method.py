@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pidkd.errors import InputError, UnknownNameError, import_extra
+from pidkd.errors import InputError, Parameter, UnknownNameError, import_extra
 from pidkd.registry import Registry
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Method(abc.ABC):
         known = self.get_params()
         for name in params:
             if name not in known:
-                raise UnknownNameError(f"{self.name}({name}=...)", "a parameter", name, known)
+                raise UnknownNameError(Parameter(self.name, name), "a parameter", name, known)
         return dataclasses.replace(self, **params)
 
     def _check(self, parameter: str, expected: str, fine: bool) -> None:

@@ -16,7 +16,7 @@ from pidkd.arrays import (
     is_float,
     is_whole,
 )
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +42,14 @@ class Activations:
 
     def __post_init__(self) -> None:
         for name in ("y", "t", "s"):
-            where, values = f"Activations({name})", getattr(self, name)
+            where, values = Argument("Activations", name), getattr(self, name)
             values = values if is_array(values) else as_array(where, values)
             labels = name == "y" and not is_float(values)
             object.__setattr__(self, name, (as_labels if labels else as_activations)(where, values))
         check_equal_lengths("Activations(y, t, s)", y=len(self.y), t=len(self.t), s=len(self.s))
         if not self.discrete_target and is_whole(self.y):
             raise InputError(
-                "Activations(y)",
+                Argument("Activations", "y"),
                 "labels (integers, bools, strings) or a continuous target",
                 f"{dtype_name(self.y)} that holds whole numbers only",
                 f"if these are labels, write y.{'astype(int)' if len(self.y.shape) == 1 else 'argmax(axis=1)'}",

@@ -13,7 +13,7 @@ from pidkd.arrays import (
     check_equal_lengths,
     read_only,
 )
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 from pidkd.inputs.pmf import Pmf
 
 MAX_CELLS = 2**28
@@ -45,7 +45,7 @@ class Codes:
 
     def __post_init__(self) -> None:
         for name in ("y", "t", "s"):
-            labels = as_labels(f"Codes({name})", getattr(self, name))
+            labels = as_labels(Argument("Codes", name), getattr(self, name))
             object.__setattr__(self, name, read_only(labels.copy()))
         check_equal_lengths("Codes(y, t, s)", y=len(self.y), t=len(self.t), s=len(self.s))
 
@@ -71,7 +71,7 @@ class Codes:
         if cells > MAX_CELLS:
             got = f"{' x '.join(map(str, sizes))} different labels of y, t, s"
             expected = f"a joint table of at most {MAX_CELLS} cells"
-            raise InputError("Codes(y, t, s)", expected, got, "quantise more coarsely")
+            raise InputError(Argument("Codes", "y, t, s"), expected, got, "quantise more coarsely")
         flat = np.ravel_multi_index(tuple(index), tuple(sizes))
         return Pmf.from_counts(np.bincount(flat, minlength=cells).reshape(sizes))
 

@@ -11,7 +11,7 @@ from pidkd.arrays import (
     is_array,
     is_float,
 )
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError, of_call
 from pidkd.inputs.activations import Activations
 from pidkd.inputs.codes import Codes
 from pidkd.inputs.gaussian import Gaussian
@@ -36,18 +36,18 @@ def as_input(*data: Any) -> Input:
         if isinstance(data[0], Input):
             return data[0]
         raise InputError(
-            "decompose(data)",
+            Argument("decompose", "data"),
             "a Pmf, Codes, Activations, Gaussian or Posteriors",
             f"a bare {describe(data[0])}",
             "a table of probabilities goes in as decompose(pidkd.Pmf(p)), samples as decompose(y, t, s)",
         )
-    where = "decompose(y, t, s)"
+    where = Argument("decompose", "y, t, s")
     given = [type(value).__name__ for value in data if isinstance(value, Input)]
     if len(data) != 3 or given:
         got = f"{len(data)} arguments" + (f", with {given[0]} among them" if given else "")
         raise InputError(where, "three arrays, or one input object alone", got)
     y, t, s = (
-        value if is_array(value) else as_array(f"decompose({name})", value)
+        value if is_array(value) else as_array(Argument("decompose", name), value)
         for name, value in zip("yts", data, strict=True)
     )
     floats = [is_float(value) for value in (t, s)]
@@ -62,4 +62,4 @@ def as_input(*data: Any) -> Input:
     try:
         return kind(y, t, s)
     except InputError as error:
-        raise error.at(error.where.replace(kind.__name__, "decompose")) from None
+        raise error.at(of_call("decompose", error.where)) from None

@@ -15,7 +15,7 @@ from pidkd.arrays import (
     as_numbers,
     read_only,
 )
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError, of_call
 from pidkd.inputs.pmf import SUM_TOLERANCE
 
 
@@ -42,10 +42,10 @@ class Posteriors:
     p_ts: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        y = as_labels("Posteriors(y)", self.y)
+        y = as_labels(Argument("Posteriors", "y"), self.y)
         tables: dict[str, FloatArray] = {}
         for name in ("p_t", "p_s", "p_ts") if self.p_ts is not None else ("p_t", "p_s"):
-            where = f"Posteriors({name})"
+            where = Argument("Posteriors", name)
             p = as_numbers(where, getattr(self, name))
             if p.ndim != 2 or len(p) != len(y):
                 raise InputError(where, f"shape ({len(y)}, n_classes)", f"{p.shape}")
@@ -66,10 +66,10 @@ class Posteriors:
             raise InputError(f"Posteriors({', '.join(sizes)})", "one number of classes", got)
         wanted = f"integers from 0 to {n_classes - 1}"
         if y.dtype.kind not in "iub":
-            raise InputError("Posteriors(y)", wanted, f"dtype {y.dtype}")
+            raise InputError(Argument("Posteriors", "y"), wanted, f"dtype {y.dtype}")
         wrong = np.flatnonzero((y < 0) | (y >= n_classes))
         if wrong.size:
-            raise InputError("Posteriors(y)", wanted, f"{y[wrong[0]]} in row {wrong[0]}")
+            raise InputError(Argument("Posteriors", "y"), wanted, f"{y[wrong[0]]} in row {wrong[0]}")
         object.__setattr__(self, "y", read_only(y.astype(np.int64)))
         for name, p in tables.items():
             object.__setattr__(self, name, p)
@@ -94,15 +94,15 @@ class Posteriors:
         names = ("z_t", "z_s", "z_ts") if z_ts is not None else ("z_t", "z_s")
         tables = []
         for name, values in zip(names, (z_t, z_s, z_ts), strict=False):
-            z = as_numbers(where := f"Posteriors.from_logits({name})", values)
+            z = as_numbers(where := Argument("Posteriors.from_logits", name), values)
             if z.ndim != 2:
                 raise InputError(where, "shape (n_samples, n_classes)", f"{z.shape}")
             p = np.exp(z - z.max(axis=1, keepdims=True))
             tables.append(p / p.sum(axis=1, keepdims=True))
         try:
-            return cls(as_array("Posteriors.from_logits(y)", y), *tables)
+            return cls(as_array(Argument("Posteriors.from_logits", "y"), y), *tables)
         except InputError as error:
-            raise error.at(error.where.replace("Posteriors(", "Posteriors.from_logits(").replace("p_", "z_")) from None
+            raise error.at(of_call("Posteriors.from_logits", error.where).replace("p_", "z_")) from None
 
     @property
     def n_samples(self) -> int:

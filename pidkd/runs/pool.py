@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Keyword
 
 
 def run_spread(
@@ -18,7 +18,7 @@ def run_spread(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0):
-        raise InputError("audit(..., n_jobs)", "a number of processes, or -1 for all cores", repr(n_jobs))
+        raise InputError(Keyword("audit", "n_jobs"), "a number of processes, or -1 for all cores", repr(n_jobs))
     results = []
     # Here too, or a thread that is done would give the others more threads.
     with threadpool_limits(1):

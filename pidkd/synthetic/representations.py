@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, UnknownNameError
+from pidkd.errors import InputError, Parameter, UnknownNameError
 from pidkd.estimators.solvers.redundancy.roc import union_information
 from pidkd.info import information
 from pidkd.inputs import Activations
@@ -207,7 +207,9 @@ class Problem:
     def __post_init__(self) -> None:
         seen = max(sum(c.t is not None for c in self.components), sum(c.s is not None for c in self.components))
         if self.d < seen:
-            raise InputError("synthetic.Problem(d=...)", f"at least {seen}, one for each component seen", repr(self.d))
+            raise InputError(
+                Parameter("synthetic.Problem", "d"), f"at least {seen}, one for each component seen", repr(self.d)
+            )
 
     @property
     def n_classes(self) -> int:
@@ -243,7 +245,7 @@ class Problem:
         InputError
             When ``n`` is no whole number, or less than 1.
         """
-        check_whole("synthetic.Problem.sample(n=...)", n, 1)
+        check_whole(Parameter("synthetic.Problem.sample", "n"), n, 1)
         rng = np.random.default_rng(seed)
         sizes = tuple(component.n_values for component in self.components)
         values = [rng.integers(size, size=n) for size in sizes]

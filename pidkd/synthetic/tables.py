@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pidkd.errors import InputError, UnknownNameError
+from pidkd.errors import InputError, Parameter, UnknownNameError
 from pidkd.inputs import Pmf
 from pidkd.parameters import check_positive, check_whole, is_number
 
@@ -109,10 +109,10 @@ def random_pmf(
     (3, 4, 5)
     """
     for size in shape:
-        check_whole("synthetic.random_pmf(shape=...)", size, 1)
-    check_positive("synthetic.random_pmf(concentration=...)", concentration)
+        check_whole(Parameter("synthetic.random_pmf", "shape"), size, 1)
+    check_positive(Parameter("synthetic.random_pmf", "concentration"), concentration)
     if not (is_number(support) and 0 < support <= 1):
-        raise InputError("synthetic.random_pmf(support=...)", "a number in (0, 1]", repr(support))
+        raise InputError(Parameter("synthetic.random_pmf", "support"), "a number in (0, 1]", repr(support))
     generator = np.random.default_rng(rng)
     # At small concentrations a gamma draw underflows to zero; as a sum of logarithms, Gamma(c) = Gamma(c + 1) U^(1/c).
     log_mass = (
@@ -144,7 +144,7 @@ def histogram(pmf: Pmf, n_samples: int, rng: np.random.Generator | int = 0) -> P
     >>> histogram(random_pmf((2, 3, 3)), 100).n_samples
     100
     """
-    check_whole("synthetic.histogram(n_samples=...)", n_samples, 1)
+    check_whole(Parameter("synthetic.histogram", "n_samples"), n_samples, 1)
     counts = np.random.default_rng(rng).multinomial(n_samples, pmf.p.ravel())
     return Pmf.from_counts(counts.reshape(pmf.shape))
 

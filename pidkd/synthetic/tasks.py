@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, UnknownNameError
+from pidkd.errors import InputError, Parameter, UnknownNameError
 from pidkd.parameters import check_positive, check_whole, is_number
 
 Draw: TypeAlias = Callable[[int, np.random.Generator], tuple[FloatArray, FloatArray]]
@@ -54,7 +54,7 @@ class Task:
         InputError
             When ``n`` is no whole number, or less than 1.
         """
-        check_whole("synthetic.Task.sample(n=...)", n, 1)
+        check_whole(Parameter("synthetic.Task.sample", "n"), n, 1)
         return self.draw(n, np.random.default_rng(seed))
 
 
@@ -69,7 +69,7 @@ def sparse_normal(d_x: int, d_y: int, rho: float = 0.8, n_pairs: int = 2) -> Tas
     _check_whole("sparse_normal", 1, d_x=d_x, d_y=d_y, n_pairs=n_pairs)
     if not n_pairs <= min(d_x, d_y):
         raise InputError(
-            "synthetic.sparse_normal(n_pairs=...)", f"at most {min(d_x, d_y)}, the dimensions", f"{n_pairs}"
+            Parameter("synthetic.sparse_normal", "n_pairs"), f"at most {min(d_x, d_y)}, the dimensions", f"{n_pairs}"
         )
     _check_correlation("sparse_normal", rho)
 
@@ -139,7 +139,7 @@ def additive_uniform(epsilon: float) -> Task:
     >>> round(additive_uniform(0.1).mi, 3)
     1.709
     """
-    check_positive("synthetic.additive_uniform(epsilon=...)", epsilon)
+    check_positive(Parameter("synthetic.additive_uniform", "epsilon"), epsilon)
 
     def draw(n: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         x = rng.random((n, 1))
@@ -200,7 +200,7 @@ def staircase(d: int = 20, values: Sequence[float] = (2, 4, 6, 8, 10), cubic: bo
     _check_whole("staircase", 1, d=d)
     steps = []
     for mi in values:
-        check_positive("synthetic.staircase(values=...)", mi, "information in nats")
+        check_positive(Parameter("synthetic.staircase", "values"), mi, "information in nats")
         pairs = sparse_normal(d, d, rho=math.sqrt(-math.expm1(-2 * mi / d)), n_pairs=d)
         step = _mapped(pairs, "", lambda x: x, lambda y: y**3) if cubic else pairs
         steps.append(dataclasses.replace(step, name=f"staircase-{d}-{mi:g}" + "-cubic" * cubic, mi=mi))
@@ -240,7 +240,7 @@ def task(name: str) -> Task:
 
 def _check_whole(function: str, least: int, **values: int) -> None:
     for name, value in values.items():
-        check_whole(f"synthetic.{function}({name}=...)", value, least)
+        check_whole(Parameter(f"synthetic.{function}", name), value, least)
 
 
 def _check_coordinates(function: str, of: Task, expected: str, fits: Callable[[int, int], bool]) -> None:
@@ -251,7 +251,9 @@ def _check_coordinates(function: str, of: Task, expected: str, fits: Callable[[i
 
 def _check_correlation(function: str, rho: float, low: float = -1.0) -> None:
     if not (is_number(rho) and low <= rho < 1) or rho == -1:
-        raise InputError(f"synthetic.{function}(rho=...)", f"a correlation from {low:g} to less than 1", repr(rho))
+        raise InputError(
+            Parameter(f"synthetic.{function}", "rho"), f"a correlation from {low:g} to less than 1", repr(rho)
+        )
 
 
 def _mapped(of: Task, name: str, of_x: Map, of_y: Map) -> Task:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Parameter
 from pidkd.inputs import Input
 from pidkd.parameters import check_level, check_whole
 from pidkd.uncertainty.method import Values, normal_interval
@@ -63,11 +63,11 @@ class Bootstrap:
     fills: ClassVar[str] = "interval"
 
     def __post_init__(self) -> None:
-        check_whole("Bootstrap(n=...)", self.n, 2)
-        check_level("Bootstrap(level=...)", self.level)
-        check_whole("Bootstrap(repeats=...)", self.repeats, 2)
+        check_whole(Parameter("Bootstrap", "n"), self.n, 2)
+        check_level(Parameter("Bootstrap", "level"), self.level)
+        check_whole(Parameter("Bootstrap", "repeats"), self.repeats, 2)
         if self.bias not in (None, "extrapolation", "shuffle"):
-            raise InputError("Bootstrap(bias=...)", "None, 'extrapolation' or 'shuffle'", repr(self.bias))
+            raise InputError(Parameter("Bootstrap", "bias"), "None, 'extrapolation' or 'shuffle'", repr(self.bias))
 
     def check(self, sample: Sample) -> None:
         """Refuse a sample that is too small to be quartered, or of which there is no table."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Parameter
 from pidkd.inputs import Input
 from pidkd.parameters import check_level
 from pidkd.uncertainty.method import Values, normal_interval
@@ -47,7 +47,7 @@ class Jackknife:
     fills: ClassVar[str] = "interval"
 
     def __post_init__(self) -> None:
-        check_level("Jackknife(level=...)", self.level)
+        check_level(Parameter("Jackknife", "level"), self.level)
 
     def check(self, sample: Sample) -> None:
         """Refuse a sample of which none can be left out."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from pidkd.errors import Parameter
 from pidkd.inputs import Input
 from pidkd.parameters import check_choice, check_level, check_whole
 from pidkd.uncertainty.method import QUANTITIES, Values
@@ -50,9 +51,9 @@ class Permutation:
     fills: ClassVar[str] = "null"
 
     def __post_init__(self) -> None:
-        check_whole("Permutation(n=...)", self.n, 1)
-        check_level("Permutation(level=...)", self.level)
-        check_choice("Permutation(of=...)", self.of, ("y", "t", "s"))
+        check_whole(Parameter("Permutation", "n"), self.n, 1)
+        check_level(Parameter("Permutation", "level"), self.level)
+        check_choice(Parameter("Permutation", "of"), self.of, ("y", "t", "s"))
 
     def check(self, sample: Sample) -> None:
         """Refuse a shuffle within classes where there are none."""

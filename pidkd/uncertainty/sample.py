@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray, as_array
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Keyword
 from pidkd.inputs import Activations, Codes, Gaussian, Input, Pmf, Posteriors
 
-WHERE = "decompose(..., uncertainty)"
+WHERE = Keyword("decompose", "uncertainty")
 """The call as the user wrote it."""
 
 TOLERATED_BIAS, TOLERATED_SHARE = 0.01, 0.1

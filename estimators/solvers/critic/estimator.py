@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from pidkd.arrays import FloatArray, as_array
-from pidkd.errors import PidkdWarning, SmallSampleWarning
+from pidkd.errors import Argument, Parameter, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
 from pidkd.parameters import check_choice, check_flag, check_level, check_positive, check_whole
@@ -93,13 +93,13 @@ class CriticMI(MIEstimator):
             The message names the parameter.
         """
         for name, kind in {"critic": Kind, "base": Base}.items():
-            check_choice(f"{self.name}({name}=...)", getattr(self, name), get_args(kind))
-        check_flag(f"{self.name}(norms=...)", self.norms)
+            check_choice(Parameter(self.name, name), getattr(self, name), get_args(kind))
+        check_flag(Parameter(self.name, "norms"), self.norms)
         least = {"n_folds": 1, "steps": 0, "patience": 0, "batch_size": 2, "hidden": 2, "block": 4}
         for name, value in least.items():
-            check_whole(f"{self.name}({name}=...)", getattr(self, name), value)
-        check_positive(f"{self.name}(learning_rate=...)", self.learning_rate)
-        check_level(f"{self.name}(level=...)", self.level)
+            check_whole(Parameter(self.name, name), getattr(self, name), value)
+        check_positive(Parameter(self.name, "learning_rate"), self.learning_rate)
+        check_level(Parameter(self.name, "level"), self.level)
 
     def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:
         from scipy.special import ndtri
@@ -107,7 +107,7 @@ class CriticMI(MIEstimator):
         from pidkd.estimators.solvers.critic.training import splits
 
         x, y = (
-            as_array(f"mutual_information({name})", values).reshape(data.n_samples, -1).astype(np.float64)
+            as_array(Argument("mutual_information", name), values).reshape(data.n_samples, -1).astype(np.float64)
             for name, values in {"x": data.x, "y": data.y}.items()
         )
         parts = splits(data.n_samples, self.n_folds, ctx.generator, "mutual_information(x, y)")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Keyword
 from pidkd.estimators.solvers.critic.networks import Critic
 
 WAIT = 5
@@ -104,7 +104,7 @@ def train(
             record.batch_size //= 2
             rows = rows[: record.batch_size]
             if record.batch_size < 2:
-                raise InputError("mutual_information(..., device)", "memory for a batch of 2 rows", "less")
+                raise InputError(Keyword("mutual_information", "device"), "memory for a batch of 2 rows", "less")
     critic.load_state_dict(kept)
     return record
 
@@ -133,7 +133,7 @@ def score(critic: Critic, x: Tensor, y: Tensor, rows: int = ROWS_SCORED) -> Tens
             return torch.cat([critic(x[start : start + rows], y) for start in range(0, len(x), rows)])
     except torch.OutOfMemoryError as error:
         if rows == 1:
-            where, expected = "mutual_information(..., device)", f"memory for {len(y)} pairs"
+            where, expected = Keyword("mutual_information", "device"), f"memory for {len(y)} pairs"
             raise InputError(where, expected, "less", "lower block") from error
     return score(critic, x, y, rows // 2)
 

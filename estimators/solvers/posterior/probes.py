@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pidkd.arrays import Array, IntArray
-from pidkd.errors import InputError, PidkdWarning
+from pidkd.errors import InputError, Keyword, PidkdWarning
 from pidkd.estimators.solvers.posterior.columns import Columns
 from pidkd.estimators.solvers.posterior.held_out import Logs
 
@@ -94,7 +94,7 @@ def probe_logs(x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int
 
     if device == "cuda" and not torch.cuda.is_available():
         got = "none that torch can use"
-        raise InputError("decompose(..., device)", "a CUDA device", got, "leave device at 'cpu'")
+        raise InputError(Keyword("decompose", "device"), "a CUDA device", got, "leave device at 'cpu'")
     d = sum(columns.shape[1] for columns in x)
     plan = Plan.of(labels.shape[1], d)
     while True:
@@ -109,7 +109,7 @@ def probe_logs(x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int
                 weights = models_bytes(d, int(labels.max()) + 1, models)
                 got = f"{models} models of {d} features, {weights / 2**30:.1f} GiB of weights"
                 hint = "set n_components lower, or use device='cpu'"
-                raise InputError("decompose(..., device)", "models that fit on the device", got, hint) from error
+                raise InputError(Keyword("decompose", "device"), "models that fit on the device", got, hint) from error
             plan = plan._replace(batch=plan.batch // 2)
             text = f"the device is out of memory: the posterior's probes go on with batches of {plan.batch} rows"
             warnings.warn(text, PidkdWarning, stacklevel=2)

@@ -13,7 +13,7 @@ from pidkd.audits.engine import AuditEngine, Reading
 from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan, file_of
 from pidkd.decomposition import AUTO, decompose
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Keyword
 from pidkd.files.layer import Layer, Sliced
 from pidkd.files.reading import read_array
 from pidkd.inputs import Codes
@@ -64,7 +64,7 @@ class CodesEngine(AuditEngine):
 
         if not isinstance(options.quantize, Quantizer | None):
             got = type(options.quantize).__name__
-            raise InputError("audit(..., quantize)", "a pidkd.Quantizer", got)
+            raise InputError(Keyword("audit", "quantize"), "a pidkd.Quantizer", got)
         self.refuse_local()
         self.refuse_accelerator()
 
@@ -78,7 +78,9 @@ class CodesEngine(AuditEngine):
         if self.counted_rows is not None:
             self.counted = plan.target[self.counted_rows]
         if len(np.unique(self.counted)) == 1:
-            raise InputError("audit(..., fit_on)", "samples of two classes left to count", "those of one class only")
+            raise InputError(
+                Keyword("audit", "fit_on"), "samples of two classes left to count", "those of one class only"
+            )
 
     @property
     def probe_memory(self) -> int:
@@ -168,7 +170,7 @@ def _some(values: Any, rows: Array | None) -> Any:
 
 def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
     """Rows that cells are fitted on, in rising order; None for all."""
-    where = "audit(..., fit_on)"
+    where = Keyword("audit", "fit_on")
     if isinstance(fit_on, str) and fit_on == "all":
         return None
     if isinstance(fit_on, int | float) and not isinstance(fit_on, bool):

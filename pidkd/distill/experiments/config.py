@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pidkd.codec import changed, from_plain, key_of, plain
 from pidkd.distill.method import get_method, list_methods
 from pidkd.distill.training.recipe import Recipe
-from pidkd.errors import InputError, UnknownNameError, import_extra, reason
+from pidkd.errors import Argument, InputError, UnknownNameError, import_extra, reason
 from pidkd.files.opening import read_text
 
 PRESETS = Path(__file__).parent / "presets"
@@ -306,14 +306,14 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     text = str(source)
     path = Path(source) if text.endswith((".yaml", ".yml")) else PRESETS / f"{text}.yaml"
     if path.parent == PRESETS and path.stem not in list_presets():
-        raise UnknownNameError("configuration", "a preset, or a file in .yaml,", text, list_presets())
+        raise UnknownNameError(Argument("load_config", "config"), "a preset, or a file in .yaml,", text, list_presets())
     values = _parsed(yaml, read_text(path, MAX_CONFIG), str(path))
     if not isinstance(values, dict):
         raise InputError(str(path), "keys with values", type(values).__name__)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not all(key.split(".")):
-            raise InputError("override", "key=value", repr(override))
+            raise InputError(Argument("load_config", "overrides"), "key=value", repr(override))
         _set(values, key.split("."), _parsed(yaml, value, key), key)
     return Config.from_dict(values)
 

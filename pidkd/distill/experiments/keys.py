@@ -1,20 +1,15 @@
-"""Keys of a configuration, by what the functions call them that are given its values."""
+"""Keys of a configuration, by the arguments of the functions that are given its values."""
 
 from __future__ import annotations
 
-from pidkd.codec import key_of
+from pidkd.errors import Argument
 
-AS_CONFIGURED = {
-    "train(taps)": "taps",
-    "train(teacher, taps)": "taps of the teacher",
-    "train(student, taps)": "taps of the student",
-    "train(device)": "device",
-    "train(strict)": "strict",
-    "train(student)": "student.model",
-}
-"""Keys of a configuration, by what the functions call them that are given its values."""
+KEYS = {"teacher, taps": "taps of the teacher", "student, taps": "taps of the student", "student": "student.model"}
+"""Keys of arguments of ``train`` that the configuration names otherwise."""
 
 
-def key_in_configuration(where: str, recipe: str) -> str:
-    """The key of what ``train`` calls by its own argument, or its recipe by a field."""
-    return key_of(where, recipe) if where.startswith("Recipe(") else AS_CONFIGURED.get(where, where)
+def key_in_configuration(place: str, recipe: str) -> str:
+    """Key of an argument of ``train``, or of a field of its recipe."""
+    if not isinstance(place, Argument) or place.owner not in ("Recipe", "train"):
+        return place
+    return f"{recipe}.{place.name}" if place.owner == "Recipe" else KEYS.get(place.name, place.name)

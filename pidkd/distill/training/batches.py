@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, random_spl
 
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.training.recipe import Recipe
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 
 Batch = tuple[Tensor, Tensor]
 """Inputs, and their class labels of shape (B,)."""
@@ -94,11 +94,11 @@ class InMemory(Batches):
         self.steps = len(y) // recipe.batch_size
         if recipe.batch_size % self.world_size:
             expected = f"a multiple of {self.world_size}, the number of processes"
-            raise InputError("Recipe(batch_size)", expected, str(recipe.batch_size))
+            raise InputError(Argument("Recipe", "batch_size"), expected, str(recipe.batch_size))
         self.is_map = x.dim() == 4
         if (recipe.flip or recipe.crop) and not self.is_map:
             got = f"inputs of shape {tuple(x.shape)}"
-            raise InputError("Recipe(flip, crop)", f"images in {name}", got, "leave augmentation out")
+            raise InputError(Argument("Recipe", "flip, crop"), f"images in {name}", got, "leave augmentation out")
         if self.is_map and x.dtype != torch.uint8:
             x = x.permute(0, 2, 3, 1)  # as bytes lie: one way to cut, and the faster layout
         self.x, self.y = x.contiguous().to(self.device), y.to(self.device)
@@ -254,7 +254,9 @@ def open_batches(
         batches.n_classes = data.n_classes
     elif isinstance(data, DataLoader | Dataset):
         if recipe.flip or recipe.crop:
-            raise InputError("Recipe(flip, crop)", f"images in memory in {where}", type(data).__name__, "augment there")
+            raise InputError(
+                Argument("Recipe", "flip, crop"), f"images in memory in {where}", type(data).__name__, "augment there"
+            )
         if isinstance(data, Dataset):
             data = DataLoader(data, recipe.batch_size, shuffle=training, drop_last=training)
         batches = FromLoader(data, seed, *place, name=where)
@@ -264,7 +266,7 @@ def open_batches(
     if training and not batches.steps:
         got = f"{batches.n_samples} samples in {batches.name}"
         raise InputError(
-            "Recipe(batch_size)", "at most as many as there are samples", f"{recipe.batch_size}, and {got}"
+            Argument("Recipe", "batch_size"), "at most as many as there are samples", f"{recipe.batch_size}, and {got}"
         )
     return batches
 
@@ -281,12 +283,14 @@ def hold_out(data: Any, where: str, fraction: float, seed: int) -> tuple[Any, An
         return data.split(fraction, seed)
     if isinstance(data, DataLoader):
         hint = "give its data set, or held_out=0"
-        raise InputError("Recipe(held_out)", f"data in {where} that can be split", "a DataLoader", hint)
+        raise InputError(Argument("Recipe", "held_out"), f"data in {where} that can be split", "a DataLoader", hint)
     whole = data if isinstance(data, Dataset) else _arrays(data, where)
     n = len(whole) if isinstance(whole, Dataset) else len(whole[1])  # type: ignore[arg-type]
     n_out = round(fraction * n)
     if not 0 < n_out < n:
-        raise InputError("Recipe(held_out)", f"a part of {n} samples that leaves some on both sides", repr(fraction))
+        raise InputError(
+            Argument("Recipe", "held_out"), f"a part of {n} samples that leaves some on both sides", repr(fraction)
+        )
     generator = torch.Generator().manual_seed(stream(seed, 2))
     if isinstance(whole, Dataset):
         trained, tested = random_split(whole, [n - n_out, n_out], generator)

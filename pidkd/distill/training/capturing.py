@@ -20,7 +20,7 @@ from pidkd.distill.training.batches import Batches, open_batches
 from pidkd.distill.training.engine import fingerprint
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import device_of
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 from pidkd.files.reading import BESIDE_LAYERS
 from pidkd.runs.output import PathLike, writing
 
@@ -79,20 +79,22 @@ def capture(
     """
     for path in taps:
         if path in BESIDE_LAYERS:
-            raise InputError("capture(taps)", f"names other than {', '.join(BESIDE_LAYERS)}", repr(path))
+            raise InputError(Argument("capture", "taps"), f"names other than {', '.join(BESIDE_LAYERS)}", repr(path))
     if not taps:
-        raise InputError("capture(taps)", "at least one path of a layer", "none")
+        raise InputError(Argument("capture", "taps"), "at least one path of a layer", "none")
     if shard_size < 1:
-        raise InputError("capture(shard_size)", "a number of samples >= 1", repr(shard_size))
+        raise InputError(Argument("capture", "shard_size"), "a number of samples >= 1", repr(shard_size))
     if isinstance(data, DataLoader) and isinstance(data.sampler, RandomSampler):
-        raise InputError("capture(data)", "a loader that keeps the order of its samples", "one that shuffles them")
+        raise InputError(
+            Argument("capture", "data"), "a loader that keeps the order of its samples", "one that shuffles them"
+        )
     place = device_of(device)
     was_training = model.training
     tap = FeatureTap(model.to(place), taps)
     try:
         model.eval()
         recipe = Recipe(batch_size=batch_size)
-        batches = open_batches(data, "capture(data)", recipe, 0, (place, 0, 1), training=False)
+        batches = open_batches(data, Argument("capture", "data"), recipe, 0, (place, 0, 1), training=False)
         ids = data.ids if isinstance(data, ImageData) else np.arange(batches.n_samples)
         if out is None:
             [(_, held)] = _shards(tap, batches, ids, batches.n_samples, 0, progress)

@@ -24,7 +24,7 @@ from pidkd.distill.training.run import Run
 from pidkd.distill.training.run_folder import RunFolder
 from pidkd.distill.training.runtime import Runtime
 from pidkd.distill.training.step import Step, tap
-from pidkd.errors import DivergenceError, InputError, UnknownNameError, import_extra
+from pidkd.errors import Argument, DivergenceError, InputError, UnknownNameError, import_extra
 from pidkd.runs.output import PathLike
 
 
@@ -292,8 +292,8 @@ def _data(
 ) -> tuple[Batches, dict[str, Batches]]:
     evaluated = {} if valid_data is None else {"valid": valid_data}
     if recipe.held_out:
-        train_data, evaluated["held_out"] = hold_out(train_data, "train(train_data)", recipe.held_out, seed)
-    data = open_batches(train_data, "train(train_data)", recipe, seed, runtime.place)
+        train_data, evaluated["held_out"] = hold_out(train_data, Argument("train", "train_data"), recipe.held_out, seed)
+    data = open_batches(train_data, Argument("train", "train_data"), recipe, seed, runtime.place)
     return data, {
         name: open_batches(part, f"train({name}_data)", recipe, seed, runtime.place, training=False)
         for name, part in evaluated.items()
@@ -306,13 +306,15 @@ def _pairs(
     pairs = tuple(tuple(pair) if isinstance(pair, tuple | list) else (pair,) for pair in taps)
     for pair in pairs:
         if len(pair) != 2 or not all(isinstance(path, str) for path in pair):
-            raise InputError("train(taps)", "pairs (teacher layer, student layer)", repr(pair))
+            raise InputError(Argument("train", "taps"), "pairs (teacher layer, student layer)", repr(pair))
     if method.needs_teacher and teacher is None:
-        raise InputError("train(teacher)", f"a teacher, for method {method.name!r}", "None")
+        raise InputError(Argument("train", "teacher"), f"a teacher, for method {method.name!r}", "None")
     if method.needs_taps and not pairs:
-        raise InputError("train(taps)", f"at least one layer pair, for method {method.name!r}", "none")
+        raise InputError(Argument("train", "taps"), f"at least one layer pair, for method {method.name!r}", "none")
     if teacher is student:
-        raise InputError("train(student)", "another network than the teacher", "the same", "give a copy of it")
+        raise InputError(
+            Argument("train", "student"), "another network than the teacher", "the same", "give a copy of it"
+        )
     return pairs  # type: ignore[return-value]
 
 
@@ -322,13 +324,13 @@ def _check_parts(recipe: Recipe, step: Step) -> None:
         for part in getattr(recipe, name):
             if part not in known:
                 raise UnknownNameError(
-                    f"Recipe({name})", f"a part of the loss of {step.loss.method.name!r}", part, known
+                    Argument("Recipe", name), f"a part of the loss of {step.loss.method.name!r}", part, known
                 )
 
 
 def _synchronised(module: Any, runtime: Runtime) -> Any:
     if runtime.device.type != "cuda":
-        raise InputError("Recipe(sync_batchnorm)", "CUDA devices", f"device {runtime.device.type!r}")
+        raise InputError(Argument("Recipe", "sync_batchnorm"), "CUDA devices", f"device {runtime.device.type!r}")
     return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
 
 

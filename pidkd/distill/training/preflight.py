@@ -17,7 +17,7 @@ from pidkd.distill.training.batches import Batches, check_range
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.step import Step
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -139,7 +139,9 @@ def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
 def check_classes(batches: Batches, n_classes: int) -> None:
     """Student and data must agree on the classes; the labels of a loader are looked at as they come."""
     if batches.n_classes not in (None, n_classes):
-        raise InputError("train(student)", f"{batches.n_classes} classes, as {batches.name} has", str(n_classes))
+        raise InputError(
+            Argument("train", "student"), f"{batches.n_classes} classes, as {batches.name} has", str(n_classes)
+        )
     batches.n_classes = n_classes
     if batches.labels is not None:
         check_range(batches.name, batches.labels, n_classes)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Recipe:
 
     def _check(self, name: str, expected: str, fine: bool) -> None:
         if not fine:
-            raise InputError(f"Recipe({name})", expected, repr(getattr(self, name)))
+            raise InputError(Argument("Recipe", name), expected, repr(getattr(self, name)))
 
 
 _CHOICES = {

@@ -18,7 +18,7 @@ from pidkd.distill.training.evaluation import measure, scores
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import Runtime, random_state, set_random_state
 from pidkd.distill.training.step import Step, first_nonfinite
-from pidkd.errors import DivergenceError, InputError
+from pidkd.errors import Argument, DivergenceError, InputError
 
 
 class Run:
@@ -83,7 +83,7 @@ class Run:
             for name, named in self.step.trained(rule).items()
         ]
         if not groups:
-            raise InputError("train(student)", "parameters that need a gradient", "none")
+            raise InputError(Argument("train", "student"), "parameters that need a gradient", "none")
         fused = True if self.runtime.device.type == "cuda" else None
         if self.recipe.optimizer == "adam":
             return Adam(groups, self.recipe.lr, fused=fused)

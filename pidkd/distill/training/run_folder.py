@@ -14,7 +14,7 @@ from torch import nn
 
 import pidkd
 from pidkd.distill.training.checkpoint import LAST, load_checkpoint, save_checkpoint
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 from pidkd.runs.output import PathLike, writing
 
 
@@ -45,7 +45,7 @@ class RunFolder:
         if record.exists():
             if not resume:
                 hint = "go on with it by resume=True, or take another folder"
-                raise InputError("train(out)", "a new folder", f"{self.path}, in which a run is", hint)
+                raise InputError(Argument("train", "out"), "a new folder", f"{self.path}, in which a run is", hint)
             self._check_same(record, settings)
             return
         versions = {
@@ -115,7 +115,9 @@ class RunFolder:
         ]
         if other:
             hint = "resume with the same settings, or take another folder"
-            raise InputError("train(resume)", f"the settings of the run in {self.path}", "; ".join(other), hint)
+            raise InputError(
+                Argument("train", "resume"), f"the settings of the run in {self.path}", "; ".join(other), hint
+            )
 
 
 def _difference(name: str, before: Any, now: Any) -> str:

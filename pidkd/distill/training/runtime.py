@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 
 PRECISIONS = (
     *(torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul),  # type: ignore[attr-defined]
@@ -63,13 +63,15 @@ class Runtime(AbstractContextManager["Runtime"]):
         self.rank, self.world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         if processes not in (None, self.world_size):
             hint = f"start it with: torchrun --nproc-per-node {processes} ..."
-            raise InputError("train(processes)", f"{processes} processes, as asked for", str(self.world_size), hint)
+            raise InputError(
+                Argument("train", "processes"), f"{processes} processes, as asked for", str(self.world_size), hint
+            )
         self.device = device_of(device)
         self.strict = strict
         fast = self.device.type == "cuda" and not strict and torch.cuda.is_bf16_supported(including_emulation=False)
         low = precision == "bfloat16" or (precision == "auto" and fast)
         if strict and precision == "bfloat16":
-            raise InputError("train(strict)", "a recipe with precision 'float32' or 'auto'", "'bfloat16'")
+            raise InputError(Argument("train", "strict"), "a recipe with precision 'float32' or 'auto'", "'bfloat16'")
         self.precision = torch.bfloat16 if low else torch.float32
         self.stopping: int | None = None
         self._undo = ExitStack()
@@ -209,14 +211,17 @@ def device_of(name: str) -> torch.device:
         When it is not there.
     """
     if name not in ("cpu", "cuda", "auto"):
-        raise InputError("train(device)", "'cpu', 'cuda' or 'auto'", repr(name))
+        raise InputError(Argument("train", "device"), "'cpu', 'cuda' or 'auto'", repr(name))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a driver that is missing or old warns
         n_devices = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
     if name == "cuda" and not n_devices:
         hint = "use device='cpu', or 'auto' for what there is"
         raise InputError(
-            "train(device)", "a CUDA device, as asked for", f"none that torch {torch.__version__} sees", hint
+            Argument("train", "device"),
+            "a CUDA device, as asked for",
+            f"none that torch {torch.__version__} sees",
+            hint,
         )
     if not n_devices:
         return torch.device("cpu")

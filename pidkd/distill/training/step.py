@@ -12,7 +12,7 @@ from pidkd.distill.features import Outputs
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, Phase
 from pidkd.distill.taps import FeatureTap, guided_parameters
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 
 
 class Step(nn.Module):
@@ -43,7 +43,7 @@ class Step(nn.Module):
         seen = student(x)
         if seen[0].dim() != 2:
             raise InputError(
-                "train(student)", "logits of shape (n_samples, n_classes)", f"shape {tuple(seen[0].shape)}"
+                Argument("train", "student"), "logits of shape (n_samples, n_classes)", f"shape {tuple(seen[0].shape)}"
             )
         shown = self.paired(seen, 1)
         self.loss: DistillationLoss = method.loss(shown if teacher is None else self.paired(teacher(x), 0), shown)
@@ -97,11 +97,11 @@ class Step(nn.Module):
 def tap(model: nn.Module, paths: Sequence[str], where: str, *, frozen: bool) -> FeatureTap:
     """A tap of a model whose messages speak of ``train``'s arguments."""
     if not isinstance(model, nn.Module):
-        raise InputError(f"train({where})", "a torch.nn.Module", type(model).__name__)
+        raise InputError(Argument("train", where), "a torch.nn.Module", type(model).__name__)
     try:
         return FeatureTap(model, paths, frozen=frozen)
     except InputError as error:
-        raise error.at(f"train({where}, taps)" if "paths" in error.where else f"train({where})") from error
+        raise error.at(Argument("train", f"{where}, taps" if "paths" in error.where else where)) from error
 
 
 @torch.no_grad()
