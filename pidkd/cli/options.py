@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 import pidkd
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 
 if TYPE_CHECKING:
     from pidkd.pid import PIDEstimator
@@ -55,11 +55,11 @@ Uncertainty = Annotated[
 
 @contextmanager
 def option(name: str) -> Iterator[None]:
-    """Context in which errors of bad input name this option of the command."""
+    """Context in which errors of bad input name this option of the command, and the parameter that it sets."""
     try:
         yield
     except InputError as error:
-        raise error.at(name) from error
+        raise error.at(f"{name} {error.where.name}" if isinstance(error.where, Argument) else name) from error
 
 
 def named_estimator(name: str, params: Sequence[str] | None) -> str | PIDEstimator:

@@ -46,7 +46,7 @@ class Activations:
             values = values if is_array(values) else as_array(where, values)
             labels = name == "y" and not is_float(values)
             object.__setattr__(self, name, (as_labels if labels else as_activations)(where, values))
-        check_equal_lengths("Activations(y, t, s)", y=len(self.y), t=len(self.t), s=len(self.s))
+        check_equal_lengths(Argument("Activations", "y, t, s"), y=len(self.y), t=len(self.t), s=len(self.s))
         if not self.discrete_target and is_whole(self.y):
             raise InputError(
                 Argument("Activations", "y"),

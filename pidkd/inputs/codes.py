@@ -47,7 +47,7 @@ class Codes:
         for name in ("y", "t", "s"):
             labels = as_labels(Argument("Codes", name), getattr(self, name))
             object.__setattr__(self, name, read_only(labels.copy()))
-        check_equal_lengths("Codes(y, t, s)", y=len(self.y), t=len(self.t), s=len(self.s))
+        check_equal_lengths(Argument("Codes", "y, t, s"), y=len(self.y), t=len(self.t), s=len(self.s))
 
     @property
     def n_samples(self) -> int:
