@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
 
 from pidkd.audits.findings import Findings
 from pidkd.audits.plan import PairKey
@@ -14,7 +13,7 @@ from pidkd.result import PIDResult
 MISALIGNED = "no layer of the teacher tells more of the labels than of shuffled ones: the rows may be misaligned"
 
 
-def with_alignment(results: Mapping[PairKey, PIDResult]) -> Mapping[PairKey, PIDResult]:
+def with_alignment(results: dict[PairKey, PIDResult]) -> dict[PairKey, PIDResult]:
     """The results, each with a warning where no layer of the teacher beats shuffled labels."""
     if any(_beats_shuffles(result) for result in results.values()):
         return results
