@@ -170,7 +170,7 @@ class AuditEngine(abc.ABC):
 
     def refuse(self, option: str, expected: str, got: str, hint: str | None = None) -> InputError:
         """The error for an option that this engine has no use for."""
-        return InputError(f"audit(..., {option})", expected, got, hint)
+        return InputError(Keyword("audit", option), expected, got, hint)
 
     def refuse_cells(self, why: str) -> None:
         """Refuse a quantizer, and samples to fit it on."""

@@ -67,7 +67,7 @@ class AuditPlan:
             When files, labels, layers or pairs cannot be used together.
         """
         sources = _stages(student, checkpoints, baseline)
-        layers_t = open_layers(teacher, "audit(teacher)")
+        layers_t = open_layers(teacher, Argument("audit", "teacher"))
         students = {stage: open_layers(source, where) for stage, (source, where) in sources.items()}
         target, continuous = _target(y)
         where = file_of(y) or Argument("audit", "y")
@@ -87,7 +87,7 @@ class AuditPlan:
         for layer in plan.layers.values():
             if layer.shape[:1] != target.shape[:1]:
                 raise InputError(layer.where, f"{len(target)} samples, as in {where}", f"shape {layer.shape}")
-        _check_rows(target, where, [(teacher, file_of(teacher) or "audit(teacher)"), *sources.values()])
+        _check_rows(target, where, [(teacher, file_of(teacher) or Argument("audit", "teacher")), *sources.values()])
         return plan
 
     @property
@@ -139,8 +139,8 @@ def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) 
     for name, source in (checkpoints or {}).items():
         if not isinstance(name, str) or name in ("", BASELINE):
             raise InputError(where, f"names other than {BASELINE!r}", repr(name))
-        stages[name] = (source, f"audit(..., checkpoints[{name!r}])")
-    stages[None] = (student, "audit(student)")
+        stages[name] = (source, Keyword("audit", f"checkpoints[{name!r}]"))
+    stages[None] = (student, Argument("audit", "student"))
     return {name: (source, file_of(source) or argument) for name, (source, argument) in stages.items()}
 
 
@@ -150,7 +150,7 @@ def _target(source: Any) -> tuple[Array, bool]:
     values = as_array(where, source) if file_of(source) is None else read_array(source, ("labels", "y"))
     if values.dtype.kind == "f" and not is_whole(values):
         return as_activations(where, values), True
-    labels = read_labels(source, "audit(y)")
+    labels = read_labels(source, Argument("audit", "y"))
     if len(np.unique(labels)) == 1:
         raise InputError(where, "at least two classes", f"one class only ({labels[0]})")
     return labels, False
