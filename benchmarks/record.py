@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pidkd.codec import from_plain, plain
-from pidkd.errors import InputError
+from pidkd.errors import InputError, reason
+from pidkd.files.opening import read_text
 from pidkd.runs.output import PathLike, writing
 
 PACKAGES = (
@@ -171,8 +172,11 @@ class Record:
         """Add a measurement, on disk too."""
         self.rows.append(row)
         if self.path is not None:
-            with self.path.open("a") as stream:
-                stream.write(_line(row) + "\n")
+            try:
+                with self.path.open("a", encoding="utf-8") as stream:
+                    stream.write(_line(row) + "\n")
+            except OSError as error:
+                raise InputError(str(self.path), "a place that can be written to", reason(error)) from error
 
     def lines(self) -> Iterator[str]:
         """The environment, then the rows."""
@@ -190,9 +194,9 @@ def read_record(path: PathLike) -> tuple[dict[str, Any], list[Row]]:
         When the file cannot be read, or is no record.
     """
     try:
-        lines = Path(path).read_text().splitlines()
-    except (OSError, UnicodeError) as error:
-        raise InputError(str(path), "a record of pidkd bench", str(error)) from error
+        lines = read_text(path).splitlines()
+    except InputError as error:
+        raise InputError(str(path), "a record of pidkd bench", error.what.partition("got ")[2]) from error
     entries: list[Any] = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -204,8 +208,8 @@ def read_record(path: PathLike) -> tuple[dict[str, Any], list[Row]]:
         raise InputError(str(path), "a record of pidkd bench", "other data in line 1" if entries else "an empty file")
     try:
         return entries[0], [from_plain(Row, row, f"line {i}") for i, row in enumerate(entries[1:], start=2)]
-    except (InputError, RecursionError) as error:
-        raise InputError(str(path), "a record of pidkd bench", f"other data ({error})") from error
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
+        raise InputError(str(path), "a record of pidkd bench", f"other data ({reason(error)})") from error
 
 
 def _line(data: Mapping[str, Any] | Row) -> str:

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, list_fam
 from pidkd.benchmarks.record import Record, Row
 from pidkd.benchmarks.selection import OPTION, list_own, select
 from pidkd.errors import InputError, UnknownNameError
-from pidkd.runs.output import PathLike
+from pidkd.runs.output import PathLike, check_output, holding, scratch
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS"), "1"
@@ -121,17 +121,21 @@ def run_benchmark(
                 OPTION, "an estimator, a peer or a pattern of names", pattern, [*known, *list_peers()]
             )
     settings = {"time_limit": time_limit, "memory_limit": memory_limit, "repeats": repeats, "jobs": n_jobs}
-    record = Record(out, settings, force)
-    with tempfile.TemporaryDirectory(prefix="pidkd-bench-") as folder:
+    if out is not None:
+        check_output(out, force=True)  # a record that is there goes on
+    with ExitStack() as held, scratch("bench") as folder:
+        if out is not None:
+            held.enter_context(holding(out, file=True))
+        record = Record(out, settings, force)
         place = {PEER_PATH: os.fspath(peer_path)} if peer_path is not None else {}
-        bench = _Bench(record, Path(folder), settings, os.environ | ONE_THREAD | place, progress)
+        bench = _Bench(record, folder, settings, os.environ | ONE_THREAD | place, progress)
         lanes = {
             (name, estimator): [p for p in family.problems if SIZES.index(p.size) <= SIZES.index(sizes)]
             for name, family in chosen.items()
             for estimator in selected[name]
         }
         bench.run(lanes)
-    record.sort(list(lanes))
+        record.sort(list(lanes))
     return record
 
 
@@ -223,6 +227,7 @@ class _Bench:
             "seconds": min(REPEATING_SECONDS, time_limit / 2),
             "memory_limit": memory_limit,
             "time_limit": time_limit,
+            "parent": os.getpid(),
         }
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             Path(folder, "job.json").write_text(json.dumps(job))

@@ -30,6 +30,7 @@ from pidkd.estimator import Context, Estimator, cuda_is_there
 from pidkd.inputs import Gaussian, Pmf
 from pidkd.mi import MIEstimator
 from pidkd.pid import PIDEstimator
+from pidkd.runs.pool import end_with_parent
 from pidkd.synthetic import random_pmf
 from pidkd.uncertainty import Method
 
@@ -127,7 +128,8 @@ def main(folder: str) -> None:
     """Do the job, and write the measurement or why there is none."""
     job = json.loads(Path(folder, "job.json").read_text())
     _limit_memory(job["memory_limit"])
-    if hasattr(signal, "alarm"):  # should whoever started this be killed, it still ends
+    end_with_parent(job["parent"])
+    if hasattr(signal, "alarm"):  # should this process hang in a way that its parent cannot end
         signal.alarm(math.ceil(job["time_limit"]) + 5)
     warnings.simplefilter("ignore", PidkdWarning)  # the measurement says how good each answer is
     try:

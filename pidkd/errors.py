@@ -222,6 +222,10 @@ class SolverError(PidkdError, RuntimeError):
         self.result = result
 
 
+class LostWorkersError(PidkdError, RuntimeError):
+    """A worker, a scheduler or another rank of a run has gone; what is finished is kept."""
+
+
 class DivergenceError(PidkdError, ArithmeticError):
     """A loss is no longer a finite number: training has stopped."""
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # where a terminal lacks a character, its code is shown
             stream.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _stoppable():
             warnings.simplefilter("always", PidkdWarning)
             warnings.showwarning = lambda message, *_, **__: say(f"{name}: warning: {message}")
             status = int(app(given, standalone_mode=False, prog_name="pidkd") or 0)
@@ -99,6 +102,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(name, f"output: expected a place that can be written to, got {error.strerror}", 2)
         traceback.print_exc()
         return _fail(name, "this is a fault of pidkd, not of your input; please report it", 1)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Treat the signals of a batch system and of a closed terminal as Ctrl-C, unless told to ignore them."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in numbers if heard}
+    before = {number: handler for number, handler in before.items() if handler is signal.SIG_DFL}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _as_written(place: str, command: Any) -> str:

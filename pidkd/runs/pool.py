@@ -1,33 +1,89 @@
-"""What every audit does alike: which pairs of layers at which stages, and how the work is spread."""
+"""The pool of workers: independent tasks on processes that are no more than the tasks, and end with their parent."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pidkd.errors import InputError, Keyword
+from pidkd.errors import InputError, Keyword, LostWorkersError, quote, reason
+
+PER_CORE = 4
+"""Processes per core at most, whatever was asked for: more only wait for each other."""
+
+LOOK = 0.5
+"""Seconds between two looks of a worker for its parent."""
+
+LOST = ("distributed", "dask", "joblib.externals.loky", "concurrent.futures", "asyncio", "tornado")
+"""Packages whose exceptions mean that a worker or a scheduler is gone."""
 
 
 def run_spread(
     work: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], n_jobs: int | None, advance: Callable[[], None]
 ) -> list[Any]:
-    """Do independent work on whatever joblib is set to use."""
+    """Results of independent tasks, in their order, on whatever joblib is set to use.
+
+    Raises
+    ------
+    InputError
+        When ``n_jobs`` is no number of processes.
+    LostWorkersError
+        When a worker or a scheduler has gone.
+    """
     import joblib
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0):
-        raise InputError(Keyword("audit", "n_jobs"), "a number of processes, or -1 for all cores", repr(n_jobs))
+        raise InputError(Keyword("audit", "n_jobs"), "a number of processes, or -1 for all cores", quote(n_jobs))
+    tasks = list(tasks)
+    options: dict[str, Any] = {"n_jobs": n_jobs}
+    if type(joblib.parallel.get_active_backend()[0]).__name__ == "LokyBackend":
+        asked: int = joblib.effective_n_jobs(n_jobs)  # type: ignore[arg-type] (None is what is set)
+        options["n_jobs"] = max(1, min(asked, len(tasks), PER_CORE * joblib.cpu_count()))
+        options |= {"initializer": end_with_parent, "initargs": (os.getpid(),)}
     results = []
     # Here too, or a thread that is done would give the others more threads.
     with threadpool_limits(1):
-        for result in joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
-            joblib.delayed(work)(*task) for task in tasks
-        ):
-            results.append(result)
-            advance()
+        try:
+            for result in joblib.Parallel(return_as="generator", **options)(
+                joblib.delayed(work)(*task) for task in tasks
+            ):
+                results.append(result)
+                advance()
+        except Exception as error:
+            if not type(error).__module__.startswith(LOST):
+                raise
+            raise LostWorkersError(
+                f"audit: expected {len(tasks)} results of the workers, got {len(results)}, for a worker or the "
+                f"scheduler is gone ({type(error).__name__}: {reason(error)}); with an output folder (resume=) the "
+                "same call goes on with what is left"
+            ) from error
     return results
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process as soon as its parent is no more, whatever ended it."""
+
+    def watch() -> None:
+        _wait_for_end(parent)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="pidkd-parent").start()
+
+
+def _wait_for_end(parent: int) -> None:
+    if os.name == "nt":
+        import _winapi
+
+        synchronize = 0x00100000
+        handle = _winapi.OpenProcess(synchronize, False, parent)  # type: ignore[attr-defined]
+        _winapi.WaitForSingleObject(handle, _winapi.INFINITE)  # type: ignore[attr-defined]
+    while os.name != "nt" and os.getppid() == parent:  # an orphan is given another one
+        time.sleep(LOOK)
 
 
 @contextmanager
@@ -50,7 +106,7 @@ def one_thread() -> Iterator[None]:
 
 
 def advancing(progress: Callable[[float], None] | None, total: int) -> Callable[[], None]:
-    """To be called once for each piece of work that is done."""
+    """A function to call once for each piece of work that is done, which tells ``progress`` the fraction."""
     done = 0
 
     def advance() -> None:

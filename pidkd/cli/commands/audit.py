@@ -98,20 +98,26 @@ def command(
     What teacher and student both know about the labels, what only one of them knows, what is left to distill. Labels
     and activations are of the same samples in the same order. With -o, an audit that was stopped goes on where it was.
     """
+    from contextlib import ExitStack
+
     import numpy as np
 
     from pidkd.files.reading import read_labels, stored
     from pidkd.quantize import Quantizer
-    from pidkd.runs.output import check_output
+    from pidkd.runs.output import check_folder, check_output, holding
 
     if pairs and all_pairs:
         raise InputError("--pair, --all-pairs", "one of them", "both")
     outputs = [] if out is None else [out / name for name in ("audit.json", "audit.csv", "report.html")]
     for path in (*outputs, *([] if local is None else [local])):
         check_output(path, force)
+    if out is not None:
+        check_folder(out)
     with option("--quantize"):
         quantizer = None if quantize is None else Quantizer.from_text(quantize, seed=seed)
-    with progress_bar("auditing") as progress:
+    with ExitStack() as held, progress_bar("auditing") as progress:
+        if out is not None:
+            held.enter_context(holding(out))
         report = pidkd.audit(
             teacher,
             student,
@@ -134,8 +140,8 @@ def command(
             resume=None if out is None else out / "finished",
             progress=progress,
         )
-    if out is not None:
-        report.write(out, force)
+        if out is not None:
+            report.write(out, force)
     if local is not None:
         ids = stored(teacher, str(teacher), ("ids",))
         about = {"labels": read_labels(y, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}

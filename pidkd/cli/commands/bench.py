@@ -51,7 +51,10 @@ def command(
     from pidkd.benchmarks.reporting.page import write_page
     from pidkd.benchmarks.reporting.tables import benchmark_table, speedup_table
     from pidkd.benchmarks.run import run_benchmark
+    from pidkd.runs.output import check_output
 
+    if page is not None:
+        check_output(page, force)
     with progress_bar("benchmarking") as progress:
         record = run_benchmark(
             families or (),

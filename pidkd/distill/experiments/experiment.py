@@ -6,7 +6,9 @@ import csv
 import dataclasses
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -21,7 +23,7 @@ from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench
 from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.runtime import device_of, together
 from pidkd.errors import InputError
-from pidkd.runs.output import PathLike, writing
+from pidkd.runs.output import PathLike, check_folder, holding, writing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -161,6 +163,7 @@ def run_experiment(
         another configuration.
     """
     folder = Path(out)
+    check_folder(folder)
     cases = cases_of(config, seeds, methods, teachers, teacher_seeds)
     if (folder / CONFIG).exists() and not resume:
         hint = "go on with it by --resume (resume=True), or take another folder"
@@ -168,7 +171,10 @@ def run_experiment(
     if (folder / CONFIG).exists():  # as one case of either, for the cases may be others
         held = load_config(folder / CONFIG)
         check_alike(folder / CONFIG, telling(cases[0].of(held)), telling(cases[0].of(config)))
-    with together(device_of(config.device)):  # from run to run
+    with ExitStack() as stack:
+        if int(os.environ.get("RANK", 0)) == 0:
+            stack.enter_context(holding(folder))
+        stack.enter_context(together(device_of(config.device)))  # from run to run
         bench = Workbench(config, folder, resume=resume, processes=processes, tensorboard=tensorboard)
         _check(bench, cases, before)
         bench.record(CONFIG, config.to_yaml())
@@ -182,8 +188,8 @@ def run_experiment(
             experiment.rows.append(bench.row(case, show))
             if bench.is_main:
                 experiment.write()
-    if bench.is_main and (report := experiment.report()) is not None:
-        report.write(folder, force=True)
+        if bench.is_main and (report := experiment.report()) is not None:
+            report.write(folder, force=True)
     return experiment
 
 

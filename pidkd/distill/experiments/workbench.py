@@ -30,8 +30,10 @@ from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.runtime import device_of
 from pidkd.errors import AlignmentWarning, InputError
+from pidkd.files.opening import existing_file
 from pidkd.quantize import Quantizer
 from pidkd.runs.output import PathLike, writing
+from pidkd.runs.record import check_record, file_digest
 
 CONFIG = "config.yaml"
 
@@ -89,16 +91,31 @@ class Workbench:
         """The row of a case: as found before, or now."""
         config = {key: value for key, value in case.of(self.config).to_dict().items() if key not in FREE}
         place = f"results/{case.name}"
-        if (self.folder / place / "result.json").exists():
-            return dict(check_same(self.folder / place / "result.json", ("config",), config)["row"])
+        made_from, finished = self._made_from(case), self.folder / place / "result.json"
+        if finished.exists():
+            record = check_same(finished, ("config",), config)
+            hint = "take another folder, or remove results, runs and teachers that were made of it"
+            check_record(str(finished), record.get("made_from"), made_from, hint)
+            return _row_of(record, finished)
         student, measured = self.student(case, show)
         teacher, accuracy = self.teacher(case, show)
         row = {**dataclasses.asdict(case), "run": case.run_name, **measured, "teacher_accuracy": accuracy}
         if self.is_main:
             show(1.0, "audit")
             row |= self._audit(case, teacher, student)
-            self.record(f"{place}/result.json", json.dumps({"config": config, "row": row}, indent=1))
+            record = {"config": config, "made_from": made_from, "row": row}
+            self.record(f"{place}/result.json", json.dumps(record, indent=1))
         return row
+
+    def _made_from(self, case: Case) -> dict[str, Any]:
+        """Digests of the data and of the teacher's file; a teacher that is trained here is made of the data."""
+        given = case.teacher not in ("trained", "untrained")
+        return {
+            "training data": self.student_data.fingerprint,
+            "training data of the teacher": self.teacher_data.fingerprint,
+            "test data": self.test.fingerprint,
+            "weights of the teacher": file_digest(existing_file(case.teacher)) if given else None,
+        }
 
     def student(self, case: Case, show: Show) -> tuple[nn.Module, dict[str, Any]]:
         """The trained student of a case, and what its training came to."""
@@ -125,7 +142,9 @@ class Workbench:
             config, network = case.of(self.config), self.make_teacher(case)
             folder = self.folder / "teachers" / case.teacher_name
             if case.teacher == "trained" and (folder / "student.pt").exists():
-                check_same(folder / "run.json", ("note", "config"), _teaching(config))
+                record = check_same(folder / "run.json", ("note", "config"), _teaching(config))
+                before, now = record["note"].get("made_from"), {"training data": self.teacher_data.fingerprint}
+                check_record(str(folder), before, now, "take another folder, or remove this one")
                 load_weights(network, folder / "student.pt", "teacher")
             elif case.teacher == "trained":
                 self._teach(network, case, show)
@@ -168,7 +187,7 @@ class Workbench:
                 seed=case.teacher_seed,
                 out=self.folder / "teachers" / case.teacher_name,
                 dry_run=dry_run,
-                note=note(case.of(self.config)),
+                note={**note(case.of(self.config)), "made_from": {"training data": self.teacher_data.fingerprint}},
                 progress=lambda fraction, row: show(0.0, f"teacher, {fraction:.0%}, {_now(row)}"),
                 **self.options,
             )
@@ -265,6 +284,13 @@ class Workbench:
 
     def _snapshots(self, case: Case) -> Path:
         return self.folder / "runs" / case.run_name / "snapshots"
+
+
+def _row_of(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    row = record.get("row")
+    if not isinstance(row, dict):
+        raise InputError(str(path), "the record of a case", "one without its row", "remove it, and the case is redone")
+    return row
 
 
 def _teaching(config: Config) -> dict[str, Any]:

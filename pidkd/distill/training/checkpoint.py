@@ -13,7 +13,7 @@ import torch
 
 from pidkd.errors import CheckpointWarning, InputError
 from pidkd.files.opening import existing_file, faults
-from pidkd.runs.output import writing
+from pidkd.runs.output import remove_leftovers, writing
 
 LAST, PREVIOUS = "last.pt", "previous.pt"
 
@@ -60,8 +60,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     InputError
         When all are damaged.
     """
-    for unfinished in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
-        unfinished.unlink()
+    remove_leftovers(folder, deep=False)
     paths = [path for name in (LAST, PREVIOUS) if (path := folder / name).exists()]
     for number, path in enumerate(paths):
         damage = _damage(path)

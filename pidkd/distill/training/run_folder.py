@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from torch import nn
 import pidkd
 from pidkd.distill.training.checkpoint import LAST, load_checkpoint, save_checkpoint
 from pidkd.errors import Argument, InputError
-from pidkd.runs.output import PathLike, writing
+from pidkd.files.json import read_json
+from pidkd.runs.output import PathLike, check_folder, holding, writing
+from pidkd.runs.record import differences
 
 
 class RunFolder:
@@ -40,6 +43,16 @@ class RunFolder:
     def __init__(self, path: PathLike, settings: Mapping[str, Any], resume: bool, about: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self._board: Any = None
+        check_folder(path)
+        self._held = ExitStack()
+        self._held.enter_context(holding(path))
+        try:
+            self._begin(settings, resume, about)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _begin(self, settings: Mapping[str, Any], resume: bool, about: Mapping[str, Any]) -> None:
         record = self.path / "run.json"
         settings = json.loads(json.dumps(settings))
         if record.exists():
@@ -101,30 +114,22 @@ class RunFolder:
                     torch.save({key: value.cpu() for key, value in state.items()}, stream)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open, and leave the folder to other runs."""
         if self._board is not None:
             self._board.close()
+        self._held.close()
 
     def _check_same(self, record: Path, settings: Mapping[str, Any]) -> None:
-        try:
-            before = json.loads(record.read_text(encoding="utf-8"))["settings"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(str(record), "the record of a run", f"one that cannot be read ({error})") from error
-        other = [
-            _difference(key, before.get(key), value) for key, value in settings.items() if before.get(key) != value
-        ]
+        held = read_json(record)
+        before = held.get("settings") if isinstance(held, Mapping) else None
+        if not isinstance(before, Mapping):
+            raise InputError(str(record), "the record of a run", "other data")
+        other = differences({key: before.get(key) for key in settings}, settings)
         if other:
             hint = "resume with the same settings, or take another folder"
             raise InputError(
                 Argument("train", "resume"), f"the settings of the run in {self.path}", "; ".join(other), hint
             )
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        parts = [key for key in now if before.get(key) != now[key]]
-        return ", ".join(f"{name}.{key} {now[key]!r} instead of {before.get(key)!r}" for key in parts)
-    return f"{name} {now!r} instead of {before!r}"
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -137,7 +137,7 @@ def test_there_is_nothing_to_go_on_from_in_an_empty_folder(tmp_path):
 
 
 def test_what_a_killed_process_was_writing_is_removed(tmp_path):
-    (tmp_path / ".last.pt.123.tmp").write_bytes(b"half")
+    (tmp_path / ".pidkd-123.tmp").write_bytes(b"half")
     assert load_checkpoint(tmp_path) is None
     assert not list(tmp_path.iterdir())
 
