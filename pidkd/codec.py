@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pidkd.errors import Argument, InputError, UnknownNameError
+from pidkd.errors import Argument, InputError, Parameter, UnknownNameError
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 """Scalar types, for messages."""
@@ -150,7 +150,9 @@ def typed(hint: Any, value: Any, where: str) -> Any:
 
 
 def key_of(where: str, prefix: str) -> str:
-    """Key in a configuration of a parameter that a constructor calls ``Recipe(lr)``: ``recipe.lr``."""
+    """Key in a configuration of a parameter that a constructor calls ``Recipe(lr=...)``: ``recipe.lr``."""
+    if isinstance(where, Parameter):
+        return f"{prefix}.{where.name}".lstrip(".")
     return f"{prefix}.{where.name}" if isinstance(where, Argument) and prefix else where
 
 

@@ -17,13 +17,12 @@ from pidkd.errors import (
     InputError,
     Keyword,
     MissingDependencyError,
-    Parameter,
     PidkdError,
     UnknownNameError,
     import_extra,
 )
 from pidkd.inputs import Activations, Codes, Input, Pmf
-from pidkd.parameters import check_choice, check_whole
+from pidkd.parameters import Choice, Parameterised, Whole
 from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
 
 KEEPABLE = ("plan", "potentials", "local")
@@ -62,8 +61,8 @@ class Context:
         for name in names:
             if name not in KEEPABLE:
                 raise UnknownNameError(Keyword(call, "keep"), "what a result can carry", name, KEEPABLE)
-        check_whole(Keyword(call, "seed"), seed, 0)
-        check_choice(Keyword(call, "device"), device, ("cpu", "cuda", "auto"))
+        Whole(0).check(Keyword(call, "seed"), seed)
+        Choice(("cpu", "cuda", "auto")).check(Keyword(call, "device"), device)
         if not (progress is None or callable(progress)):
             raise InputError(Keyword(call, "progress"), "a function of the fraction done, or None", repr(progress))
         return cls(int(seed), device, names, progress)
@@ -75,8 +74,12 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Estimator(abc.ABC):
-    """A named bag of parameters that estimates one thing. The constructor stores them, and nothing else."""
+class Estimator(Parameterised, abc.ABC):
+    """A named bag of parameters that estimates one thing.
+
+    The constructor stores them, and nothing else; ``check_params``, called before each run, refuses what their
+    constraints do not accept.
+    """
 
     kind: ClassVar[str]
     name: ClassVar[str]
@@ -149,20 +152,11 @@ class Estimator(abc.ABC):
         UnknownNameError
             When there is no such parameter.
         """
-        known = [f.name for f in dataclasses.fields(self)]
-        for name in params:
-            if name not in known:
-                raise UnknownNameError(Parameter(self.name, name), "a parameter", name, known)
         return dataclasses.replace(self, **params)
 
-    def check_params(self) -> None:
-        """Refuse parameters that cannot be used; called before each run. The default accepts all.
-
-        Raises
-        ------
-        InputError
-            When a parameter cannot be used; the message names it.
-        """
+    @classmethod
+    def _called(cls) -> str:
+        return getattr(cls, "name", cls.__name__)
 
     def prepared(self, ctx: Context) -> Context:
         """The context with the device settled, after a check of device, installed packages and parameters.

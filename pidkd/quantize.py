@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from pidkd.arrays import CHUNK_BYTES, FloatArray, IntArray, as_numbers, is_array, iter_chunks
 from pidkd.codebooks import Bins, CovariancePCA, batches
 from pidkd.errors import InputError, UnknownNameError
-from pidkd.parameters import check_flag, check_whole
+from pidkd.parameters import Parameterised, Whole
 
 METHODS = ("kmeans", "uniform", "quantile")
 
@@ -31,7 +31,7 @@ MAX_BINS = 4096
 """Cells that bins may make together."""
 
 
-class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Quantizer(Parameterised, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     r"""Codes :math:`c(x) = \arg\min_k \lVert W(x - \mu) - m_k \rVert^2`: PCA to few components W, then k-means.
 
     The procedure of the RID paper, separately for each source. A code is a function of its sample, so with codes and
@@ -84,14 +84,14 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        n_components: int | None = 10,
-        n_clusters: int = 10,
+        n_components: Annotated[int, Whole(1)] | None = 10,
+        n_clusters: Annotated[int, Whole(2)] = 10,
         *,
         normalise: bool = False,
-        n_init: int = 10,
-        seed: int = 0,
+        n_init: Annotated[int, Whole(1, 1_000)] = 10,
+        seed: Annotated[int, Whole(0)] = 0,
         method: Literal["kmeans", "uniform", "quantile"] = "kmeans",
-        max_memory: int = 2**31,
+        max_memory: Annotated[int, Whole(1)] = 2**31,
     ) -> None:
         self.n_components = n_components
         self.n_clusters = n_clusters
@@ -282,22 +282,6 @@ class Quantizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             # Samples on one ray are one point again, whatever their last digits.
             np.round(given, 12, out=given)
         return given
-
-    def check_params(self) -> None:
-        """Refuse parameters out of range; ``fit`` does so, too.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        least = {"n_components": 1, "n_clusters": 2, "n_init": 1, "seed": 0, "max_memory": 1}
-        for name, lowest in least.items():
-            if not (name == "n_components" and self.n_components is None):
-                check_whole(f"Quantizer({name})", getattr(self, name), lowest)
-        check_flag("Quantizer(normalise)", self.normalise)
-        if self.method not in METHODS:
-            raise UnknownNameError("Quantizer(method)", "a method", self.method, METHODS)
 
 
 def _pieces(where: str, values: Any, n_bytes: int) -> Iterator[FloatArray]:

@@ -198,13 +198,13 @@ def test_what_is_no_table_of_numbers(x):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"n_clusters": 1}, "Quantizer(n_clusters): expected a whole number >= 2, got 1"),
-        ({"n_clusters": 2.5}, "Quantizer(n_clusters): expected a whole number >= 2, got 2.5"),
-        ({"n_components": 0}, "Quantizer(n_components): expected a whole number >= 1, got 0"),
-        ({"n_components": True}, "Quantizer(n_components): expected a whole number >= 1, got True"),
-        ({"n_init": 0}, "Quantizer(n_init): expected a whole number >= 1, got 0"),
-        ({"seed": -1}, "Quantizer(seed): expected a whole number >= 0, got -1"),
-        ({"normalise": "l1"}, "Quantizer(normalise): expected True or False, got 'l1'"),
+        ({"n_clusters": 1}, "Quantizer(n_clusters=...): expected a whole number >= 2, got 1"),
+        ({"n_clusters": 2.5}, "Quantizer(n_clusters=...): expected a whole number >= 2, got 2.5"),
+        ({"n_components": 0}, "Quantizer(n_components=...): expected a whole number >= 1, or None, got 0"),
+        ({"n_components": True}, "Quantizer(n_components=...): expected a whole number >= 1, or None, got True"),
+        ({"n_init": 0}, "Quantizer(n_init=...): expected a whole number from 1 to 1,000, got 0"),
+        ({"seed": -1}, "Quantizer(seed=...): expected a whole number >= 0, got -1"),
+        ({"normalise": "l1"}, "Quantizer(normalise=...): expected True or False, got 'l1'"),
     ],
 )
 def test_parameters_that_cannot_be_used(params, message):
@@ -246,7 +246,7 @@ def test_too_many_bins_are_refused():
 
 
 def test_unknown_method():
-    with pytest.raises(UnknownNameError, match="did you mean 'uniform'"):
+    with pytest.raises(InputError, match="did you mean 'uniform'"):
         Quantizer(method="uniforms").fit(np.eye(20))
 
 

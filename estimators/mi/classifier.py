@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from pidkd.arrays import as_array
-from pidkd.errors import Argument, InputError, Parameter, PidkdWarning
+from pidkd.errors import Argument, InputError, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.mi import MIEstimator, MixedPairs, RawMI
-from pidkd.parameters import check_level, check_whole
+from pidkd.parameters import Level, Whole, With
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class ClassifierMI(MIEstimator):
     at least 0.2 bits
     """
 
-    classifier: Any = None
-    n_folds: int = 5
-    level: float = 0.95
+    classifier: Annotated[Any, With("predict_proba", "a scikit-learn classifier")] | None = None
+    n_folds: Annotated[int, Whole(2)] = 5
+    level: Annotated[float, Level()] = 0.95
 
     name = "classifier"
     measure = "held-out cross entropy of a classifier"
@@ -55,20 +55,6 @@ class ClassifierMI(MIEstimator):
     accepts = (MixedPairs,)
     bound = "lower"
     exactness = "sampled"
-
-    def check_params(self) -> None:
-        """Refuse what is no classifier, and parameters out of range.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        if self.classifier is not None and not hasattr(self.classifier, "predict_proba"):
-            expected = "a scikit-learn classifier with predict_proba"
-            raise InputError(Parameter("classifier", "classifier"), expected, repr(self.classifier))
-        check_whole(Parameter("classifier", "n_folds"), self.n_folds, 2)
-        check_level(Parameter("classifier", "level"), self.level)
 
     def _estimate(self, data: MixedPairs, ctx: Context) -> RawMI:
         from scipy.special import ndtri

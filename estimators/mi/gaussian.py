@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.errors import Argument, InputError, Parameter
+from pidkd.errors import Argument, InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.gaussian.factor import basis, rank_tolerance, residual, scatter_root, widths
 from pidkd.estimators.solvers.gaussian.wishart import information_bias
 from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
-from pidkd.parameters import check_flag
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,6 @@ class GaussianMI(MIEstimator):
     reference = "ahmed1989"
     accepts = (ContinuousPairs,)
     bound = "none"
-
-    def check_params(self) -> None:
-        """Refuse a choice that is none.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        check_flag(Parameter("gaussian", "debias"), self.debias)
 
     def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:
         blocks = [data.y, data.x]

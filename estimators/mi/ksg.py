@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from pidkd.arrays import FloatArray, as_array
-from pidkd.errors import Argument, InputError, Parameter, SmallSampleWarning
+from pidkd.errors import Argument, InputError, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.mi import ContinuousPairs, MIEstimator, MixedPairs, RawMI
-from pidkd.parameters import check_choice, check_whole
+from pidkd.parameters import Whole
 
 Variant = Literal["ksg1", "ksg2", "mixture"]
 
@@ -47,7 +47,7 @@ class KSG(MIEstimator):
     0.5
     """
 
-    k: int = 3
+    k: Annotated[int, Whole(1)] = 3
     variant: Variant = "ksg1"
 
     name = "ksg"
@@ -55,17 +55,6 @@ class KSG(MIEstimator):
     reference = "kraskov2004"
     accepts = (ContinuousPairs, MixedPairs)
     bound = "none"
-
-    def check_params(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        check_whole(Parameter("ksg", "k"), self.k, 1)
-        check_choice(Parameter("ksg", "variant"), self.variant, get_args(Variant))
 
     def _estimate(self, data: ContinuousPairs | MixedPairs, ctx: Context) -> RawMI:
         from pidkd.estimators.solvers.neighbours import standardised

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
-from pidkd.errors import Parameter
 from pidkd.estimator import Context
 from pidkd.mi import DiscretePairs, MIEstimator, RawMI
-from pidkd.parameters import check_choice
 
 Correction = Literal["none", "miller_madow", "jackknife", "grassberger"]
 
@@ -50,16 +48,6 @@ class PlugIn(MIEstimator):
     reference = "miller1955"
     accepts = (DiscretePairs,)
     bound = "exact"
-
-    def check_params(self) -> None:
-        """Refuse an unknown correction.
-
-        Raises
-        ------
-        InputError
-            The message lists those there are.
-        """
-        check_choice(Parameter("plugin", "correction"), self.correction, get_args(Correction))
 
     def _estimate(self, data: DiscretePairs, ctx: Context) -> RawMI:
         x, y = _numbered(data.x), _numbered(data.y)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pidkd.errors import Parameter
 from pidkd.estimators.solvers.critic.estimator import CriticMI
-from pidkd.parameters import check_positive
+from pidkd.parameters import Positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +40,7 @@ class SMILE(CriticMI):
     0.4 nats
     """
 
-    tau: float = 5.0
+    tau: Annotated[float, Positive(ends="(]")] = 5.0
 
     name = "smile"
     measure = "a trained critic, by the clipped bound of Donsker and Varadhan"
@@ -58,14 +56,3 @@ class SMILE(CriticMI):
         from pidkd.estimators.solvers.critic.bounds import jensen_shannon_objective
 
         return jensen_shannon_objective(scores)
-
-    def check_params(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        super().check_params()
-        check_positive(Parameter("smile", "tau"), self.tau, most=inf)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pidkd.errors import Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone
 from pidkd.estimators.solvers.redundancy.ray_program import most_informative
 from pidkd.estimators.solvers.redundancy.roc import intersection_information
 from pidkd.info import information
 from pidkd.inputs import Pmf
-from pidkd.parameters import check_choice, check_positive, check_whole
+from pidkd.parameters import Positive, Whole
 from pidkd.pid import PIDEstimator, Raw, between_raw
 from pidkd.result import Certificate
 
@@ -53,9 +52,9 @@ class Blackwell(PIDEstimator):
     """
 
     solver: Literal["auto", "rays"] = "auto"
-    max_rays: int = 20_000
-    tol: float = 1e-9
-    time_limit: float = 60.0
+    max_rays: Annotated[int, Whole(0)] = 20_000
+    tol: Annotated[float, Positive("a gap in bits")] = 1e-9
+    time_limit: Annotated[float, Positive("seconds")] = 60.0
 
     name = "blackwell"
     measure = "Blackwell redundancy"
@@ -63,19 +62,6 @@ class Blackwell(PIDEstimator):
     accepts = (Pmf,)
     certifies = True
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "copy", "constant"})
-
-    def check_params(self) -> None:
-        """Refuse a solver that is not known, and numbers out of range.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        check_choice(Parameter("blackwell", "solver"), self.solver, ("auto", "rays"))
-        check_whole(Parameter("blackwell", "max_rays"), self.max_rays, 0)
-        check_positive(Parameter("blackwell", "tol"), self.tol, "a gap in bits")
-        check_positive(Parameter("blackwell", "time_limit"), self.time_limit, "seconds")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

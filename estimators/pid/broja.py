@@ -7,15 +7,15 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from pidkd.errors import Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.info import informations
 from pidkd.inputs import Pmf
-from pidkd.parameters import check_positive
+from pidkd.parameters import Positive
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import Certificate
 
@@ -50,8 +50,8 @@ class BROJA(PIDEstimator):
     True
     """
 
-    tol: float = 1e-9
-    max_memory: int = 2 * 2**30
+    tol: Annotated[float, Positive("a gap in bits")] = 1e-9
+    max_memory: Annotated[int, Positive("a number of bytes")] = 2 * 2**30
 
     name = "broja"
     measure = "BROJA"
@@ -60,17 +60,6 @@ class BROJA(PIDEstimator):
     devices = ("cpu", "cuda")
     certifies = True
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
-
-    def check_params(self) -> None:
-        """Refuse a tolerance or a budget that nothing can meet.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        check_positive(Parameter("broja", "tol"), self.tol, "a gap in bits")
-        check_positive(Parameter("broja", "max_memory"), self.max_memory, "a number of bytes")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         return self._decompose_batch([data], ctx)[0]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from math import inf, nan
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.estimators.solvers.union.marginals import MarginalEquations
 from pidkd.info import information
 from pidkd.inputs import Pmf
-from pidkd.parameters import check_choice, check_positive
+from pidkd.parameters import Positive
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import NATS_PER, Certificate
 
@@ -73,7 +73,7 @@ class BROJACvx(PIDEstimator):
     solver: str = "CLARABEL"
     formulation: Literal["aux", "inline"] = "aux"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    tol: float = 1e-6
+    tol: Annotated[float, Positive("a gap in bits")] = 1e-6
 
     name = "broja_cvx"
     measure = "BROJA"
@@ -85,26 +85,17 @@ class BROJACvx(PIDEstimator):
     requires: ClassVar[Mapping[str, str]] = {"cvxpy": "cvx"}
 
     def check_params(self) -> None:
-        """Refuse a solver that is not installed or has no exponential cone, and parameters out of range.
+        """Refuse parameters out of range, and a solver that is not installed.
 
         Raises
         ------
         InputError
             The message names the parameter.
         """
-        check_choice(Parameter("broja_cvx", "formulation"), self.formulation, ("aux", "inline"))
-        if not isinstance(self.options, Mapping):
-            raise InputError(
-                Parameter("broja_cvx", "options"), "a mapping of solver options", type(self.options).__name__
-            )
-        check_positive(Parameter("broja_cvx", "tol"), self.tol, "a gap in bits")
+        super().check_params()
         if self.solver not in exponential_cone_solvers():
-            raise UnknownNameError(
-                Parameter("broja_cvx", "solver"),
-                "an installed solver with an exponential cone",
-                self.solver,
-                exponential_cone_solvers(),
-            )
+            expected = "an installed solver with an exponential cone"
+            raise UnknownNameError(self._named("solver"), expected, self.solver, exponential_cone_solvers())
 
     def solve(self, pmf: Pmf) -> ConicAnswer:
         """What the cone solver says about one table, before it is certified.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, isfinite, nan
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from pidkd.errors import Parameter, PidkdWarning, UnknownNameError, import_extra
+from pidkd.errors import PidkdWarning, UnknownNameError, import_extra
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.dit_worker import Worker
 from pidkd.info import information
 from pidkd.inputs import Pmf
-from pidkd.parameters import check_positive
+from pidkd.parameters import Positive
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import NATS_PER, Certificate
 
@@ -56,7 +56,7 @@ class DitMeasure(PIDEstimator):
     """
 
     measure: str = "ccs"  # type: ignore[misc]  # an estimator of many measures: which one is a parameter
-    time_limit: float = 60.0
+    time_limit: Annotated[float, Positive("seconds")] = 60.0
 
     name = "dit_measure"
     reference = "james2018"
@@ -68,18 +68,16 @@ class DitMeasure(PIDEstimator):
     requires: ClassVar[Mapping[str, str]] = {"dit": "dit"}
 
     def check_params(self) -> None:
-        """Refuse a measure that dit does not have, and a time limit that is none.
+        """Refuse parameters out of range, and a measure that dit does not have.
 
         Raises
         ------
         InputError
-            The message names the parameter, or lists the measures.
+            The message names the parameter.
         """
-        check_positive(Parameter("dit_measure", "time_limit"), self.time_limit, "seconds")
-        if str(self.measure).lower() not in list_measures():
-            raise UnknownNameError(
-                Parameter("dit_measure", "measure"), "a measure of dit", self.measure, list_measures()
-            )
+        super().check_params()
+        if self.measure.lower() not in list_measures():
+            raise UnknownNameError(self._named("measure"), "a measure of dit", self.measure, list_measures())
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import Argument, InputError, Parameter, PidkdWarning, SmallSampleWarning
+from pidkd.errors import Argument, InputError, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.gaussian.closed_form import (
     Conditionals,
@@ -32,7 +32,7 @@ from pidkd.estimators.solvers.gaussian.factor import (
 )
 from pidkd.estimators.solvers.gaussian.wishart import corrected
 from pidkd.inputs import Activations, Gaussian
-from pidkd.parameters import check_choice, check_flag, check_level, check_whole
+from pidkd.parameters import Level, Whole
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import ATOMS, NATS_PER, Certificate, Status
 
@@ -102,8 +102,8 @@ class GaussianBROJA(PIDEstimator):
     """
 
     debias: Debias = "matching"
-    n_draws: int = 200
-    level: float = 0.95
+    n_draws: Annotated[int, Whole(2, 1_000_000)] = 200
+    level: Annotated[float, Level()] = 0.95
     marginals: Marginals = "as_given"
     shrinkage: Shrinkage = "none"
     confirm: bool = True
@@ -126,14 +126,10 @@ class GaussianBROJA(PIDEstimator):
         InputError
             The message names the parameter.
         """
-        for name, known in (("debias", Debias), ("marginals", Marginals), ("shrinkage", Shrinkage)):
-            check_choice(Parameter("gaussian", name), getattr(self, name), get_args(known))
-        check_whole(Parameter("gaussian", "n_draws"), self.n_draws, 2)
-        check_level(Parameter("gaussian", "level"), self.level)
-        check_flag(Parameter("gaussian", "confirm"), self.confirm)
+        super().check_params()
         if self.shrinkage != "none" and self.debias != "none":
             got = f"debias={self.debias!r} with shrinkage={self.shrinkage!r}"
-            raise InputError(Parameter("gaussian", "debias"), "'none' where the covariance is shrunk", got)
+            raise InputError(self._named("debias"), "'none' where the covariance is shrunk", got)
 
     def _decompose(self, data: Gaussian | Activations, ctx: Context) -> Raw:
         if isinstance(data, Activations):

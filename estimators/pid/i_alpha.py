@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, Parameter
+from pidkd.errors import InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.redundancy.common_part import common_information
 from pidkd.estimators.solvers.redundancy.cone import blackwell_cone, griffith_ho_cone
@@ -17,7 +17,7 @@ from pidkd.estimators.solvers.redundancy.partitions import MAX_S, MAX_T, best_fu
 from pidkd.estimators.solvers.redundancy.ray_program import most_informative
 from pidkd.info import information
 from pidkd.inputs import Pmf
-from pidkd.parameters import check_choice, check_positive, check_whole
+from pidkd.parameters import Positive, Whole
 from pidkd.pid import PIDEstimator, Raw, between_raw
 from pidkd.result import Certificate
 
@@ -70,9 +70,9 @@ class IAlpha(PIDEstimator):
     """
 
     channel: Literal["joint", "sources", "target", "teacher"] = "joint"
-    max_rays: int = 25_000
-    tol: float = 1e-9
-    time_limit: float = 60.0
+    max_rays: Annotated[int, Whole(0)] = 25_000
+    tol: Annotated[float, Positive("a gap in bits")] = 1e-9
+    time_limit: Annotated[float, Positive("seconds")] = 60.0
 
     name = "i_alpha"
     measure = "Griffith and Ho's intersection information"
@@ -80,19 +80,6 @@ class IAlpha(PIDEstimator):
     accepts = (Pmf,)
     certifies = True
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "copy", "constant"})
-
-    def check_params(self) -> None:
-        """Refuse a channel that is not known, and numbers out of range.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        check_choice(Parameter("i_alpha", "channel"), self.channel, CHANNELS)
-        check_whole(Parameter("i_alpha", "max_rays"), self.max_rays, 0)
-        check_positive(Parameter("i_alpha", "tol"), self.tol, "a gap in bits")
-        check_positive(Parameter("i_alpha", "time_limit"), self.time_limit, "seconds")
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

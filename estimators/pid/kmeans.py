@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pidkd.errors import Argument, InputError, Parameter
+from pidkd.errors import InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.inputs import Activations, Codes
-from pidkd.parameters import check_positive
+from pidkd.parameters import Positive, Whole
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.registry import get_estimator
 
@@ -57,11 +57,11 @@ class KMeans(PIDEstimator):
     1.0
     """
 
-    n_components: int | None = 10
-    n_clusters: int = 10
+    n_components: Annotated[int, Whole(1)] | None = 10
+    n_clusters: Annotated[int, Whole(2)] = 10
     normalise: bool = False
-    n_init: int = 10
-    tol: float = 1e-9
+    n_init: Annotated[int, Whole(1, 1_000)] = 10
+    tol: Annotated[float, Positive("a gap in bits")] = 1e-9
 
     name = "kmeans"
     measure = "BROJA of cells"
@@ -71,21 +71,6 @@ class KMeans(PIDEstimator):
     certifies = True
     exactness = "sampled"
     laws = frozenset({"symmetric", "nonnegative", "copy"})
-
-    def check_params(self) -> None:
-        """Refuse what the quantizer refuses, and a tolerance that nothing can meet.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        try:
-            self._quantizer(seed=0).check_params()
-        except InputError as error:
-            place = error.where
-            raise error.at(Parameter("kmeans", place.name) if isinstance(place, Argument) else place) from None
-        check_positive(Parameter("kmeans", "tol"), self.tol, "a gap in bits")
 
     def _quantizer(self, seed: int) -> Quantizer:
         from pidkd.quantize import Quantizer

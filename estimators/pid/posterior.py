@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from pidkd.estimators.solvers.posterior.probes import (
     standard_classifiers,
 )
 from pidkd.inputs import Activations, Posteriors
+from pidkd.parameters import Level, Whole, With
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.result import Certificate, Information, PIDResult
 
@@ -91,13 +92,13 @@ class Posterior(PIDEstimator):
     (True, True)
     """
 
-    classifier: Any = None
-    n_folds: int = 5
-    n_components: int | None = 1024
-    max_classes: int = 1000
+    classifier: Annotated[Any, With("predict_proba", "a scikit-learn classifier")] | None = None
+    n_folds: Annotated[int, Whole(3)] = 5
+    n_components: Annotated[int, Whole(1)] | None = 1024
+    max_classes: Annotated[int, Whole(2)] = 1000
     lump: bool = False
-    level: float = 0.95
-    max_memory: int = 2**31
+    level: Annotated[float, Level()] = 0.95
+    max_memory: Annotated[int, Whole(1)] = 2**31
 
     name = "posterior"
     measure = "BROJA"
@@ -109,22 +110,6 @@ class Posterior(PIDEstimator):
     cross_fitted = True
     laws = frozenset()
     devices = ("cpu", "cuda")
-
-    def check_params(self) -> None:
-        """Refuse what is no classifier, and parameters out of range."""
-        if self.classifier is not None and not hasattr(self.classifier, "predict_proba"):
-            expected = "a scikit-learn classifier with predict_proba"
-            raise InputError(Parameter("posterior", "classifier"), expected, repr(self.classifier))
-        for name, least in (("n_folds", 3), ("n_components", 1), ("max_classes", 2), ("max_memory", 1)):
-            value = getattr(self, name)
-            if name == "n_components" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError(Parameter("posterior", name), f"a whole number >= {least}", repr(value))
-        if not isinstance(self.lump, bool):
-            raise InputError(Parameter("posterior", "lump"), "True or False", repr(self.lump))
-        if isinstance(self.level, bool) or not isinstance(self.level, int | float) or not 0 < self.level < 1:
-            raise InputError(Parameter("posterior", "level"), "a number between 0 and 1", repr(self.level))
 
     def _decompose(self, data: Activations | Posteriors, ctx: Context) -> Raw:
         _, y = np.unique(data.y, return_inverse=True)

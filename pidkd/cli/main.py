@@ -127,7 +127,7 @@ def _stoppable() -> Iterator[None]:
 def _as_written(place: str, command: Any) -> str:
     """The place of an error as the user of a command wrote it: options in place of arguments."""
     options = {option.name: _flag(option) for option in getattr(command, "params", ())}
-    if isinstance(place, Parameter) and "param" in options:
+    if isinstance(place, Parameter) and "param" in options and place.owner[:1].islower():  # an estimator, no class
         return f"--param {place.name}"
     names = place.name.split(", ") if isinstance(place, Argument) else [""]
     if not all(name in options for name in names):

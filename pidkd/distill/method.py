@@ -10,17 +10,22 @@ from __future__ import annotations
 import abc
 import dataclasses
 import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pidkd.errors import InputError, Parameter, UnknownNameError, import_extra
+from pidkd.errors import import_extra
+from pidkd.parameters import NonNegative, Parameterised, Positive
 from pidkd.registry import Registry
 
 if TYPE_CHECKING:
     from pidkd.distill.features import Outputs
     from pidkd.distill.loss import DistillationLoss
+
+
+Weight: TypeAlias = Annotated[float, NonNegative()]
+PositiveNumber: TypeAlias = Annotated[float, Positive()]
+LayerWeights: TypeAlias = tuple[Weight, ...] | None
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,11 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Method(abc.ABC):
+class Method(Parameterised, abc.ABC):
     """A named bag of parameters that makes a loss and says what is trained when.
 
-    The constructor stores and checks; it needs no torch beyond the import of its module.
+    The constructor stores and checks; it needs no torch beyond the import of its module. What a parameter may be is
+    said next to it (``pidkd.parameters``).
     """
 
     name: ClassVar[str]
@@ -58,12 +64,9 @@ class Method(abc.ABC):
     """Whether it asks anything of the teacher, which otherwise need not be run."""
 
     def __post_init__(self) -> None:
-        for name in ("task_weight", "weight", "kd_weight"):
-            if hasattr(self, name):
-                self._check(name, "a number >= 0", _is_weight(getattr(self, name)))
+        self.check_params()
         weights = getattr(self, "layer_weights", None)
-        fine = weights is None or (all(map(_is_weight, weights)) and any(weights))
-        self._check("layer_weights", "numbers >= 0, not all of them 0", fine)
+        self._check("layer_weights", "numbers >= 0, not all of them 0", weights is None or any(weights))
 
     @property
     @abc.abstractmethod
@@ -97,17 +100,7 @@ class Method(abc.ABC):
         UnknownNameError
             When there is no such parameter.
         """
-        known = self.get_params()
-        for name in params:
-            if name not in known:
-                raise UnknownNameError(Parameter(self.name, name), "a parameter", name, known)
         return dataclasses.replace(self, **params)
-
-    def _check(self, parameter: str, expected: str, fine: bool) -> None:
-        """Refuse a parameter of the constructor."""
-        if not fine:
-            where = f"{type(self).__name__}({parameter})"
-            raise InputError(where, expected, repr(getattr(self, parameter)))
 
 
 @dataclass(frozen=True)
@@ -125,10 +118,6 @@ class SinglePhaseMethod(Method):
     def schedule(self, epochs: int) -> tuple[str, ...]:
         """``student`` in every epoch."""
         return ("student",) * epochs
-
-
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
 
 def _is_method(cls: Any, name: str) -> bool:

@@ -18,7 +18,7 @@ from pidkd.mi import Bound, ContinuousPairs, DiscretePairs, MIEstimator, MIResul
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import Units
 from pidkd.testing import Check
-from pidkd.testing.pid import text_is_no_number
+from pidkd.testing.pid import bad_values_are_refused
 
 ROUNDING = 1e-12
 """Bits by which float64 may blur a sum over samples."""
@@ -138,7 +138,7 @@ def itself_is_its_entropy(estimator: MIEstimator) -> None:
 UNCONDITIONAL: Sequence[Callable[[Any], None]] = (
     declares_itself,
     parameters_round_trip,
-    text_is_no_number,
+    bad_values_are_refused,
     symmetric,
     scales_change_nothing,
     order_changes_nothing,

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, Parameter
+from pidkd.errors import InputError
 from pidkd.inputs import Input
-from pidkd.parameters import check_level, check_whole
+from pidkd.parameters import Level, Parameterised, Whole
 from pidkd.uncertainty.method import Values, normal_interval
 from pidkd.uncertainty.sample import Counts, Sample
 
 
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Parameterised):
     r"""Interval and standard error from ``n`` samples of the size of the data, drawn with replacement from the data.
 
     Without a correction the interval is the basic one, :math:`[2\hat\theta - q_{1-\alpha/2}, 2\hat\theta -
@@ -55,19 +55,15 @@ class Bootstrap:
     True
     """
 
-    n: int = 200
-    level: float = 0.95
+    n: Annotated[int, Whole(2, 1_000_000)] = 200
+    level: Annotated[float, Level()] = 0.95
     bias: Literal["extrapolation", "shuffle"] | None = None
-    repeats: int = 20
+    repeats: Annotated[int, Whole(2, 100_000)] = 20
 
     fills: ClassVar[str] = "interval"
 
     def __post_init__(self) -> None:
-        check_whole(Parameter("Bootstrap", "n"), self.n, 2)
-        check_level(Parameter("Bootstrap", "level"), self.level)
-        check_whole(Parameter("Bootstrap", "repeats"), self.repeats, 2)
-        if self.bias not in (None, "extrapolation", "shuffle"):
-            raise InputError(Parameter("Bootstrap", "bias"), "None, 'extrapolation' or 'shuffle'", repr(self.bias))
+        self.check_params()
 
     def check(self, sample: Sample) -> None:
         """Refuse a sample that is too small to be quartered, or of which there is no table."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from pidkd.errors import InputError, Parameter
+from pidkd.errors import InputError
 from pidkd.inputs import Input
-from pidkd.parameters import check_level
+from pidkd.parameters import Level, Parameterised
 from pidkd.uncertainty.method import Values, normal_interval
 from pidkd.uncertainty.sample import Sample
 
 
 @dataclass(frozen=True)
-class Jackknife:
+class Jackknife(Parameterised):
     r"""Standard error and bias from leaving out each sample once; of a table, one of each non-empty cell, weighted.
 
     :math:`b = (n-1)(\bar\theta_{-i} - \hat\theta)`, :math:`\mathrm{se}^2 = \frac{n-1}{n} \sum_i (\theta_{-i} -
@@ -42,12 +42,12 @@ class Jackknife:
     True
     """
 
-    level: float = 0.95
+    level: Annotated[float, Level()] = 0.95
 
     fills: ClassVar[str] = "interval"
 
     def __post_init__(self) -> None:
-        check_level(Parameter("Jackknife", "level"), self.level)
+        self.check_params()
 
     def check(self, sample: Sample) -> None:
         """Refuse a sample of which none can be left out."""

@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from pidkd.errors import Parameter
 from pidkd.inputs import Input
-from pidkd.parameters import check_choice, check_level, check_whole
+from pidkd.parameters import Level, Parameterised, Whole
 from pidkd.uncertainty.method import QUANTITIES, Values
 from pidkd.uncertainty.sample import Sample
 
 
 @dataclass(frozen=True)
-class Permutation:
+class Permutation(Parameterised):
     r"""The level that an atom keeps under independence: a quantile over ``n`` random shuffles.
 
     ``of="y"`` shuffles the labels, which leaves :math:`(T,S)` as it is and makes every true atom zero. ``of="t"`` and
@@ -44,16 +43,14 @@ class Permutation:
     True
     """
 
-    n: int = 100
+    n: Annotated[int, Whole(1, 1_000_000)] = 100
     of: Literal["y", "t", "s"] = "y"
-    level: float = 0.95
+    level: Annotated[float, Level()] = 0.95
 
     fills: ClassVar[str] = "null"
 
     def __post_init__(self) -> None:
-        check_whole(Parameter("Permutation", "n"), self.n, 1)
-        check_level(Parameter("Permutation", "level"), self.level)
-        check_choice(Parameter("Permutation", "of"), self.of, ("y", "t", "s"))
+        self.check_params()
 
     def check(self, sample: Sample) -> None:
         """Refuse a shuffle within classes where there are none."""

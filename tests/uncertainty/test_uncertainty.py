@@ -286,16 +286,16 @@ def test_too_few_samples_are_told_where_uncertainty_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Bootstrap(n=1), "Bootstrap(n=...): expected a whole number >= 2, got 1"),
-        (lambda: Bootstrap(n=20.0), "Bootstrap(n=...): expected a whole number >= 2, got 20.0"),
+        (lambda: Bootstrap(n=1), "Bootstrap(n=...): expected a whole number from 2 to 1,000,000, got 1"),
+        (lambda: Bootstrap(n=20.0), "Bootstrap(n=...): expected a whole number from 2 to 1,000,000, got 20.0"),
         (lambda: Bootstrap(level=95), "Bootstrap(level=...): expected a probability between 0 and 1, got 95"),
         (
             lambda: Bootstrap(bias="jack"),
-            "Bootstrap(bias=...): expected None, 'extrapolation' or 'shuffle', got 'jack'",
+            "Bootstrap(bias=...): expected one of 'extrapolation', 'shuffle', or None, got 'jack'",
         ),
-        (lambda: Bootstrap(repeats=1), "Bootstrap(repeats=...): expected a whole number >= 2, got 1"),
+        (lambda: Bootstrap(repeats=1), "Bootstrap(repeats=...): expected a whole number from 2 to 100,000, got 1"),
         (lambda: Jackknife(level=1), "Jackknife(level=...): expected a probability between 0 and 1, got 1"),
-        (lambda: Permutation(n=0), "Permutation(n=...): expected a whole number >= 1, got 0"),
+        (lambda: Permutation(n=0), "Permutation(n=...): expected a whole number from 1 to 1,000,000, got 0"),
         (lambda: Permutation(of="x"), "Permutation(of=...): expected one of 'y', 't', 's', got 'x'"),
     ],
 )

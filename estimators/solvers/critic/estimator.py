@@ -5,15 +5,15 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from pidkd.arrays import FloatArray, as_array
-from pidkd.errors import Argument, Parameter, PidkdWarning, SmallSampleWarning
+from pidkd.errors import Argument, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
-from pidkd.parameters import check_choice, check_flag, check_level, check_positive, check_whole
+from pidkd.parameters import Level, Positive, Whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,14 +57,14 @@ class CriticMI(MIEstimator):
     critic: Kind = "separable"
     base: Base = "copula"
     norms: bool = True
-    n_folds: int = 5
-    steps: int = 2000
-    patience: int = 8
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    hidden: int = 64
-    block: int = 2000
-    level: float = 0.95
+    n_folds: Annotated[int, Whole(1)] = 5
+    steps: Annotated[int, Whole(0, 10_000_000)] = 2000
+    patience: Annotated[int, Whole(0)] = 8
+    batch_size: Annotated[int, Whole(2)] = 128
+    learning_rate: Annotated[float, Positive()] = 1e-3
+    hidden: Annotated[int, Whole(2, 65_536)] = 64
+    block: Annotated[int, Whole(4)] = 2000
+    level: Annotated[float, Level()] = 0.95
 
     accepts = (ContinuousPairs,)
     exactness = "sampled"
@@ -83,23 +83,6 @@ class CriticMI(MIEstimator):
     def _objective(self, scores: Tensor) -> Tensor:
         """What training maximises; by default the value itself."""
         return self._terms(scores).mean()
-
-    def check_params(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        for name, kind in {"critic": Kind, "base": Base}.items():
-            check_choice(Parameter(self.name, name), getattr(self, name), get_args(kind))
-        check_flag(Parameter(self.name, "norms"), self.norms)
-        least = {"n_folds": 1, "steps": 0, "patience": 0, "batch_size": 2, "hidden": 2, "block": 4}
-        for name, value in least.items():
-            check_whole(Parameter(self.name, name), getattr(self, name), value)
-        check_positive(Parameter(self.name, "learning_rate"), self.learning_rate)
-        check_level(Parameter(self.name, "level"), self.level)
 
     def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:
         from scipy.special import ndtri

@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pidkd.codec import changed, from_plain, key_of, plain
 from pidkd.distill.method import get_method, list_methods
 from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import Argument, InputError, UnknownNameError, import_extra, reason
 from pidkd.files.opening import read_text
+from pidkd.parameters import Fraction, NonNegative, Number, Parameterised, Positive, Whole
 
 PRESETS = Path(__file__).parent / "presets"
 
+Seed: TypeAlias = Annotated[int, Whole(0)]
+
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Parameterised):
     """Which data, and what of it the student learns from. The teacher learns from all of it unless its own part says.
 
     Parameters
@@ -45,15 +48,18 @@ class DataConfig:
     name: str
     path: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    samples_per_class: int | None = None
-    label_noise: float = 0.0
-    seed: int = 0
+    mean: tuple[Annotated[float, Number()], ...] = ()
+    std: tuple[Annotated[float, Positive()], ...] = ()
+    samples_per_class: Annotated[int, Whole(1)] | None = None
+    label_noise: Annotated[float, Fraction()] = 0.0
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        self.check_params()
 
 
 @dataclass(frozen=True)
-class StudentConfig:
+class StudentConfig(Parameterised):
     """A network.
 
     Parameters
@@ -66,6 +72,9 @@ class StudentConfig:
 
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.check_params()
 
 
 @dataclass(frozen=True)
@@ -91,15 +100,15 @@ class TeacherConfig(StudentConfig):
     """
 
     weights: str = "trained"
-    n_classes: int | None = None
-    samples_per_class: int | None = None
+    n_classes: Annotated[int, Whole(2)] | None = None
+    samples_per_class: Annotated[int, Whole(1)] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    corrupted: float = 0.0
-    noise: float = 1.0
+    corrupted: Annotated[float, Fraction()] = 0.0
+    noise: Annotated[float, NonNegative()] = 1.0
 
 
 @dataclass(frozen=True)
-class AuditConfig:
+class AuditConfig(Parameterised):
     """What is audited, on the test set.
 
     Parameters
@@ -116,12 +125,15 @@ class AuditConfig:
 
     layers: Literal["last", "all", "none"] = "last"
     quantize: str = "pca=10,kmeans=10"
-    shuffles: int = 5
-    every: int | None = None
+    shuffles: Annotated[int, Whole(0, 100_000)] = 5
+    every: Annotated[int, Whole(1)] | None = None
+
+    def __post_init__(self) -> None:
+        self.check_params()
 
 
 @dataclass(frozen=True)
-class MonitorConfig:
+class MonitorConfig(Parameterised):
     """Audits of the audited layer pairs while a student is distilled, as ``pidkd.distill.Monitor`` makes them.
 
     Parameters
@@ -134,13 +146,16 @@ class MonitorConfig:
         What the weight of the distillation is multiplied by, from the last audit.
     """
 
-    every: int = 10
-    held_out: float = 0.2
+    every: Annotated[int, Whole(1)] = 10
+    held_out: Annotated[float, Fraction(ends="()")] = 0.2
     gate: Literal["unique", "information"] | None = None
+
+    def __post_init__(self) -> None:
+        self.check_params()
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Parameterised):
     """An experiment: one data set, a teacher and a student, the layers that are matched, a method and a recipe.
 
     Parameters
@@ -196,13 +211,14 @@ class Config:
     starts: Mapping[str, str] = field(default_factory=dict)
     audit: AuditConfig = field(default_factory=AuditConfig)
     monitor: MonitorConfig | None = None
-    seed: int = 0
-    teacher_seed: int = 0
+    seed: Seed = 0
+    teacher_seed: Seed = 0
     device: str = "cpu"
     strict: bool = False
     chosen: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.check_params()
         named = {"method": [self.method], "methods": self.methods, "recipes": self.recipes}
         for key, names in (named | {"starts": [*self.starts, *self.starts.values()]}).items():
             for name in names:
@@ -214,16 +230,10 @@ class Config:
         for name, changes in self.recipes.items():
             changed(self.recipe, changes, f"recipes.{name}")
         changed(self.recipe, self.teacher.recipe, "teacher.recipe")
-        if self.audit.every is not None and self.audit.every < 1:
-            raise InputError("audit.every", "a number of epochs >= 1, or null", str(self.audit.every))
         if self.monitor is not None and (self.audit.layers == "none" or not self.taps):
             raise InputError(
                 "monitor", "layer pairs that are audited", f"audit.layers {self.audit.layers}, taps {self.taps}"
             )
-        for key in ("teacher.corrupted", "data.label_noise"):
-            part = getattr(getattr(self, key.partition(".")[0]), key.partition(".")[2])
-            if not 0 <= part <= 1:
-                raise InputError(key, "a fraction from 0 to 1", str(part))
 
     def make_method(self) -> Any:
         """The method with its parameters."""

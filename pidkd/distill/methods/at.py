@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from pidkd.distill.features import Outputs, full, kind
 from pidkd.distill.loss import DistillationLoss, Terms, cross_entropy
-from pidkd.distill.method import SinglePhaseMethod
+from pidkd.distill.method import LayerWeights, SinglePhaseMethod, Weight
 from pidkd.errors import InputError
 
 
@@ -42,9 +42,9 @@ class AT(SinglePhaseMethod):
     matches = "where a layer is active"
     needs_taps = True
 
-    task_weight: float = 1.0
-    weight: float = 1000.0
-    layer_weights: tuple[float, ...] | None = None
+    task_weight: Weight = 1.0
+    weight: Weight = 1000.0
+    layer_weights: LayerWeights = None
 
     def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:
         """The loss, for networks that put out what one batch shows."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor, nn
 
 from pidkd.distill.features import Outputs, full, n_channels, pointwise
 from pidkd.distill.loss import DistillationLoss, Terms, cross_entropy, softened_kl
-from pidkd.distill.method import Method, Phase
+from pidkd.distill.method import LayerWeights, Method, Phase, PositiveNumber, Weight
 from pidkd.distill.schedule import two_stages
+from pidkd.parameters import Fraction
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,12 @@ class FitNet(Method):
     matches = "the features, through a linear map of the student's"
     needs_taps = True
 
-    hint: float = 0.25
-    task_weight: float = 1.0
-    weight: float = 100.0
-    kd_weight: float = 1.0
-    temperature: float = 4.0
-    layer_weights: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check("hint", "a number in [0, 1)", 0 <= self.hint < 1)
-        self._check("temperature", "a number above 0", self.temperature > 0)
+    hint: Annotated[float, Fraction(ends="[)")] = 0.25
+    task_weight: Weight = 1.0
+    weight: Weight = 100.0
+    kd_weight: Weight = 1.0
+    temperature: PositiveNumber = 4.0
+    layer_weights: LayerWeights = None
 
     @property
     def phases(self) -> Mapping[str, Phase]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pidkd.distill.features import Outputs
 from pidkd.distill.loss import DistillationLoss, Terms, cross_entropy, softened_kl
-from pidkd.distill.method import SinglePhaseMethod
+from pidkd.distill.method import PositiveNumber, SinglePhaseMethod, Weight
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,9 @@ class KD(SinglePhaseMethod):
     matches = "the softened classes"
     needs_taps = False
 
-    temperature: float = 4.0
-    task_weight: float = 0.1
-    weight: float = 0.9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check("temperature", "a number above 0", self.temperature > 0)
+    temperature: PositiveNumber = 4.0
+    task_weight: Weight = 0.1
+    weight: Weight = 0.9
 
     def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:
         """The loss, for networks that put out what one batch shows."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
 from pidkd.distill.features import Outputs, Positive, Reduction, full, n_channels, per_channel, pointwise, reduce
 from pidkd.distill.loss import DistillationLoss, Head, Terms, cross_entropy
-from pidkd.distill.method import Method, Phase
+from pidkd.distill.method import LayerWeights, Method, Phase, PositiveNumber, Weight
 from pidkd.distill.schedule import alternating
+from pidkd.parameters import Fraction, Whole
 
 
 @dataclass(frozen=True)
@@ -95,26 +96,20 @@ class RID(Method):
     )
     needs_taps = True
 
-    task_weight: float = 1.0
-    weight: float = 10.0
+    task_weight: Weight = 1.0
+    weight: Weight = 10.0
     reduction: Reduction = "mean"
-    warm_up: int = 0
-    q: int = 30
-    r: float = 0.25
+    warm_up: Annotated[int, Whole(0)] = 0
+    q: Annotated[int, Whole(1)] = 30
+    r: Annotated[float, Fraction()] = 0.25
     warm_up_within_cycles: bool = False
     head: Literal["flatten", "pool"] = "flatten"
-    initial_sigma: float = 5.0
-    floor: float = 1e-3
-    layer_weights: tuple[float, ...] | None = None
+    initial_sigma: PositiveNumber = 5.0
+    floor: PositiveNumber = 1e-3
+    layer_weights: LayerWeights = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("reduction", "'mean' or 'sum'", self.reduction in ("mean", "sum"))
-        self._check("warm_up", "at least 0", self.warm_up >= 0)
-        self._check("q", "at least 1", self.q >= 1)
-        self._check("r", "a number between 0 and 1", 0 <= self.r <= 1)
-        self._check("head", "'flatten' or 'pool'", self.head in ("flatten", "pool"))
-        self._check("floor", "a number above 0", self.floor > 0)
         self._check("initial_sigma", "a number above the floor", self.initial_sigma > self.floor)
 
     @property

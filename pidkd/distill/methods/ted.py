@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from pidkd.distill.features import Outputs, full, n_channels, pointwise
 from pidkd.distill.loss import DistillationLoss, Head, Terms, cross_entropy, softened_kl
-from pidkd.distill.method import Method, Phase
+from pidkd.distill.method import LayerWeights, Method, Phase, PositiveNumber, Weight
 from pidkd.distill.schedule import two_stages
+from pidkd.parameters import Fraction
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,13 @@ class TED(Method):
     matches = "filtered features; both filters are first fitted to the task, once"
     needs_taps = True
 
-    filters: float = 1 / 8
-    task_weight: float = 1.0
-    weight: float = 10.0
-    kd_weight: float = 0.0
-    temperature: float = 2.0
+    filters: Annotated[float, Fraction(ends="[)")] = 1 / 8
+    task_weight: Weight = 1.0
+    weight: Weight = 10.0
+    kd_weight: Weight = 0.0
+    temperature: PositiveNumber = 2.0
     head: Literal["flatten", "pool"] = "flatten"
-    layer_weights: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check("filters", "a number in [0, 1)", 0 <= self.filters < 1)
-        self._check("temperature", "a number above 0", self.temperature > 0)
-        self._check("head", "'flatten' or 'pool'", self.head in ("flatten", "pool"))
+    layer_weights: LayerWeights = None
 
     @property
     def phases(self) -> Mapping[str, Phase]:

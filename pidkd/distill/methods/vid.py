@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor, nn
 
 from pidkd.distill.features import Outputs, Positive, Reduction, full, n_channels, per_channel, pointwise, reduce
 from pidkd.distill.loss import DistillationLoss, Terms, cross_entropy
-from pidkd.distill.method import SinglePhaseMethod
+from pidkd.distill.method import LayerWeights, PositiveNumber, SinglePhaseMethod, Weight
+from pidkd.parameters import Whole
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,18 @@ class VID(SinglePhaseMethod):
     needs_taps = True
     parts = ("mu", "variance")
 
-    task_weight: float = 1.0
-    weight: float = 100.0
+    task_weight: Weight = 1.0
+    weight: Weight = 100.0
     reduction: Reduction = "mean"
-    depth: int = 3
-    width: int = 2
+    depth: Annotated[int, Whole(1, 100)] = 3
+    width: Annotated[int, Whole(1, 1_000)] = 2
     norm: bool = True
-    initial_variance: float = 5.0
-    floor: float = 1e-5
-    layer_weights: tuple[float, ...] | None = None
+    initial_variance: PositiveNumber = 5.0
+    floor: PositiveNumber = 1e-5
+    layer_weights: LayerWeights = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("reduction", "'mean' or 'sum'", self.reduction in ("mean", "sum"))
-        self._check("depth", "at least 1", self.depth >= 1)
-        self._check("width", "at least 1", self.width >= 1)
-        self._check("floor", "a number above 0", self.floor > 0)
         self._check("initial_variance", "a number above the floor", self.initial_variance > self.floor)
 
     def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:

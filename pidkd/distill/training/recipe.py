@@ -6,13 +6,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pidkd.errors import Argument, InputError
+from pidkd.parameters import Fraction, NonNegative, Parameterised, Positive, Whole
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Parameterised):
     r"""Epoch e has learning rate :math:`\lambda_e = \lambda f(e)`, for every method and every phase alike.
 
     With E epochs f(e) is 1 for ``"constant"``, :math:`\gamma` to the number of milestones :math:`\le e` for
@@ -65,51 +65,33 @@ class Recipe:
     [0.05, 0.05, 0.01, 0.002]
     """
 
-    epochs: int = 30
-    batch_size: int = 128
+    epochs: Annotated[int, Whole(1, 1_000_000)] = 30
+    batch_size: Annotated[int, Whole(1)] = 128
     optimizer: Literal["sgd", "adam"] = "sgd"
-    lr: float = 0.05
-    momentum: float = 0.9
+    lr: Annotated[float, Positive()] = 0.05
+    momentum: Annotated[float, Fraction(ends="[)")] = 0.9
     nesterov: bool = True
-    weight_decay: float = 5e-4
+    weight_decay: Annotated[float, NonNegative()] = 5e-4
     schedule: Literal["constant", "multistep", "cosine"] = "constant"
-    milestones: tuple[int, ...] = ()
-    gamma: float = 0.2
-    clip: float | None = None
-    part_lr: Mapping[str, float] = field(default_factory=dict)
-    part_weight_decay: Mapping[str, float] = field(default_factory=dict)
+    milestones: tuple[Annotated[int, Whole(1)], ...] = ()
+    gamma: Annotated[float, Positive()] = 0.2
+    clip: Annotated[float, Positive()] | None = None
+    part_lr: Mapping[str, Annotated[float, NonNegative()]] = field(default_factory=dict)
+    part_weight_decay: Mapping[str, Annotated[float, NonNegative()]] = field(default_factory=dict)
     flip: bool = False
-    crop: int = 0
-    held_out: float = 0.0
+    crop: Annotated[int, Whole(0, 1_024)] = 0
+    held_out: Annotated[float, Fraction(ends="[)")] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
     sync_batchnorm: bool = False
-    keep_every: int | None = None
+    keep_every: Annotated[int, Whole(1)] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            self._check(name, "a whole number >= 1", _whole(getattr(self, name), 1))
-        self._check("crop", "a whole number >= 0", _whole(self.crop, 0))
-        self._check("keep_every", "a whole number >= 1, or None", self.keep_every is None or _whole(self.keep_every, 1))
-        for name in ("lr", "gamma"):
-            self._check(name, "a number above 0", _number(getattr(self, name)) and getattr(self, name) > 0)
-        self._check("clip", "a number above 0, or None", self.clip is None or (_number(self.clip) and self.clip > 0))
-        self._check("weight_decay", "a number >= 0", _number(self.weight_decay) and self.weight_decay >= 0)
-        for name in ("momentum", "held_out"):
-            self._check(name, "a number in [0, 1)", _number(getattr(self, name)) and 0 <= getattr(self, name) < 1)
-        for name in ("nesterov", "flip", "compile", "sync_batchnorm"):
-            self._check(name, "true or false", isinstance(getattr(self, name), bool))
-        for name, choices in _CHOICES.items():
-            self._check(name, " or ".join(map(repr, choices)), getattr(self, name) in choices)
-        for name in ("part_lr", "part_weight_decay"):
-            values = getattr(self, name)
-            fine = isinstance(values, Mapping) and all(_number(value) and value >= 0 for value in values.values())
-            self._check(name, "a mapping from a part of the loss to a number >= 0", fine)
-        fine = isinstance(self.milestones, tuple | list) and all(_whole(epoch, 1) for epoch in self.milestones)
-        self._check("milestones", "rising epochs", fine and sorted(set(self.milestones)) == list(self.milestones))
+        self.check_params()
+        self._check("milestones", "rising epochs", sorted(set(self.milestones)) == list(self.milestones))
         object.__setattr__(self, "milestones", tuple(self.milestones))
-        fine = bool(self.milestones) == (self.schedule == "multistep")
-        self._check("milestones", "some with schedule 'multistep', and none without", fine)
+        fits = bool(self.milestones) == (self.schedule == "multistep")
+        self._check("milestones", "some with schedule 'multistep', and none without", fits)
 
     def factor(self, epoch: int) -> float:
         """What the learning rates are multiplied by in an epoch: f(e)."""
@@ -124,22 +106,3 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, by name."""
         return dataclasses.asdict(self) | {"milestones": list(self.milestones)}
-
-    def _check(self, name: str, expected: str, fine: bool) -> None:
-        if not fine:
-            raise InputError(Argument("Recipe", name), expected, repr(getattr(self, name)))
-
-
-_CHOICES = {
-    "optimizer": ("sgd", "adam"),
-    "schedule": ("constant", "multistep", "cosine"),
-    "precision": ("auto", "float32", "bfloat16"),
-}
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -53,5 +53,5 @@ def test_other_classes_of_the_teacher_are_refused():
 
 
 def test_a_temperature_of_zero_is_refused():
-    with pytest.raises(InputError, match=r"KD\(temperature\): expected a number above 0, got 0.0"):
+    with pytest.raises(InputError, match=r"KD\(temperature=...\): expected a number > 0, got 0.0"):
         KD(temperature=0.0)

@@ -425,7 +425,7 @@ def test_fewer_samples_than_variables_are_refused_of_a_covariance():
     ("params", "message"),
     [
         ({"debias": "some"}, r"gaussian\(debias=...\): expected one of 'matching'"),
-        ({"n_draws": 1}, r"gaussian\(n_draws=...\): expected a whole number >= 2, got 1"),
+        ({"n_draws": 1}, r"gaussian\(n_draws=...\): expected a whole number from 2 to 1,000,000, got 1"),
         ({"level": 1.0}, r"gaussian\(level=...\): expected a probability between 0 and 1"),
         ({"marginals": "normal"}, r"gaussian\(marginals=...\)"),
     ],

@@ -249,7 +249,7 @@ def test_parameters_out_of_range(name, value):
 
 def test_what_is_no_classifier():
     assert complaint(np.arange(40) % 2, X, X, classifier="svm").startswith(
-        "posterior(classifier=...): expected a scikit-learn classifier with predict_proba, got 'svm'"
+        "posterior(classifier=...): expected a scikit-learn classifier with predict_proba, or None, got 'svm'"
     )
 
 
