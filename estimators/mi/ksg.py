@@ -71,17 +71,15 @@ class KSG(MIEstimator):
     def _continuous(self, x: FloatArray, y: FloatArray) -> RawMI:
         from scipy.special import digamma
 
-        from pidkd.estimators.solvers.neighbours import below, counts_within, neighbour_distances
+        from pidkd.estimators.solvers.neighbours import Ball, below, counts_within, neighbour_distances
 
         n = len(x)
         far_x, far_y = neighbour_distances(x, y, self.k)
         radius = np.maximum(far_x, far_y)
         if self.variant == "mixture":
-            # Where more than k samples are equal, they are all the neighbours there are.
-            equal = counts_within(np.concatenate([x, y], axis=1), np.zeros(n)) + 1
-            k, reach = np.where(radius > 0, self.k, equal), below(radius)
-            around = digamma(counts_within(x, reach) + 1) + digamma(counts_within(y, reach) + 1)
-            return _mean(digamma(k) + np.log(n) - around)
+            ball = Ball.of(np.concatenate([x, y], axis=1), radius, self.k)
+            around = digamma(ball.others(x) + 1) + digamma(ball.others(y) + 1)
+            return _mean(digamma(ball.neighbours) + np.log(n) - around)
         _refuse_equal(radius, self.k)
         if self.variant == "ksg1":
             reach = below(radius)
@@ -93,29 +91,32 @@ class KSG(MIEstimator):
     def _with_labels(self, x: FloatArray, labels: Any) -> RawMI:
         from scipy.special import digamma
 
-        from pidkd.estimators.solvers.neighbours import below, counts_within, neighbour_distances
+        from pidkd.estimators.solvers.neighbours import Ball, below, counts_within, neighbour_distances
 
         sizes = np.bincount(labels)
-        radius, k = np.zeros(len(x)), np.minimum(self.k, sizes[labels] - 1)
         kept = sizes[labels] > 1  # a sample that is alone with its label has no neighbour of its own
         if not kept.any():
             hint = "a label that occurs once tells nothing about the distribution of x"
-            raise InputError(Argument("mutual_information", "x, y"), "labels that occur more than once", "none", hint)
-        for label in np.flatnonzero(sizes > 1):
-            own = np.flatnonzero(labels == label)
-            nothing = np.zeros((len(own), 1))
-            radius[own] = neighbour_distances(x[own], nothing, int(k[own[0]]))[0]
-            if self.variant == "mixture":
-                k[own] = np.where(radius[own] > 0, k[own], counts_within(x[own], radius[own] * 0) + 1)
-        x, labels, radius, k = x[kept], labels[kept], radius[kept], k[kept]
-        if self.variant != "mixture":
+            raise InputError("mutual_information(x, y)", "labels that occur more than once", "none", hint)
+        x, labels = x[kept], np.unique(labels[kept], return_inverse=True)[1]
+        sizes = np.bincount(labels)
+        k = np.minimum(self.k, sizes - 1)
+        own = [np.flatnonzero(labels == label) for label in range(len(sizes))]
+        radius = np.empty(len(x))
+        for rows, nearest in zip(own, k.tolist(), strict=True):
+            radius[rows] = neighbour_distances(x[rows], np.zeros((len(rows), 0)), nearest)[0]
+        neighbours, around = k[labels], counts_within(x, below(radius))
+        if self.variant == "mixture":
+            ball = Ball.joined([Ball.of(x[rows], radius[rows], nearest) for rows, nearest in zip(own, k, strict=True)])
+            ball = ball.at(np.argsort(np.concatenate(own)))
+            neighbours, around = ball.neighbours, ball.others(x)
+        else:
             _refuse_equal(radius, self.k)
-        near = counts_within(x, below(radius)) + 1
-        found = _mean(digamma(len(x)) + digamma(k) - digamma(np.bincount(labels)[labels]) - digamma(near))
+        raw = _mean(digamma(len(x)) + digamma(neighbours) - digamma(sizes)[labels] - digamma(around + 1))
         if kept.all():
-            return found
+            return raw
         text = f"ksg: {(~kept).sum()} of {len(kept)} samples are alone with their label, and left out"
-        return replace(found, concerns=[(SmallSampleWarning, text)])
+        return replace(raw, concerns=[(SmallSampleWarning, text)])
 
 
 def _refuse_equal(radius: FloatArray, k: int) -> None:
