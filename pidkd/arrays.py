@@ -6,15 +6,17 @@ and slicing is read piece by piece and held by reference, the rest is converted 
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from pidkd.errors import InputError, quote
+from pidkd.errors import InputError, Keyword, quote
 
 Array: TypeAlias = npt.NDArray[Any]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -22,6 +24,9 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 
 CHUNK_BYTES = 2**24
 """How much of a large array, as float64, is looked at in one piece."""
+
+TARGETS = ("auto", "discrete", "continuous")
+"""What a target can be said to be."""
 
 UNREADABLE = (ValueError, TypeError, RuntimeError, OverflowError, AttributeError)
 """What array libraries raise when one of their own cannot be sliced or converted."""
@@ -173,6 +178,123 @@ def is_float(values: Any) -> bool:
 def is_whole(values: Any) -> bool:
     """Whether an array of floats holds whole numbers only."""
     return all(bool((chunk == np.floor(chunk)).all()) for _, chunk in iter_chunks(values))
+
+
+def check_not_codes(where: str, values: Any, measured: str) -> None:
+    """Refuse one column of floats that are whole numbers: codes, as MATLAB and text files hold them, or counts.
+
+    Two values are the same as codes and as numbers, and a wide layer of whole numbers is no column of codes.
+
+    Parameters
+    ----------
+    where : str
+    values : array of floats, shape (n,) or (n, d)
+    measured : str
+        What to write where they are measurements.
+
+    Raises
+    ------
+    InputError
+        The message names both ways out.
+    """
+    if math.prod(map(int, values.shape[1:])) > 1 or not is_whole(values):
+        return
+    known: set[float] = set()
+    for _, chunk in iter_chunks(values):
+        known.update(np.unique(chunk).tolist())
+        if len(known) > 2:
+            cast = "" if len(values.shape) == 1 else ".ravel()"
+            raise InputError(
+                where,
+                "labels (integers, bools, strings) or measurements",
+                f"{describe(values)} that holds whole numbers only",
+                f"if these are labels or codes, write {_name(where)}{cast}.astype(int); if measurements, {measured}",
+            )
+
+
+def as_target(where: str, values: Any, target: str, call: str) -> Any:
+    """A target as what it is said to be: labels, or floats that are measurements.
+
+    Parameters
+    ----------
+    where : str
+    values : array
+    target : {"auto", "discrete", "continuous"}
+        "auto" goes by the type, and refuses floats that hold whole numbers only.
+    call : str
+        The call that takes ``target``, for messages.
+
+    Raises
+    ------
+    InputError
+        When the values are no such target.
+    """
+    if target not in TARGETS:
+        raise InputError(Keyword(call, "target"), f"one of {', '.join(map(repr, TARGETS))}", repr(target))
+    held = values if is_array(values) else as_array(where, values)
+    if target == "continuous":
+        if is_float(held):
+            return as_activations(where, held)
+        return as_activations(where, as_numbers(where, held))
+    if not is_float(held):
+        return as_labels(where, held)
+    held = as_activations(where, held)
+    if target == "discrete":
+        column = as_array(where, held)
+        column = column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column
+        if column.ndim != 1 or not is_whole(column):
+            hint = "of one-hot rows write .argmax(axis=1); quantise continuous values with pidkd.Quantizer"
+            raise InputError(where, "one label per row, target='discrete'", describe(held), hint)
+        return column.astype(np.int64)
+    if is_whole(held):
+        wide = math.prod(map(int, held.shape[1:])) > 1
+        cast = "argmax(axis=1)" if wide else "astype(int) or target='discrete'"
+        raise InputError(
+            where,
+            "labels (integers, bools, strings) or a continuous target",
+            f"{dtype_name(held)} that holds whole numbers only",
+            f"if these are labels, write {_name(where)}.{cast}; if numbers, target='continuous'",
+        )
+    return held
+
+
+def row_names(values: Any) -> Any:
+    """The index of its rows, of pandas or xarray; None where there is none."""
+    index = getattr(values, "index", None)
+    if index is None and getattr(values, "dims", None) and hasattr(values, "indexes"):
+        index = values.indexes.get(values.dims[0])
+    return index if hasattr(index, "get_indexer") else None
+
+
+def check_same_rows(where: str, **values: Any) -> None:
+    """Refuse arrays whose rows have the same names in another order.
+
+    Rows that are numbered from 0, as they are where nobody named them, say nothing against other names.
+
+    Raises
+    ------
+    InputError
+        The message names both arrays, and the first row that differs.
+    """
+    named = {name: index for name, value in values.items() if (index := row_names(value)) is not None}
+    for (first, a), (second, b) in itertools.combinations(named.items(), 2):
+        if len(a) != len(b) or a.equals(b):
+            continue
+        labels_a, labels_b = a.tolist(), b.tolist()
+        numbered = any(labels == list(range(len(labels))) for labels in (labels_a, labels_b))
+        if Counter(labels_a) == Counter(labels_b) or not (numbered or set(labels_a).isdisjoint(labels_b)):
+            row = next(i for i, (one, other) in enumerate(zip(labels_a, labels_b, strict=True)) if one != other)
+            raise InputError(
+                where,
+                "rows with the same index in the same order",
+                f"{labels_a[row]!r} in {first} and {labels_b[row]!r} in {second}, in row {row}",
+                f"align them, as {second}.loc[{first}.index], or drop the index with .reset_index(drop=True)",
+            )
+
+
+def _name(where: str) -> str:
+    """The last name in the brackets of a place such as ``decompose(y)``."""
+    return where.rpartition("(")[2].rstrip(")").split(",")[0] or where
 
 
 def dtype_name(values: Any) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
 from pidkd.arrays import as_array
-from pidkd.errors import IncompatibleInputError, InputError, Keyword, UnknownNameError
+from pidkd.errors import IncompatibleInputError, InputError, Keyword, SmallSampleWarning, UnknownNameError
 from pidkd.estimator import Context, choices
-from pidkd.inputs import Activations, Gaussian, Input, Pmf, as_input
+from pidkd.groups import joined, repeats, told
+from pidkd.inputs import Activations, Gaussian, Input, Pmf, Posteriors, as_input
+from pidkd.inputs.activations import Target
 from pidkd.pid import PIDEstimator
 from pidkd.registry import get_estimator
 from pidkd.result import PIDBatch, PIDResult, Units
@@ -33,6 +37,8 @@ def decompose(
     keep: Sequence[str] = (),
     progress: Callable[[float], None] | None = None,
     uncertainty: Method | Sequence[Method] | None = None,
+    groups: Any = None,
+    target: Target = "auto",
     **params: Any,
 ) -> PIDResult:
     r"""Split :math:`I(Y;T,S) = \mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S + \mathrm{Syn}`.
@@ -41,8 +47,8 @@ def decompose(
     ----------
     y, t, s : arrays, shape (n_samples,) of codes, or (n_samples, d) of floats for t and s
         Target, teacher and student. T and S choose the kind: both integer, bool or string give ``Codes``, both float
-        give ``Activations``. Instead of three arrays, one ``Pmf``, ``Codes``, ``Activations``, ``Gaussian`` or
-        ``Posteriors`` goes in alone.
+        give ``Activations``. Instead of three arrays, one ``Pmf``, ``Codes``, ``Activations``, ``Gaussian``,
+        ``Posteriors`` or ``dit.Distribution`` goes in alone.
     estimator : str or PIDEstimator, default "auto"
         A name of ``list_estimators()``, or an estimator with its parameters. "auto" is ``broja`` for tables and codes,
         ``posterior`` for activations with labels and for posteriors, ``gaussian`` for covariances.
@@ -51,12 +57,19 @@ def decompose(
     device : {"cpu", "cuda", "auto"}
         "cuda" is for batches and ``uncertainty``, with estimators that know it; "auto" takes it where it is there.
     keep : sequence of {"plan", "potentials", "local"}
-        What the result shall carry besides the atoms, where the estimator has it.
+        What the result shall carry besides the atoms; what the estimator does not have is refused.
     progress : callable, optional
         Called with the fraction done.
     uncertainty : Bootstrap, Jackknife, Permutation or a list of them, optional
         How far sampling may have moved the atoms: fills ``interval``, ``se``, ``null`` and ``bias`` of the result. Only
         for samples and counts; an exact table has no sampling.
+    groups : array of labels, shape (n_samples,), optional
+        Rows that belong together, such as views of one image or tokens of one sentence. Only groups are independent:
+        they are drawn, shuffled and left out as a whole, stay in one fold, and errors count them. Rows of activations
+        that repeat others exactly are such groups without being asked, and a warning says so.
+    target : {"auto", "discrete", "continuous"}
+        What y is. "auto" goes by its type: integers, bools and strings are labels, floats are continuous, and floats
+        that hold whole numbers only are refused.
     **params
         Parameters of the estimator.
 
@@ -80,12 +93,29 @@ def decompose(
     0.311278 0.500000 optimal
     """
     given = [value for value in (y, t, s) if value is not None]
-    data = as_input(*given)
+    data = as_input(*given, groups=groups, target=target)
     found = PIDEstimator.from_name("decompose", estimator, params, lambda: _automatic("decompose", data))
     ctx = Context.of_call("decompose", seed, device, keep, progress)
+    data, notes = _with_repeats(data)
+    for note in notes:
+        warnings.warn(note, SmallSampleWarning, stacklevel=2)
     if uncertainty is not None:
-        return quantify(found, data, uncertainty, units, ctx)
-    return found.decompose(data, units, ctx)
+        result = quantify(found, data, uncertainty, units, ctx)
+    else:
+        result = found.decompose(data, units, ctx)
+    return dataclasses.replace(result, warnings=(*notes, *result.warnings)) if notes else result
+
+
+def _with_repeats(data: Input) -> tuple[Input, list[str]]:
+    """Samples whose exact repeats are in one group, and what to tell of them."""
+    sources = {Activations: ("t", "s"), Posteriors: ("p_t", "p_s")}.get(type(data))
+    if sources is None or not isinstance(data, Activations | Posteriors):
+        return data, []
+    repeated = repeats(*(getattr(data, name) for name in sources))
+    groups = joined(data.groups, repeated)
+    if repeated is None or groups is None or (data.groups is not None and groups.max() == data.groups.max()):
+        return data, []
+    return dataclasses.replace(data, groups=groups), [f"decompose: {told(repeated)}"]
 
 
 def decompose_batch(

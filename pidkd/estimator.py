@@ -28,7 +28,10 @@ from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
 KEEPABLE = ("plan", "potentials", "local")
 """What a result carries only when it is asked for by ``keep=``."""
 
-RESERVED = ("y", "t", "s", "dims", "estimator", "units", "seed", "device", "keep", "progress", "uncertainty")
+RESERVED = (
+    *("y", "t", "s", "dims", "estimator", "units", "seed", "device", "keep", "progress", "uncertainty"),
+    *("groups", "target"),
+)
 """Keywords of ``decompose``, which no estimator may use as the name of a parameter."""
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pidkd.arrays import FloatArray
+from pidkd.inputs import Codes, Input, Pmf
 from pidkd.result import Information
+
+TOLERATED_BIAS, TOLERATED_SHARE = 0.01, 0.1
+"""Bias of I(Y;T,S), in bits and as a share of it, up to which samples are enough for a table."""
 
 
 def entropy(p: FloatArray) -> float:
@@ -51,3 +57,43 @@ def informations(p: FloatArray) -> list[Information]:
     mi_s = h_y + entropies(y_s.sum(axis=1)) - entropies(y_s)
     mi = h_y + entropies(t_s) - entropies(p)
     return [Information(*each) for each in zip(mi_t.tolist(), mi_s.tolist(), mi.tolist(), strict=True)]
+
+
+def too_few_samples(data: Input, mi: float) -> str | None:
+    r"""What to tell who has too few samples for the table, with the number that would do; None where they suffice.
+
+    Under independence the plug-in estimate of :math:`I(Y;T,S)` is biased upward by about
+    :math:`(K_Y - 1)(K_{TS} - 1) / (2 n \ln 2)` bits, for :math:`K_Y` classes and :math:`K_{TS}`
+    occupied pairs of cells. Samples are too few where that exceeds both ``TOLERATED_BIAS`` bits and ``TOLERATED_SHARE``
+    of the estimate that is left without it. Of samples in groups only the groups count.
+
+    Parameters
+    ----------
+    data : Input
+        Samples without a table, such as activations, are never too few by this rule.
+    mi : float
+        The plug-in estimate of I(Y;T,S), in bits.
+    """
+    table = data.pmf() if isinstance(data, Codes) else data
+    if not isinstance(table, Pmf) or table.n_samples is None:
+        return None
+    n_y, n_ts = int((table.p.sum(axis=(1, 2)) > 0).sum()), int((table.p.sum(axis=0) > 0).sum())
+    n, what = table.n_samples, "samples"
+    if isinstance(data, Codes) and data.groups is not None:
+        n, what = int(data.groups.max()) + 1, "groups"
+    cells = f"{n_y} classes and {n_ts} occupied pairs of cells"
+    return biased("I(Y;T,S)", mi, (n_y - 1) * (n_ts - 1), n, cells, what)
+
+
+def biased(quantity: str, value: float, freedom: int, n: int, cells: str, what: str = "samples") -> str | None:
+    r"""What to tell of a plug-in estimate whose bias under independence, ``freedom`` / 2n nats, is too large for it."""
+    bias = freedom / (2 * n * math.log(2))
+    tolerated = max(TOLERATED_BIAS, TOLERATED_SHARE * (value - bias))
+    if bias <= tolerated:
+        return None
+    enough = math.ceil(n * bias / tolerated)
+    digits = 10 ** max(0, len(str(enough)) - 2)
+    return (
+        f"{n} {what} for {cells}: of the {value:.3g} bits of {quantity} up to {bias:.2g} may be bias; "
+        f"about {math.ceil(enough / digits) * digits} {what} would do, or fewer cells"
+    )

@@ -12,16 +12,34 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
-from pidkd.arrays import as_activations, as_array, as_labels, describe, is_array, is_float, is_whole
+import numpy as np
+
+from pidkd.arrays import (
+    TARGETS,
+    IntArray,
+    as_activations,
+    as_array,
+    as_labels,
+    as_target,
+    check_not_codes,
+    check_same_rows,
+    is_array,
+    is_float,
+)
 from pidkd.codec import fields_from_plain, plain
-from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning
+from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context, Estimator
+from pidkd.groups import as_groups, joined, one_of_each, repeats, told
+from pidkd.inputs.activations import Target
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import NATS_PER, Units, check_units
 
 Bound: TypeAlias = Literal["exact", "lower", "upper", "none"]
+
+DRAWS = 10
+"""Draws of one row of each group, over which an estimator that knows of no groups is averaged."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,8 @@ class Pairs:
 
     x: Any
     y: Any
+    groups: IntArray | None = None
+    """The number of the group of each row; only groups are independent of each other."""
 
     words: ClassVar[str]
     """What they are, for messages."""
@@ -116,6 +136,16 @@ class Pairs:
     def n_samples(self) -> int:
         """Number of rows."""
         return len(self.x)
+
+    def taken(self, rows: IntArray) -> Self:
+        """Some of the rows, without their groups."""
+        x, y = (as_array(Argument("mutual_information", name), getattr(self, name))[rows] for name in ("x", "y"))
+        return type(self)(x, y)
+
+    def repeats(self) -> IntArray | None:
+        """Groups of rows that repeat others exactly; labels alone repeat by their nature."""
+        sources = [values for values in (self.x, self.y) if is_float(values)]
+        return repeats(*sources) if sources else None
 
 
 class DiscretePairs(Pairs):
@@ -136,35 +166,59 @@ class MixedPairs(Pairs):
     words = "floats and labels"
 
 
-def as_pairs(x: Any, y: Any) -> Pairs:
+def as_pairs(x: Any, y: Any, target: Target = "auto", groups: Any = None, call: str = "mutual_information") -> Pairs:
     """Two arrays as the kind of pairs that they are: floats are continuous, everything else is labels.
+
+    Parameters
+    ----------
+    x, y : array
+    target : {"auto", "discrete", "continuous"}
+        What y is; "auto" goes by its type.
+    groups : array of labels, shape (n_samples,), optional
+    call : str
+        For messages.
 
     Raises
     ------
     InputError
-        When lengths differ, or an array is neither labels nor floats.
+        When lengths differ, an array is neither labels nor floats, or indexes of pandas are in different orders.
     """
-    where = Argument("mutual_information", "x, y")
-    held, floats = {}, {}
+    where = Argument(call, "x, y")
+    check_same_rows(where, x=x, y=y, groups=groups)
+    held: dict[str, Any] = {}
     for name, value in {"x": x, "y": y}.items():
-        array = value if is_array(value) else as_array(Argument("mutual_information", name), value)
-        floats[name] = is_float(array)
-        held[name] = (as_activations if floats[name] else as_labels)(f"mutual_information({name})", array)
+        array = value if is_array(value) else as_array(Argument(call, name), value)
+        if name == "y" and target != "auto":
+            held[name] = as_target(Argument(call, "y"), array, target, call)
+        else:
+            held[name] = (as_activations if is_float(array) else as_labels)(Argument(call, name), array)
+    if target not in TARGETS:
+        as_target(Argument(call, "y"), held["y"], target, call)
     if len(held["x"]) != len(held["y"]):
         raise InputError(where, "equal lengths", f"x {len(held['x'])}, y {len(held['y'])}")
-    for name in ("x", "y"):
-        if floats[name] and is_whole(held[name]):
-            raise InputError(
-                Argument("mutual_information", name),
-                "labels (integers, bools, strings) or a continuous variable",
-                f"{describe(held[name])} that holds whole numbers only",
-                f"if these are labels, write {name}.astype(int)",
-            )
-    if all(floats.values()):
-        return ContinuousPairs(held["x"], held["y"])
-    if not any(floats.values()):
-        return DiscretePairs(held["x"], held["y"])
-    return MixedPairs(held["x"], held["y"]) if floats["x"] else MixedPairs(held["y"], held["x"])
+    numbers = None if groups is None else as_groups(Keyword(call, "groups"), groups, len(held["x"]))
+    floats = [is_float(held["x"]), is_float(held["y"])]
+    if all(floats):
+        return ContinuousPairs(held["x"], held["y"], numbers)
+    if not any(floats):
+        return DiscretePairs(held["x"], held["y"], numbers)
+    x, y = (held["x"], held["y"]) if floats[0] else (held["y"], held["x"])
+    return MixedPairs(x, y, numbers)
+
+
+def refuse_codes(x: Any, y: Any, target: Target, call: str = "mutual_information") -> None:
+    """Refuse floats that may be codes, before an estimator takes them for positions.
+
+    Raises
+    ------
+    InputError
+        The message names both ways out.
+    """
+    x, y = (value if is_array(value) else as_array(Argument(call, name), value) for name, value in (("x", x), ("y", y)))
+    if is_float(x):
+        check_not_codes(Argument(call, "x"), x, "standardise them: (x - x.mean()) / x.std()")
+    if is_float(y) and target == "auto":
+        as_target(Argument(call, "y"), y, target, call)
 
 
 @dataclass(frozen=True)
@@ -189,10 +243,32 @@ class MIEstimator(Estimator):
     kind = "mi"
     measure: ClassVar[str]
     bound: ClassVar[Bound]
+    respects_groups: ClassVar[bool] = False
+    """Whether it keeps the rows of a group together by itself; others are given one row of each group at a time."""
+
+    @property
+    def allows_ties(self) -> bool:
+        """Whether equal values and numbers of few values are the same to it as any others."""
+        return False
 
     @abc.abstractmethod
     def _estimate(self, data: Any, ctx: Context) -> RawMI:
         """Estimate from pairs of an accepted kind."""
+
+    def _of_groups(self, data: Pairs, ctx: Context) -> RawMI:
+        """Estimate with rows that repeat others, or belong together, counted as one."""
+        notes: list[tuple[type[PidkdWarning], str]] = []
+        repeated = None if isinstance(data, DiscretePairs) else data.repeats()
+        if repeated is not None and (data.groups is None or not _is_within(repeated, data.groups)):
+            notes.append((SmallSampleWarning, f"{self.name}: {told(repeated)}"))
+            data = type(data)(data.x, data.y, joined(data.groups, repeated))
+        if data.groups is None or self.respects_groups:
+            raw = self._estimate(data, ctx)
+        else:
+            n_draws = DRAWS if repeated is None or data.groups.max() < repeated.max() else 1
+            draws = [data.taken(one_of_each(data.groups, ctx.generator)) for _ in range(n_draws)]
+            raw = _mean_of([self._estimate(draw, ctx) for draw in draws], int(data.groups.max()) + 1)
+        return dataclasses.replace(raw, concerns=(*notes, *raw.concerns))
 
     def estimate(self, data: Pairs, units: Units = "bits", ctx: Context | None = None) -> MIResult:
         """Run on one set of pairs. ``pidkd.mutual_information`` is the same with every convenience.
@@ -210,7 +286,7 @@ class MIEstimator(Estimator):
             where = Keyword("mutual_information", "estimator", self.name)
             raise IncompatibleInputError(where, expected, got, fitting(data))
         started = time.perf_counter()
-        raw = self._estimate(data, ctx)
+        raw = self._of_groups(data, ctx)
         for category, text in raw.concerns:
             warnings.warn(text, category, stacklevel=3)
         return MIResult(
@@ -226,6 +302,21 @@ class MIEstimator(Estimator):
             warnings=tuple(text for _, text in raw.concerns),
             provenance=raw.provenance,
         ).to(units)
+
+
+def _is_within(groups: IntArray, others: IntArray) -> bool:
+    """Whether rows that are together in one grouping are so in the other."""
+    both = joined(groups, others)
+    return both is not None and int(both.max()) == int(others.max())
+
+
+def _mean_of(raws: Sequence[RawMI], n_groups: int) -> RawMI:
+    """The mean of estimates from one row of each group; its error is that of a single one, no less by this."""
+    value = float(np.mean([raw.value for raw in raws]))
+    se = None if raws[0].se is None else float(np.mean([raw.se for raw in raws if raw.se is not None]))
+    provenance = {**(raws[0].provenance or {}), "groups": n_groups, "draws": len(raws)}
+    concerns = dict.fromkeys(concern for raw in raws for concern in raw.concerns)
+    return RawMI(value, se, concerns=tuple(concerns), provenance=provenance)
 
 
 def _described(kind: type[Any]) -> str:

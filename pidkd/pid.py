@@ -23,10 +23,11 @@ from pidkd.errors import (
     Keyword,
     NegativeAtomWarning,
     PidkdWarning,
+    SmallSampleWarning,
     SolverError,
 )
-from pidkd.estimator import Context, Estimator
-from pidkd.info import information
+from pidkd.estimator import KEEPABLE, Context, Estimator
+from pidkd.info import information, too_few_samples
 from pidkd.inputs import Input
 from pidkd.result import Certificate, Information, PIDBatch, PIDResult, Units, check_units
 
@@ -129,7 +130,7 @@ class PIDEstimator(Estimator):
         started = time.perf_counter()
         accepted = self._accept(data)
         raw = self._decompose(accepted, ctx)
-        result, concerns = self._result(raw, _samples(accepted), units, ctx, time.perf_counter() - started)
+        result, concerns = self._result(raw, _samples(accepted), units, ctx, time.perf_counter() - started, data)
         if not all(math.isfinite(value) for value in result.atoms.values()) and result.certificate.status != "exact":
             raise SolverError(f"{self.name}: no finite answer; {result.certificate.message}", result)
         for category, text in concerns:
@@ -157,7 +158,8 @@ class PIDEstimator(Estimator):
         raws = self._decompose_batch(accepted, ctx)
         seconds = time.perf_counter() - started
         each = seconds / max(1, len(raws))
-        found = [self._result(raw, _samples(item), units, ctx, each) for raw, item in zip(raws, accepted, strict=True)]
+        solved = zip(raws, accepted, data, strict=True)
+        found = [self._result(raw, _samples(item), units, ctx, each, given) for raw, item, given in solved]
         results = [result for result, _ in found]
         concerned = Counter(category for _, concerns in found for category in {category for category, _ in concerns})
         for category, count in concerned.items():
@@ -166,9 +168,16 @@ class PIDEstimator(Estimator):
         return PIDBatch(results, seconds, sum(raw.finished_on_cpu for raw in raws))
 
     def _result(
-        self, raw: Raw, n_samples: int | None, units: Units, ctx: Context, seconds: float
+        self,
+        raw: Raw,
+        n_samples: int | None,
+        units: Units,
+        ctx: Context,
+        seconds: float,
+        data: Input | None = None,
     ) -> tuple[PIDResult, list[tuple[type[PidkdWarning], str]]]:
         """The result in the units of the user, and what the user must be warned of."""
+        self._check_kept(raw, ctx)
         redundant = raw.information.t - raw.unique_t
         atoms = raw.atoms or {
             "redundant": redundant,
@@ -197,9 +206,19 @@ class PIDEstimator(Estimator):
             local=raw.local if "local" in ctx.keep else None,
         ).to(units)
         concerns = [*raw.concerns, *self._concerns(result)]
+        if data is not None and (few := too_few_samples(data, result.to("bits").mi)):
+            concerns.append((SmallSampleWarning, few))
         if concerns:
             result = dataclasses.replace(result, warnings=tuple(text for _, text in concerns))
         return result, concerns
+
+    def _check_kept(self, raw: Raw, ctx: Context) -> None:
+        """Refuse what was asked for and is not there: nobody shall take None for an answer."""
+        has = [name for name in KEEPABLE if getattr(raw, name) is not None]
+        for name in ctx.keep:
+            if name not in has:
+                got = f"{name!r}, which {self.name!r} does not have of this input"
+                raise InputError(Keyword("decompose", "keep"), " or ".join(map(repr, has)) or "nothing", got)
 
     def _concerns(self, result: PIDResult) -> list[tuple[type[PidkdWarning], str]]:
         """What a user must be warned of."""

@@ -14,6 +14,7 @@ import numpy as np
 from pidkd.arrays import Array, FloatArray
 from pidkd.codec import fields_from_plain, plain
 from pidkd.errors import InputError
+from pidkd.export import COLORS, axis, bars, data_frame, latex_table, whiskers
 
 Units: TypeAlias = Literal["bits", "nats"]
 Status: TypeAlias = Literal["exact", "optimal", "bound", "max_iter", "uncertified"]
@@ -24,6 +25,16 @@ SYMBOLS = {
     "unique_t": "Uni(Y:T\\S)",
     "unique_s": "Uni(Y:S\\T)",
     "synergistic": "Syn(Y:T,S)",
+}
+INFORMATION = {"mi_t": "I(Y;T)", "mi_s": "I(Y;S)", "mi": "I(Y;T,S)"}
+FORMULAS = {
+    "redundant": r"$\mathrm{Red}(Y{:}T,S)$",
+    "unique_t": r"$\mathrm{Uni}(Y{:}T\setminus S)$",
+    "unique_s": r"$\mathrm{Uni}(Y{:}S\setminus T)$",
+    "synergistic": r"$\mathrm{Syn}(Y{:}T,S)$",
+    "mi_t": "$I(Y;T)$",
+    "mi_s": "$I(Y;S)$",
+    "mi": "$I(Y;T,S)$",
 }
 NATS_PER = {"bits": math.log(2.0), "nats": 1.0}
 
@@ -246,19 +257,112 @@ class PIDResult:
         """By the numbers; the parameters and what else may be a mapping stay out."""
         return hash((self.method, self.units, self.information, *self.atoms.values()))
 
+    @property
+    def level(self) -> float | None:
+        """Probability that the intervals are meant to cover the true values, where it is known."""
+        methods = (self.provenance or {}).get("uncertainty") or []
+        levels = [method["level"] for method in methods if method.get("method") in ("Bootstrap", "Jackknife")]
+        level = levels[0] if levels else self.params.get("level")
+        return level if self.interval and isinstance(level, float) else None
+
+    def quantities(self) -> list[dict[str, Any]]:
+        """A record of each atom and mutual information: value, and what is known of it; None where nothing is."""
+        records = []
+        for name in (*ATOMS, *INFORMATION):
+            proven = self.bounds(name) if name in ATOMS else (None, None)
+            records.append(
+                {
+                    "quantity": name,
+                    "value": float(getattr(self, name)),
+                    "units": self.units,
+                    "low": (self.interval or {}).get(name, (None, None))[0],
+                    "high": (self.interval or {}).get(name, (None, None))[1],
+                    "se": (self.se or {}).get(name),
+                    "null": (self.null or {}).get(name),
+                    "bias": (self.bias or {}).get(name),
+                    "corrected": (self.corrected or {}).get(name),
+                    "proven_lower": proven[0],
+                    "proven_upper": proven[1],
+                }
+            )
+        return records
+
+    def to_dataframe(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each atom and mutual information.
+
+        Its columns are the value, its units, sampling interval (low, high), standard error, level under independence
+        (null), bias and value less the bias (corrected), and proven bounds.
+
+        Raises
+        ------
+        MissingDependencyError
+            When pandas is not installed.
+        """
+        return data_frame(self.quantities(), "quantity")
+
+    def to_latex(self, digits: int = 3) -> str:
+        r"""A LaTeX ``tabular`` of atoms and mutual informations, with what ``uncertainty=`` told of them.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            After the point.
+        """
+        records = self.quantities()
+        known = [name for name in ("null", "corrected") if any(record[name] is not None for record in records)]
+        interval = ["interval"] if self.interval else []
+        rows = []
+        for record in records:
+            ends = None if record["low"] is None else (record["low"], record["high"])
+            extras = [ends] * len(interval) + [record[name] for name in known]
+            rows.append([FORMULAS[record["quantity"]], record["value"], *extras])
+        headings = {"null": "chance", "corrected": "corrected"}
+        return latex_table(["", self.units, *interval, *(headings[name] for name in known)], rows, digits)
+
+    def plot(self, ax: Any = None) -> Any:
+        """The four atoms as bars, with their intervals, and a dash at the level that each has under independence.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: that of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        ax = axis(ax)
+        names, values = list(SYMBOLS.values()), list(self.atoms.values())
+        bars(ax, names, values, [COLORS[atom] for atom in ATOMS])
+        whiskers(ax, names, [(self.interval or {}).get(atom) for atom in ATOMS])
+        for place, atom in enumerate(ATOMS):
+            if self.null and math.isfinite(self.null.get(atom, math.nan)):
+                ax.hlines(self.null[atom], place - 0.4, place + 0.4, color="black", linestyle="dashed", linewidth=1)
+        ax.set_ylabel(f"information about Y ({self.units})")
+        return ax
+
     def _rows(self) -> list[tuple[str, str]]:
         rows = []
-        for name, value in self.atoms.items():
-            text = f"{value:z.6f} {self.units}"  # z: a rounding error below zero prints as zero, without its sign
+        for name, symbol in {**SYMBOLS, **INFORMATION}.items():
+            # z: a rounding error below zero prints as zero, without its sign
+            text = f"{getattr(self, name):z.6f} {self.units}"
             if self.interval is not None and name in self.interval:
                 low, high = self.interval[name]
                 text += f"  [{low:z.6f}, {high:z.6f}]"
-            rows.append((SYMBOLS[name], text))
+            if self.null is not None and name in self.null:
+                text += f"  chance {self.null[name]:z.6f}"
+            if self.corrected is not None and name in self.corrected:
+                text += f"  corrected {self.corrected[name]:z.6f}"
+            rows.append((symbol, text))
         return rows
 
     def _footer(self) -> str:
         gap = f"{abs(self.certificate.gap):.1e} {self.units}" if math.isfinite(self.certificate.gap) else "unknown"
         footer = f"{self.method}: {self.certificate.status}, gap {gap}"
+        if self.n_samples is not None:
+            footer += f", n={self.n_samples}"
+        if self.level is not None:
+            footer += f", intervals at {self.level:.4g}"
         within = (self.interval or {}).items()
         if any(not low - 1e-9 <= getattr(self, name) <= high + 1e-9 for name, (low, high) in within if name in ATOMS):
             footer += "; an interval that leaves out its atom is less the bias of the estimate"
@@ -332,6 +436,62 @@ class PIDBatch:
     def status(self) -> Array:
         """Certificate status of every member."""
         return np.array([result.certificate.status for result in self.results], dtype=str)
+
+    def to_dataframe(self) -> Any:
+        """A ``pandas.DataFrame`` with a row for each member: atoms, mutual informations, units, gap and status.
+
+        Raises
+        ------
+        MissingDependencyError
+            When pandas is not installed.
+        """
+        return data_frame([self._record(result) for result in self.results])
+
+    @staticmethod
+    def _record(result: PIDResult) -> dict[str, Any]:
+        return {
+            **{name: float(getattr(result, name)) for name in (*ATOMS, *INFORMATION)},
+            "units": result.units,
+            "method": result.method,
+            "gap": result.certificate.gap,
+            "status": result.certificate.status,
+            "n_samples": result.n_samples,
+        }
+
+    def to_latex(self, digits: int = 3) -> str:
+        r"""A LaTeX ``tabular`` with a row of atoms and mutual informations for each member, which have numbers from 0.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            After the point.
+        """
+        names = (*ATOMS, *INFORMATION)
+        rows = [
+            [str(place), *(float(getattr(result, name)) for name in names)] for place, result in enumerate(self.results)
+        ]
+        units = self.results[0].units if len(self.results) else "bits"
+        return latex_table([units, *(FORMULAS[name] for name in names)], rows, digits)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Each atom over the members, whose numbers are along the axis.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: that of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        ax = axis(ax)
+        for atom in ATOMS:
+            ax.plot(range(len(self)), self._column(atom), marker="o", color=COLORS[atom], label=SYMBOLS[atom])
+        ax.set_xlabel("member of the batch")
+        ax.set_ylabel(f"information about Y ({self.results[0].units if len(self.results) else 'bits'})")
+        ax.legend()
+        return ax
 
     def to(self, units: Units) -> PIDBatch:
         """The same batch in other units."""

@@ -17,9 +17,11 @@ from pidkd.result import ATOMS, PIDResult
 from pidkd.synthetic import gate, random_pmf
 from pidkd.testing.pid import ROUNDING
 
-Y, T, S = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]
-"""An AND gate, each row seen once."""
-F = np.random.default_rng(0).normal(size=(4, 2))
+TIMES = 100
+Y, T, S = [0, 0, 0, 1] * TIMES, [0, 0, 1, 1] * TIMES, [0, 1, 0, 1] * TIMES
+"""An AND gate, each row seen a hundred times."""
+N = len(Y)
+F = np.random.default_rng(0).normal(size=(N, 2))
 FAIR = Pmf(np.full((2, 2, 2), 1 / 8))
 
 
@@ -34,7 +36,7 @@ class TestInputs:
         for result in (decompose(Y, T, S), decompose(Codes(Y, T, S)), decompose(known.pmf), decompose(y=Y, t=T, s=S)):
             assert result.method == "broja"
             assert result.atoms == pytest.approx(known.atoms, abs=1e-9)
-        assert decompose(Y, T, S).n_samples == 4
+        assert decompose(Y, T, S).n_samples == N
         assert decompose(known.pmf).n_samples is None
 
     def test_labels_of_any_type_are_only_names(self, tmp_path: Path) -> None:
@@ -43,9 +45,13 @@ class TestInputs:
         plain = decompose(Y, T, S)
         for y, t, s in [
             (np.array(Y, bool), np.array(T, np.uint8), np.array(S, np.int16)),
-            (["no", "no", "no", "yes"], [b"a", b"a", b"b", b"b"], np.array(["x", "y", "x", "y"], object)),
+            (
+                ["no", "no", "no", "yes"] * TIMES,
+                [b"a", b"a", b"b", b"b"] * TIMES,
+                np.array(["x", "y", "x", "y"] * TIMES, object),
+            ),
             (torch.tensor(Y), torch.tensor(T, dtype=torch.bool), torch.tensor(S)),
-            (pd.Series(Y), pd.Series(T, dtype="category"), pd.Series(S, index=[3, 2, 1, 0])),
+            (pd.Series(Y), pd.Series(T, dtype="category"), pd.Series(S, index=np.arange(N) + 7)),
             (tuple(Y), np.array(T) * (2**62), np.load(tmp_path / "s.npy", mmap_mode="r")),
         ]:
             assert same(decompose(y, t, s), plain)
@@ -66,7 +72,7 @@ class TestInputs:
             decompose(FAIR.p)
 
     def test_one_class_alone_has_nothing_to_tell(self) -> None:
-        assert decompose([0, 0, 0, 0], T, S).atoms == dict.fromkeys(ATOMS, pytest.approx(0.0, abs=1e-9))
+        assert decompose([0] * N, T, S).atoms == dict.fromkeys(ATOMS, pytest.approx(0.0, abs=1e-9))
 
 
 class TestAuto:
@@ -74,7 +80,7 @@ class TestAuto:
         ("data", "kind"),
         [
             (Gaussian(np.eye(3), (1, 1, 1)), "Gaussian"),
-            (Posteriors(Y, np.full((4, 2), 0.5), np.full((4, 2), 0.5)), "Posteriors"),
+            (Posteriors(Y, np.full((N, 2), 0.5), np.full((N, 2), 0.5)), "Posteriors"),
             (Activations(Y, F, F), "Activations"),
             (Activations(F[:, 0], F, F), "Activations with a continuous target"),
         ],
@@ -122,7 +128,8 @@ class TestOptions:
         assert kept.potentials is not None
         assert [part.shape for part in kept.potentials] == [(2, 2), (2, 2)]
         assert decompose(Y, T, S, keep="plan").potentials is None
-        assert decompose(Y, T, S, keep="plan", estimator="mmi").plan is None
+        with pytest.raises(InputError, match=r"keep\): expected 'plan' or 'potentials', got 'local', which 'broja'"):
+            decompose(Y, T, S, keep=["plan", "local"])
 
     @pytest.mark.parametrize("seed", [0, 7, np.int64(3)])
     def test_seeds(self, seed: Any) -> None:
@@ -192,9 +199,9 @@ class TestBatch:
             assert same(result, decompose(Pmf(table), estimator=estimator))
 
     def test_inputs_of_different_shapes_are_a_batch(self) -> None:
-        codes = [Codes(Y, T, S), Codes(Y + Y, T + T, [0, 1, 2, 3] * 2)]
+        codes = [Codes(Y, T, S), Codes(Y + Y, T + T, [0, 1, 2, 3] * (2 * TIMES))]
         batch = decompose_batch(codes)
-        assert [result.n_samples for result in batch] == [4, 8]
+        assert [result.n_samples for result in batch] == [N, 2 * N]
         assert all(same(result, decompose(item)) for item, result in zip(codes, batch, strict=True))
 
     def test_tensors_and_lists_are_arrays(self) -> None:
@@ -230,7 +237,7 @@ class TestBatch:
             ),
             (FAIR, "decompose_batch(data): expected a dense array, got Pmf"),
             (
-                [Posteriors(Y, np.full((4, 2), 0.5), np.full((4, 2), 0.5))],
+                [Posteriors(Y, np.full((N, 2), 0.5), np.full((N, 2), 0.5))],
                 "decompose_batch(data)[0]: expected Codes or Pmf, got Posteriors",
             ),
             (

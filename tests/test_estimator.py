@@ -63,7 +63,8 @@ class TestRunning:
         assert result.seconds > 0
 
     def test_labels_become_their_table(self) -> None:
-        assert Scripted().decompose(Codes([0, 1], [0, 1], [0, 0])).n_samples == 2
+        labels = [0, 1] * 100
+        assert Scripted().decompose(Codes(labels, labels, [0, 0] * 100)).n_samples == 200
         assert Scripted().decompose(FAIR).n_samples is None
 
     def test_a_result_carries_what_it_was_asked_to_keep(self) -> None:

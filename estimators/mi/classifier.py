@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from pidkd.arrays import as_array
-from pidkd.errors import Argument, InputError, PidkdWarning
+from pidkd.errors import Argument, PidkdWarning
 from pidkd.estimator import Context
+from pidkd.estimators.solvers.posterior.folds import split
+from pidkd.groups import half_width, standard_error
 from pidkd.mi import MIEstimator, MixedPairs, RawMI
 from pidkd.parameters import Level, Whole, With
 
@@ -54,34 +56,28 @@ class ClassifierMI(MIEstimator):
     reference = "barber2003"
     accepts = (MixedPairs,)
     bound = "lower"
+    respects_groups = True
     exactness = "sampled"
 
     def _estimate(self, data: MixedPairs, ctx: Context) -> RawMI:
-        from scipy.special import ndtri
         from sklearn.base import clone
         from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import StratifiedKFold
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         values, labels = np.unique(data.y, return_inverse=True)
         sizes = np.bincount(labels)
-        if sizes.min() < self.n_folds:
-            rare = int(sizes.argmin())
-            raise InputError(
-                Argument("mutual_information", "x, y"),
-                f"at least n_folds={self.n_folds} samples of each label",
-                f"{sizes[rare]} of {values[rare]}",
-                "merge rare labels, or take fewer folds",
-            )
         x = as_array(Argument("mutual_information", "x"), data.x).reshape(data.n_samples, -1)
         local = np.zeros(data.n_samples)
         if len(values) > 1:
             model = self.classifier
             if model is None:
                 model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-            folds = StratifiedKFold(self.n_folds, shuffle=True, random_state=ctx.seed)
-            for fitted, scored in folds.split(x, labels):
+            fold = split(
+                np.asarray(data.y), self.n_folds, ctx.seed, data.groups, Argument("mutual_information", "x, y")
+            )
+            for f in range(self.n_folds):
+                fitted, scored = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
                 probability = clone(model).fit(x[fitted], labels[fitted]).predict_proba(x[scored])
                 with np.errstate(divide="ignore"):
                     local[scored] = np.log(probability[np.arange(len(scored)), labels[scored]])
@@ -90,6 +86,6 @@ class ClassifierMI(MIEstimator):
             text = f"classifier: it rules out the labels of {impossible} of {len(local)} samples, so it bounds nothing"
             advice = "take one that is less sure, or calibrate it"
             return RawMI(-np.inf, concerns=[(PidkdWarning, f"{text}; {advice}")])
-        value, se = float(local.mean()), float(local.std() / np.sqrt(len(local)))
-        half = float(ndtri((1 + self.level) / 2)) * se
+        value, se = float(local.mean()), standard_error(local, data.groups)
+        half = half_width(self.level, data.groups) * se
         return RawMI(value, se, (value - half, value + half))

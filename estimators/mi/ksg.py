@@ -56,6 +56,11 @@ class KSG(MIEstimator):
     accepts = (ContinuousPairs, MixedPairs)
     bound = "none"
 
+    @property
+    def allows_ties(self) -> bool:
+        """Whether the variant is the one for equal values."""
+        return self.variant == "mixture"
+
     def _estimate(self, data: ContinuousPairs | MixedPairs, ctx: Context) -> RawMI:
         from pidkd.estimators.solvers.neighbours import standardised
 
@@ -97,7 +102,7 @@ class KSG(MIEstimator):
         kept = sizes[labels] > 1  # a sample that is alone with its label has no neighbour of its own
         if not kept.any():
             hint = "a label that occurs once tells nothing about the distribution of x"
-            raise InputError("mutual_information(x, y)", "labels that occur more than once", "none", hint)
+            raise InputError(Argument("mutual_information", "x, y"), "labels that occur more than once", "none", hint)
         x, labels = x[kept], np.unique(labels[kept], return_inverse=True)[1]
         sizes = np.bincount(labels)
         k = np.minimum(self.k, sizes - 1)

@@ -9,8 +9,12 @@ from typing import Literal
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
+from pidkd.errors import SmallSampleWarning
 from pidkd.estimator import Context
+from pidkd.groups import standard_error
+from pidkd.info import biased
 from pidkd.mi import DiscretePairs, MIEstimator, RawMI
+from pidkd.result import NATS_PER
 
 Correction = Literal["none", "miller_madow", "jackknife", "grassberger"]
 
@@ -48,14 +52,20 @@ class PlugIn(MIEstimator):
     reference = "miller1955"
     accepts = (DiscretePairs,)
     bound = "exact"
+    respects_groups = True
 
     def _estimate(self, data: DiscretePairs, ctx: Context) -> RawMI:
         x, y = _numbered(data.x), _numbered(data.y)
         joint = _numbered(x.astype(np.int64) * (int(y.max()) + 1) + y)
         entropy = ENTROPIES[self.correction]
         h_x, h_y, h_xy = (entropy(np.bincount(values).astype(np.float64)) for values in (x, y, joint))
-        local = self._local(x, y, joint)
-        return RawMI(h_x + h_y - h_xy, se=float(local.std() / np.sqrt(len(local))))
+        value = h_x + h_y - h_xy
+        n_x, n_y = len(np.unique(x)), len(np.unique(y))
+        n, what = (len(x), "samples") if data.groups is None else (int(data.groups.max()) + 1, "groups")
+        cells = f"{n_x} and {n_y} labels"
+        few = biased("I(X;Y)", value / NATS_PER["bits"], (n_x - 1) * (n_y - 1), n, cells, what)
+        concerns = [(SmallSampleWarning, f"plugin: {few}")] if few else []
+        return RawMI(value, se=standard_error(self._local(x, y, joint), data.groups), concerns=concerns)
 
     def _local(self, x: Array, y: Array, joint: Array) -> FloatArray:
         """Of each sample; its spread gives the standard error."""

@@ -178,7 +178,8 @@ class GaussianBROJA(PIDEstimator):
             blocks = [normal_scores(np.concatenate(list(rows([block])))) for block in blocks]
         if self.shrinkage != "none":
             return self._shrunk(blocks)
-        n_samples, n_columns = len(blocks[0]), sum(widths(blocks))
+        n_columns = sum(widths(blocks))
+        n_samples = len(blocks[0]) if data.groups is None else int(data.groups.max()) + 1
         found = bases(scatter_root(blocks), widths(blocks), tolerance)
         d_y, d_t, d_s, both = (basis.shape[1] for basis in found)
         if not d_y:
@@ -186,11 +187,14 @@ class GaussianBROJA(PIDEstimator):
         if n_samples <= d_y + both:
             raise InputError(
                 Argument("decompose", "y, t, s"),
-                f"more samples than the {n_columns} columns of y, t and s",
+                f"more {'samples' if data.groups is None else 'groups'} than the {n_columns} columns of y, t and s",
                 f"{n_samples}",
                 "any such data look deterministic; reduce the dimensions, or name a shrinkage",
             )
         concerns: list[tuple[type[PidkdWarning], str]] = []
+        if data.groups is not None and n_samples < len(blocks[0]):
+            text = f"gaussian: bias and errors are those of {n_samples} independent samples, one for each group"
+            concerns.append((PidkdWarning, text))
         if n_samples < 2 * (d_y + both):
             text = f"gaussian: {n_samples} samples of {d_y + both} independent columns; the atoms are uncertain"
             concerns.append((SmallSampleWarning, text))

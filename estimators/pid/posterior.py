@@ -6,7 +6,6 @@ import math
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
-from statistics import NormalDist
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from pidkd.arrays import Array, FloatArray, IntArray, as_array
 from pidkd.errors import Argument, InputError, Keyword, Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.columns import columns_of, features, projection_bytes
-from pidkd.estimators.solvers.posterior.folds import check_classes, stratified
+from pidkd.estimators.solvers.posterior.folds import split
 from pidkd.estimators.solvers.posterior.held_out import Local, Logs, confused, local_information
 from pidkd.estimators.solvers.posterior.pool import smoothed
 from pidkd.estimators.solvers.posterior.probes import (
@@ -24,6 +23,7 @@ from pidkd.estimators.solvers.posterior.probes import (
     probe_logs,
     standard_classifiers,
 )
+from pidkd.groups import half_width, standard_error
 from pidkd.inputs import Activations, Posteriors
 from pidkd.parameters import Level, Whole, With
 from pidkd.pid import PIDEstimator, Raw
@@ -114,27 +114,26 @@ class Posterior(PIDEstimator):
     def _decompose(self, data: Activations | Posteriors, ctx: Context) -> Raw:
         _, y = np.unique(data.y, return_inverse=True)
         if isinstance(data, Posteriors):
-            fold = self.folds("Posteriors(y)", y, ctx.seed)
+            fold = self.folds(Argument("Posteriors", "y"), y, ctx.seed, data.groups)
             seen = np.unique(data.y)
             t, s = (_given(p[:, seen], y) for p in (data.p_t, data.p_s))
             both = None if data.p_ts is None else _given(data.p_ts[:, seen], y)
-            return self.combine(y, fold, t, s, both, ctx, "posteriors as given")
-        fold = self.folds("decompose(y, t, s)", y, ctx.seed)
+            return self.combine(y, fold, t, s, both, ctx, "posteriors as given", data.groups)
+        fold = self.folds(Argument("decompose", "y, t, s"), y, ctx.seed, data.groups)
         t, s, both = (
             self.learn(values, y[None], fold[None], ctx)[0] for values in ((data.t,), (data.s,), (data.t, data.s))
         )
-        return self.combine(y, fold, t, s, both, ctx, self.learner())
+        return self.combine(y, fold, t, s, both, ctx, self.learner(), data.groups)
 
-    def folds(self, where: str, y: Array, seed: int) -> IntArray:
-        """The fold of each row.
+    def folds(self, where: str, y: Array, seed: int, groups: IntArray | None = None) -> IntArray:
+        """The fold of each row; the rows of a group are in one.
 
         Raises
         ------
         InputError
-            When a class has fewer rows than there are folds.
+            When a class has fewer rows, or groups of them, than there are folds.
         """
-        check_classes(where, y, self.n_folds)
-        return stratified(y, self.n_folds, [seed, 6])
+        return split(y, self.n_folds, [seed, 6], groups, where)
 
     def learn(self, values: tuple[Any, ...], labels: IntArray, fold: IntArray, ctx: Context) -> list[Logs]:
         """Cross-fitted classifiers of the sources ``values`` together, for each of several labellings of the rows.
@@ -173,7 +172,17 @@ class Posterior(PIDEstimator):
             got = f"{self.max_memory}; raise it, or keep fewer n_components; codes (broja, kmeans) are made in pieces"
             raise InputError(Parameter("posterior", "max_memory"), f"at least {least} bytes for {width} features", got)
 
-    def combine(self, y: IntArray, fold: IntArray, t: Logs, s: Logs, both: Logs | None, ctx: Context, how: str) -> Raw:
+    def combine(
+        self,
+        y: IntArray,
+        fold: IntArray,
+        t: Logs,
+        s: Logs,
+        both: Logs | None,
+        ctx: Context,
+        how: str,
+        groups: IntArray | None = None,
+    ) -> Raw:
         """The atoms, from what the classifiers say of each row; ``how`` names the classifiers."""
         message = f"{how}, held out; interval['union'] bounds the union information, and the atoms are no bounds"
         if both is None:
@@ -187,7 +196,7 @@ class Posterior(PIDEstimator):
                 both = None if both is None else both.lumped(group)
             within = "are the target" if self.lump else "are solved; within a group Red is the smaller information"
             message += f"; {self.max_classes} groups of {n_classes} classes {within}"
-        found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress)
+        found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups)
         for source, one, nothing in (("T", found.t, "unique_s"), ("S", found.s, "unique_t")):
             if np.allclose(found.union, one, rtol=0, atol=1e-12):
                 message += f"; what {source} says alone earned as much as any potentials: {nothing} is 0, its least"
@@ -196,8 +205,8 @@ class Posterior(PIDEstimator):
         # One source alone makes an atom 0 in every row. How far that is known is what sampling may have changed in the
         # comparison with the fitted potentials that found them no better.
         spread = atoms_of(found._replace(union=found.fitted))
-        se = {name: max(float(one[name].std()) for one in (local, spread)) / math.sqrt(len(y)) for name in local}
-        z = NormalDist().inv_cdf((1 + self.level) / 2)
+        se = {name: max(standard_error(one[name], groups) for one in (local, spread)) for name in local}
+        z = half_width(self.level, groups)
         return Raw(
             value["unique_t"],
             Information(value["mi_t"], value["mi_s"], value["mi"]),
@@ -207,10 +216,19 @@ class Posterior(PIDEstimator):
             local=local,
         )
 
-    def result(self, y: IntArray, fold: IntArray, t: Logs, s: Logs, both: Logs, ctx: Context) -> PIDResult:
+    def result(
+        self,
+        y: IntArray,
+        fold: IntArray,
+        t: Logs,
+        s: Logs,
+        both: Logs,
+        ctx: Context,
+        groups: IntArray | None = None,
+    ) -> PIDResult:
         """The same as a result, in nats, for one who learns posteriors once and combines them many times."""
         started = time.perf_counter()
-        raw = self.combine(y, fold, t, s, both, ctx, self.learner())
+        raw = self.combine(y, fold, t, s, both, ctx, self.learner(), groups)
         result, _ = self._result(raw, len(y), "nats", ctx, time.perf_counter() - started)
         return result
 

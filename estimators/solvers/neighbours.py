@@ -1,5 +1,4 @@
-"""Nearest neighbours in the maximum norm among samples with ties, by trees in few dimensions and by all distances in
-more.
+"""Nearest neighbours in the maximum norm among samples with ties, by trees or by all distances.
 
 Equal rows are one point with a weight, so that no time goes into ties, however many there are.
 """

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.style import Style
 
+from pidkd.export import COLORS
+
 if TYPE_CHECKING:
     pass
 
@@ -28,8 +30,8 @@ class Look:
 
 
 LOOKS = {
-    "redundant": Look("Red", "shared", "█", "#", "#0072b2"),
-    "unique_t": Look("Uni T", "left to distill", "▓", "T", "#e69f00"),
-    "unique_s": Look("Uni S", "student only", "▒", "s", "#009e73"),
-    "synergistic": Look("Syn", "only jointly", "░", ".", "#cc79a7"),
+    "redundant": Look("Red", "shared", "█", "#", COLORS["redundant"]),
+    "unique_t": Look("Uni T", "left to distill", "▓", "T", COLORS["unique_t"]),
+    "unique_s": Look("Uni S", "student only", "▒", "s", COLORS["unique_s"]),
+    "synergistic": Look("Syn", "only jointly", "░", ".", COLORS["synergistic"]),
 }

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pidkd.arrays import (
+    IntArray,
     as_activations,
-    as_array,
-    as_labels,
+    as_target,
     check_equal_lengths,
-    dtype_name,
-    is_array,
+    check_same_rows,
     is_float,
-    is_whole,
 )
-from pidkd.errors import Argument, InputError
+from pidkd.errors import Argument
+from pidkd.groups import as_groups
+
+Target: TypeAlias = Literal["auto", "discrete", "continuous"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,29 +31,33 @@ class Activations:
     s : array of floats, shape (n_samples, d_s) or (n_samples,)
         Anything with shape, dtype and slicing: ndarray, memory map, chunked array, tensor.
 
+    groups : array of labels, shape (n_samples,), optional
+        Rows that belong together, such as views of one image: only groups are independent of each other.
+    target : {"auto", "discrete", "continuous"}
+        What y is; "auto" goes by its type, and refuses floats that hold whole numbers only.
+
     Raises
     ------
     InputError
-        When lengths differ or a value is not finite; the message names the row.
+        When lengths differ, indexes of pandas are in different orders, or a value is not finite; the message names the
+        row.
     """
 
     y: Any
     t: Any
     s: Any
+    groups: IntArray | None = None
+    target: Target = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("y", "t", "s"):
-            where, values = Argument("Activations", name), getattr(self, name)
-            values = values if is_array(values) else as_array(where, values)
-            labels = name == "y" and not is_float(values)
-            object.__setattr__(self, name, (as_labels if labels else as_activations)(where, values))
+        check_same_rows(Argument("Activations", "y, t, s"), y=self.y, t=self.t, s=self.s, groups=self.groups)
+        object.__setattr__(self, "y", as_target(Argument("Activations", "y"), self.y, self.target, "Activations"))
+        for name in ("t", "s"):
+            object.__setattr__(self, name, as_activations(Argument("Activations", name), getattr(self, name)))
         check_equal_lengths(Argument("Activations", "y, t, s"), y=len(self.y), t=len(self.t), s=len(self.s))
-        if not self.discrete_target and is_whole(self.y):
-            raise InputError(
-                Argument("Activations", "y"),
-                "labels (integers, bools, strings) or a continuous target",
-                f"{dtype_name(self.y)} that holds whole numbers only",
-                f"if these are labels, write y.{'astype(int)' if len(self.y.shape) == 1 else 'argmax(axis=1)'}",
+        if self.groups is not None:
+            object.__setattr__(
+                self, "groups", as_groups(Argument("Activations", "groups"), self.groups, self.n_samples)
             )
 
     @property

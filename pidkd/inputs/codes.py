@@ -9,11 +9,14 @@ import numpy as np
 
 from pidkd.arrays import (
     Array,
+    IntArray,
     as_labels,
     check_equal_lengths,
+    check_same_rows,
     read_only,
 )
 from pidkd.errors import Argument, InputError
+from pidkd.groups import as_groups
 from pidkd.inputs.pmf import Pmf
 
 MAX_CELLS = 2**28
@@ -27,11 +30,13 @@ class Codes:
     Parameters
     ----------
     y, t, s : array of integers, bools or strings, shape (n_samples,)
+    groups : array of labels, shape (n_samples,), optional
+        Rows that belong together, such as the tokens of a sentence: only groups are independent of each other.
 
     Raises
     ------
     InputError
-        When lengths differ, nothing is there, or labels are floats.
+        When lengths differ, nothing is there, labels are floats, or indexes of pandas are in different orders.
 
     Examples
     --------
@@ -42,12 +47,16 @@ class Codes:
     y: Array
     t: Array
     s: Array
+    groups: IntArray | None = None
 
     def __post_init__(self) -> None:
+        check_same_rows(Argument("Codes", "y, t, s"), y=self.y, t=self.t, s=self.s, groups=self.groups)
         for name in ("y", "t", "s"):
             labels = as_labels(Argument("Codes", name), getattr(self, name))
             object.__setattr__(self, name, read_only(labels.copy()))
         check_equal_lengths(Argument("Codes", "y, t, s"), y=len(self.y), t=len(self.t), s=len(self.s))
+        if self.groups is not None:
+            object.__setattr__(self, "groups", as_groups(Argument("Codes", "groups"), self.groups, self.n_samples))
 
     @property
     def n_samples(self) -> int:

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from pidkd.arrays import (
     as_array,
+    as_target,
+    check_not_codes,
+    check_same_rows,
     describe,
     dtype_name,
     is_array,
     is_float,
 )
-from pidkd.errors import Argument, InputError, of_call
-from pidkd.inputs.activations import Activations
+from pidkd.errors import Argument, InputError, Keyword, of_call
+from pidkd.inputs.activations import Activations, Target
 from pidkd.inputs.codes import Codes
 from pidkd.inputs.gaussian import Gaussian
 from pidkd.inputs.pmf import Pmf
 from pidkd.inputs.posteriors import Posteriors
+from pidkd.inputs.tables import is_dit
 
 Input: TypeAlias = Pmf | Codes | Activations | Gaussian | Posteriors
 
 
-def as_input(*data: Any) -> Input:
+def as_input(*data: Any, groups: Any = None, target: Target = "auto") -> Input:
     """Turn the positional arguments of ``decompose`` into one of the five kinds.
 
-    One argument must already be an ``Input``. Of three, T and S choose the kind: both integer, bool or string give
-    ``Codes``; both float give ``Activations``; anything mixed is refused.
+    One argument must already be an ``Input``, or a distribution of dit. Of three, T and S choose the kind: both
+    integer, bool or string give ``Codes``; both float give ``Activations``; anything mixed is refused.
+
+    Parameters
+    ----------
+    *data : one input, or the three arrays y, t, s
+    groups, target
+        As for ``decompose``.
 
     Raises
     ------
@@ -33,19 +44,13 @@ def as_input(*data: Any) -> Input:
         When the arguments are of no kind, or of two.
     """
     if len(data) == 1:
-        if isinstance(data[0], Input):
-            return data[0]
-        raise InputError(
-            Argument("decompose", "data"),
-            "a Pmf, Codes, Activations, Gaussian or Posteriors",
-            f"a bare {describe(data[0])}",
-            "a table of probabilities goes in as decompose(pidkd.Pmf(p)), samples as decompose(y, t, s)",
-        )
+        return _one_input(data[0], groups, target)
     where = Argument("decompose", "y, t, s")
     given = [type(value).__name__ for value in data if isinstance(value, Input)]
     if len(data) != 3 or given:
         got = f"{len(data)} arguments" + (f", with {given[0]} among them" if given else "")
         raise InputError(where, "three arrays, or one input object alone", got)
+    check_same_rows(where, **dict(zip("yts", data, strict=True)), groups=groups)
     y, t, s = (
         value if is_array(value) else as_array(Argument("decompose", name), value)
         for name, value in zip("yts", data, strict=True)
@@ -58,8 +63,42 @@ def as_input(*data: Any) -> Input:
             f"t of {dtype_name(t)} and s of {dtype_name(s)}",
             "quantise the float one with pidkd.Quantizer, or cast the codes",
         )
-    kind = Activations if all(floats) else Codes
     try:
-        return kind(y, t, s)
+        if all(floats):
+            found = Activations(y, t, s, groups, target)
+            for name, values in (("t", found.t), ("s", found.s)):
+                check_not_codes(Argument("decompose", name), values, "decompose(pidkd.Activations(y, t, s))")
+            return found
+        if target == "continuous":
+            got = "'continuous' with codes t and s"
+            raise InputError(Keyword("decompose", "target"), "'discrete' or 'auto'", got, "bring t and s as floats")
+        return Codes(
+            as_target(Argument("decompose", "y"), y, target, "decompose") if target != "auto" else y, t, s, groups
+        )
     except InputError as error:
         raise error.at(of_call("decompose", error.where)) from None
+
+
+def _one_input(data: Any, groups: Any, target: Target) -> Input:
+    if is_dit(data):
+        data = Pmf.from_dit(data)
+    if not isinstance(data, Input):
+        raise InputError(
+            Argument("decompose", "data"),
+            "a Pmf, Codes, Activations, Gaussian or Posteriors",
+            f"a bare {describe(data)}",
+            "a table of probabilities goes in as decompose(pidkd.Pmf(p)), samples as decompose(y, t, s)",
+        )
+    if groups is not None:
+        if isinstance(data, Pmf | Gaussian):
+            got = f"a {type(data).__name__}"
+            raise InputError(
+                Keyword("decompose", "groups"), "samples, one row each", got, "bring the rows of the samples"
+            )
+        data = replace(data, groups=groups)
+    if target != "auto":
+        if not isinstance(data, Activations):
+            got = f"{target!r} with a {type(data).__name__}"
+            raise InputError(Keyword("decompose", "target"), "'auto' where the data are no activations", got)
+        data = replace(data, target=target)
+    return data

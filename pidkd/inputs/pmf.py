@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from pidkd.arrays import (
     FloatArray,
-    IntArray,
     as_numbers,
     read_only,
 )
 from pidkd.errors import InputError, import_extra
+from pidkd.inputs.tables import dit_table, in_order
 from pidkd.parameters import is_integer
 
 SUM_TOLERANCE = 1e-6
@@ -28,7 +28,9 @@ class Pmf:
     Parameters
     ----------
     p : array, shape (n_y, n_t, n_s)
-        Finite, non-negative, with sum 1 within 1e-6; it is then renormalised in float64.
+        Finite, non-negative, with sum 1 within 1e-6; it is then renormalised in float64. Axes of xarray, or levels of
+        the index of a pandas series, that are named y, t and s may come in any order; of a ``dit.Distribution`` see
+        ``from_dit``.
     normalise : bool, default False
         Accept any positive total and divide by it.
     n_samples : int, optional
@@ -52,7 +54,7 @@ class Pmf:
 
     def __post_init__(self, normalise: bool) -> None:
         where = "Pmf(p)"
-        p = as_numbers(where, self.p)
+        p = as_numbers(where, in_order(where, self.p))
         if p.ndim != 3:
             hint = "pidkd decomposes two sources; merge axes, or use dit for more" if p.ndim > 3 else None
             raise InputError(where, "an array with 3 axes (y, t, s)", f"one of shape {p.shape}", hint)
@@ -84,7 +86,7 @@ class Pmf:
             When ``counts`` holds anything else.
         """
         where = "Pmf.from_counts(c)"
-        c = as_numbers(where, counts)
+        c = as_numbers(where, in_order(where, counts))
         if (c != np.floor(c)).any():
             raise InputError(where, "whole numbers", f"{c[c != np.floor(c)][0]:.6g}", "probabilities go in by Pmf(p)")
         try:
@@ -93,48 +95,23 @@ class Pmf:
             raise error.at(where) from None
 
     @classmethod
-    def from_dit(cls, distribution: Any, y: Any = 0, t: Any = 1, s: Any = 2) -> Pmf:
+    def from_dit(cls, distribution: Any, y: Any = None, t: Any = None, s: Any = None) -> Pmf:
         """The joint table of three variables, or groups of variables, of a ``dit.Distribution``.
 
         Parameters
         ----------
         distribution : dit.Distribution
-        y, t, s : int, str, or sequence of these
+        y, t, s : int, str, or sequence of these, optional
             Positions or names of the variables that make up target, teacher and student. Values are in sorted order
-            where they have one; variables that are not named are summed over.
+            where they have one; variables that are not named are summed over. Without any, they are the variables named
+            Y, T and S, or of three variables the last is the target, as dit has it.
 
         Raises
         ------
         InputError
-            When a variable is not there, or ``distribution`` is none.
+            When a variable is not there, which is which cannot be told, or ``distribution`` is none.
         """
-        where = "Pmf.from_dit(distribution, y, t, s)"
-        try:
-            linear = distribution.copy(base="linear")
-            names, n_variables = linear.get_rv_names() or (), linear.outcome_length()
-        except (AttributeError, TypeError):
-            raise InputError(where, "a dit.Distribution", type(distribution).__name__) from None
-        index: list[IntArray] = []
-        sizes: list[int] = []
-        for group in (y, t, s):
-            columns = []
-            for variable in (group,) if isinstance(group, str) or is_integer(group) else tuple(group):
-                column = names.index(variable) if variable in names else variable
-                if not (is_integer(column) and 0 <= column < n_variables):
-                    expected = f"positions from 0 to {n_variables - 1}" + (f" or names {names}" if names else "")
-                    raise InputError(where, expected, repr(variable))
-                columns.append(column)
-            values = [tuple(outcome[column] for column in columns) for outcome in linear.outcomes]
-            try:
-                known = sorted(set(values))
-            except TypeError:  # values of different types
-                known = sorted(set(values), key=repr)
-            position = {value: i for i, value in enumerate(known)}
-            index.append(np.array([position[value] for value in values], dtype=np.int64))
-            sizes.append(len(known))
-        p = np.zeros(sizes)
-        np.add.at(p, tuple(index), np.asarray(linear.pmf, dtype=np.float64))
-        return cls(p)
+        return cls(dit_table("Pmf.from_dit(distribution, y, t, s)", distribution, y, t, s))
 
     def to_dit(self) -> Any:
         """The same distribution as a ``dit.Distribution`` of variables Y, T and S with values "0", "1", ...

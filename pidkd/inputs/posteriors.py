@@ -13,9 +13,11 @@ from pidkd.arrays import (
     as_array,
     as_labels,
     as_numbers,
+    check_same_rows,
     read_only,
 )
 from pidkd.errors import Argument, InputError, of_call
+from pidkd.groups import as_groups
 from pidkd.inputs.pmf import SUM_TOLERANCE
 
 
@@ -29,6 +31,8 @@ class Posteriors:
     p_t, p_s : array, shape (n_samples, n_classes)
     p_ts : array, shape (n_samples, n_classes), optional
         Rows are non-negative and sum to 1 within 1e-6; they are then renormalised in float64.
+    groups : array of labels, shape (n_samples,), optional
+        Rows that belong together, such as views of one image: only groups are independent of each other.
 
     Raises
     ------
@@ -40,8 +44,11 @@ class Posteriors:
     p_t: FloatArray
     p_s: FloatArray
     p_ts: FloatArray | None = None
+    groups: IntArray | None = None
 
     def __post_init__(self) -> None:
+        columns = {name: getattr(self, name) for name in ("y", "p_t", "p_s", "p_ts", "groups")}
+        check_same_rows(Argument("Posteriors", "y, p_t, p_s"), **columns)
         y = as_labels(Argument("Posteriors", "y"), self.y)
         tables: dict[str, FloatArray] = {}
         for name in ("p_t", "p_s", "p_ts") if self.p_ts is not None else ("p_t", "p_s"):
@@ -73,10 +80,17 @@ class Posteriors:
         object.__setattr__(self, "y", read_only(y.astype(np.int64)))
         for name, p in tables.items():
             object.__setattr__(self, name, p)
+        if self.groups is not None:
+            object.__setattr__(self, "groups", as_groups(Argument("Posteriors", "groups"), self.groups, self.n_samples))
 
     @classmethod
     def from_logits(
-        cls, y: npt.ArrayLike, z_t: npt.ArrayLike, z_s: npt.ArrayLike, z_ts: npt.ArrayLike | None = None
+        cls,
+        y: npt.ArrayLike,
+        z_t: npt.ArrayLike,
+        z_s: npt.ArrayLike,
+        z_ts: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
     ) -> Posteriors:
         r"""From logits, :math:`p(y|t) = e^{z_y} / \sum_{y'} e^{z_{y'}}`, such as the outputs of teacher and student.
 
@@ -85,12 +99,16 @@ class Posteriors:
         y : array of integers from 0 to n_classes - 1, shape (n_samples,)
         z_t, z_s : array of floats, shape (n_samples, n_classes)
         z_ts : array of floats, shape (n_samples, n_classes), optional
+        groups : array of labels, shape (n_samples,), optional
 
         Raises
         ------
         InputError
             When shapes disagree, or values are not finite.
         """
+        check_same_rows(
+            Argument("Posteriors.from_logits", "y, z_t, z_s"), y=y, z_t=z_t, z_s=z_s, z_ts=z_ts, groups=groups
+        )
         names = ("z_t", "z_s", "z_ts") if z_ts is not None else ("z_t", "z_s")
         tables = []
         for name, values in zip(names, (z_t, z_s, z_ts), strict=False):
@@ -100,7 +118,8 @@ class Posteriors:
             p = np.exp(z - z.max(axis=1, keepdims=True))
             tables.append(p / p.sum(axis=1, keepdims=True))
         try:
-            return cls(as_array(Argument("Posteriors.from_logits", "y"), y), *tables)
+            labels = as_array(Argument("Posteriors.from_logits", "y"), y)
+            return cls(labels, *tables, groups=None if groups is None else as_array("groups", groups))
         except InputError as error:
             raise error.at(of_call("Posteriors.from_logits", error.where).replace("p_", "z_")) from None
 

@@ -6,12 +6,13 @@ import dataclasses
 import json
 import pickle
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 import numpy as np
 
-from pidkd.errors import InputError
+from pidkd.errors import InputError, PidkdWarning
 from pidkd.estimator import RESERVED, Context
 from pidkd.info import entropy
 from pidkd.mi import Bound, ContinuousPairs, DiscretePairs, MIEstimator, MIResult, MixedPairs, Pairs
@@ -184,7 +185,9 @@ def _renamed(values: Any) -> Any:
 
 
 def _run(estimator: MIEstimator, data: Pairs, units: Units = "bits", seed: int = 0) -> MIResult:
-    return estimator.estimate(data, units, Context(seed=seed))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PidkdWarning)
+        return estimator.estimate(data, units, Context(seed=seed))
 
 
 def _assert_same(one: MIResult, other: MIResult, what: str, within: float = ROUNDING) -> None:

@@ -29,6 +29,7 @@ class Bootstrap(Parameterised):
     Parameters
     ----------
     n : int, default 200
+        Of samples in groups, whole groups are drawn.
     level : float, default 0.95
         Probability that the interval is meant to cover the true value; docs/uncertainty.md measures where it does.
     bias : {None, "extrapolation", "shuffle"}

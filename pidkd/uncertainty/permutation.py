@@ -52,6 +52,15 @@ class Permutation(Parameterised):
     def __post_init__(self) -> None:
         self.check_params()
 
+    def too_few(self) -> str | None:
+        """A note where the quantile is the largest of all shuffles, as it is of fewer than 1 / (1 - level) - 1."""
+        enough = math.ceil(1 / (1 - self.level) - 1 - 1e-9)
+        if self.n >= enough:
+            return None
+        return (
+            f"the {self.level:.4g} quantile of {self.n} shuffles is no more than their largest; take at least {enough}"
+        )
+
     def check(self, sample: Sample) -> None:
         """Refuse a shuffle within classes where there are none."""
         sample.check_shuffle(self.of)

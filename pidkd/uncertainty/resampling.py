@@ -19,7 +19,7 @@ from pidkd.uncertainty.bootstrap import Bootstrap
 from pidkd.uncertainty.jackknife import Jackknife
 from pidkd.uncertainty.method import FILLED, QUANTITIES, Values
 from pidkd.uncertainty.permutation import Permutation
-from pidkd.uncertainty.sample import WHERE, Sample, as_sample, too_few_samples
+from pidkd.uncertainty.sample import WHERE, Sample, as_sample
 
 BATCH_BYTES = 2**28
 """Resamples are made and solved so many at a time that they take about this memory."""
@@ -59,7 +59,8 @@ def quantify(
     """
     ctx = ctx or Context()
     methods = as_methods(uncertainty)
-    sample = as_sample(estimator._accept(data))
+    concerns: list[tuple[type[PidkdWarning], str]] = []
+    sample = as_sample(data, estimator._accept(data))
     for method in methods:
         if estimator.cross_fitted and method.fills == "interval":
             hint = "a row that is drawn twice would be scored by what has seen it"
@@ -67,12 +68,13 @@ def quantify(
                 WHERE, f"none, as {estimator.name!r} has its own intervals", f"{type(method).__name__}()", hint
             )
         method.check(sample)
+        if isinstance(method, Permutation) and (few := method.too_few()):
+            concerns.append((SmallSampleWarning, few))
     result = estimator.decompose(data, units, dataclasses.replace(ctx, progress=None))
     point = {name: float(getattr(result, name)) for name in QUANTITIES}
     solved, finished_on_cpu = _solve(estimator, methods, sample, units, dataclasses.replace(ctx, keep=()))
     found: dict[str, Any] = {}
     record: list[dict[str, Any]] = []
-    concerns: list[tuple[type[PidkdWarning], str]] = []
     for method, values in zip(methods, solved, strict=True):
         told = method.summarise(point, values, sample)
         found |= {name: told.pop(name) for name in FILLED if name in told}
@@ -82,8 +84,6 @@ def quantify(
         if not usable.all():
             lost = f"{estimator.name}: no finite answer on {(~usable).sum()} of {len(usable)} resamples"
             concerns.append((ConvergenceWarning, f"{lost} of {type(method).__name__}, which are left out"))
-    if few := too_few_samples(data, result.to("bits").mi):
-        concerns.append((SmallSampleWarning, few))
     for category, text in concerns:
         warnings.warn(text, category, stacklevel=3)
     return dataclasses.replace(

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from pidkd.arrays import Array, FloatArray, as_array
+from pidkd.arrays import Array, FloatArray, IntArray, as_array
 from pidkd.errors import InputError, Keyword
 from pidkd.inputs import Activations, Codes, Gaussian, Input, Pmf, Posteriors
 
 WHERE = Keyword("decompose", "uncertainty")
 """The call as the user wrote it."""
-
-TOLERATED_BIAS, TOLERATED_SHARE = 0.01, 0.1
-"""Bias of I(Y;T,S), in bits and as a share of it, up to which samples are enough for a table."""
 
 
 class Sample(abc.ABC):
@@ -27,7 +23,7 @@ class Sample(abc.ABC):
     Attributes
     ----------
     n : int
-        Number of samples.
+        Number of samples that are independent of each other: rows, or groups of them.
     bytes : int
         Memory of one resample.
     """
@@ -114,19 +110,33 @@ class Counts(Sample):
 
 
 class Rows(Sample):
-    """Samples of which no table is made, resampled row by row."""
+    """Samples of which no table is made, resampled row by row, or group by group where they have groups."""
 
     def __init__(self, data: Codes | Activations | Posteriors) -> None:
-        self.data = data
-        names = [field.name for field in dataclasses.fields(data)]
+        # A group that is drawn is one of its own each time, and what estimates a resample has no need to know of it.
+        self.data = dataclasses.replace(data, groups=None)
+        names = [field.name for field in dataclasses.fields(data) if field.name not in ("groups", "target")]
         # What only knows slices (chunked arrays) is read once, whole.
         self.columns = {
             name: column if isinstance(column, np.ndarray) else as_array(WHERE, column)
             for name, column in ((name, getattr(data, name)) for name in names)
             if column is not None
         }
-        self.n = data.n_samples
         self.bytes = sum(column.nbytes for column in self.columns.values())
+        self.groups = data.groups
+        self.n = data.n_samples if data.groups is None else int(data.groups.max()) + 1
+        if data.groups is not None:
+            self.order = np.argsort(data.groups, kind="stable")
+            self.sizes = np.bincount(data.groups)
+            self.starts = np.cumsum(self.sizes) - self.sizes
+
+    def _rows(self, units: IntArray) -> IntArray:
+        """The rows of these units: they themselves, or those of the groups with these numbers."""
+        if self.groups is None:
+            return units
+        sizes = self.sizes[units]
+        within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return np.asarray(self.order[np.repeat(self.starts[units], sizes) + within], dtype=np.int64)
 
     def _taken(self, rows: Array, names: Iterable[str] | None = None) -> Input:
         chosen = self.columns if names is None else names
@@ -134,23 +144,23 @@ class Rows(Sample):
         return dataclasses.replace(self.data, **taken)
 
     def drawn(self, rng: np.random.Generator) -> Input:
-        """Rows drawn with replacement."""
-        return self._taken(rng.integers(self.n, size=self.n))
+        """Rows, or groups of them, drawn with replacement."""
+        return self._taken(self._rows(rng.integers(self.n, size=self.n)))
 
     def quartered(self, rng: np.random.Generator) -> list[Input]:
-        """Parts of the rows in random order."""
-        half, rows = self.n // 2, rng.permutation(self.n)
-        halves = rows[:half], rows[half:]
-        quarters = [part for rows in halves for part in (rows[: len(rows) // 2], rows[len(rows) // 2 :])]
-        return [self._taken(part) for part in (*halves, *quarters)]
+        """Parts of the rows, or groups, in random order."""
+        half, units = self.n // 2, rng.permutation(self.n)
+        halves = units[:half], units[half:]
+        quarters = [part for units in halves for part in (units[: len(units) // 2], units[len(units) // 2 :])]
+        return [self._taken(self._rows(part)) for part in (*halves, *quarters)]
 
     def left_out(self) -> Iterator[Input]:
-        """All rows but one, for each row."""
-        rows = np.arange(self.n)
-        return (self._taken(np.delete(rows, row)) for row in rows)
+        """All rows but one, or all but those of one group."""
+        units = np.arange(self.n)
+        return (self._taken(self._rows(np.delete(units, unit))) for unit in units)
 
     def multiplicity(self) -> FloatArray:
-        """Every row is a kind of its own."""
+        """Every row, or group, is a kind of its own."""
         return np.ones(self.n)
 
     def check_shuffle(self, of: str) -> None:
@@ -160,60 +170,59 @@ class Rows(Sample):
             raise InputError(where, "posteriors of each source alone", "p_ts, which no shuffle of one source keeps")
         if of != "y" and self.columns["y"].dtype.kind == "f":
             raise InputError(where, "labels, within which to shuffle", "a continuous target", "shuffle of='y'")
+        if of != "y" and self.groups is not None:
+            y = self.columns["y"]
+            mixed = np.flatnonzero(y != y[self.order[self.starts]][self.groups])
+            if mixed.size:
+                got = f"several in the group of row {mixed[0]}"
+                raise InputError(where, "one class in each group, to shuffle groups within", got, "shuffle of='y'")
 
     def shuffled(self, of: str, rng: np.random.Generator) -> Input:
-        """One column in random order."""
+        """One column in random order; of groups, each takes the rows of another of about its size."""
         if of == "y":
-            return self._taken(rng.permutation(self.n), ["y"])
-        labels = np.unique(self.columns["y"], return_inverse=True)[1]
-        rows = np.empty(self.n, dtype=np.int64)
-        rows[np.argsort(labels, kind="stable")] = np.lexsort((rng.random(self.n), labels))
-        return self._taken(rows, [of if of in self.columns else f"p_{of}"])
+            return self._taken(self._exchanged(np.zeros(self.n, dtype=np.int64), rng), ["y"])
+        first = self._rows(np.arange(self.n)) if self.groups is None else self.order[self.starts]
+        labels = np.unique(self.columns["y"][first], return_inverse=True)[1]
+        return self._taken(self._exchanged(labels, rng), [of if of in self.columns else f"p_{of}"])
+
+    def _exchanged(self, kinds: IntArray, rng: np.random.Generator) -> IntArray:
+        """The row that each row takes its value from: units of one kind exchange theirs at random.
+
+        Groups exchange with those of up to about twice their size; a longer one takes the rows of a shorter one again.
+        """
+        if self.groups is not None:
+            kinds = kinds * 64 + np.log2(self.sizes).astype(np.int64)
+        donor = np.empty(self.n, dtype=np.int64)
+        donor[np.argsort(kinds, kind="stable")] = np.lexsort((rng.random(self.n), kinds))
+        if self.groups is None:
+            return donor
+        rows = np.empty(len(self.groups), dtype=np.int64)
+        within = np.arange(len(rows)) - np.repeat(self.starts, self.sizes)
+        from_group = np.repeat(donor, self.sizes)
+        rows[self.order] = self.order[self.starts[from_group] + within % self.sizes[from_group]]
+        return rows
 
 
-def as_sample(data: Input) -> Sample:
-    """Counts where there is a table, rows otherwise.
+def as_sample(data: Input, accepted: Input) -> Sample:
+    """Counts where there is a table, rows otherwise, and groups of rows where there are groups.
+
+    Parameters
+    ----------
+    data : Input
+        As the user gave them.
+    accepted : Input
+        As the estimator takes them.
 
     Raises
     ------
     InputError
         When nothing was sampled, or only moments of the samples are known.
     """
-    if isinstance(data, Gaussian):
+    if isinstance(accepted, Gaussian):
         raise InputError(WHERE, "samples or counts", "a covariance", "bring the samples, as decompose(y, t, s)")
-    return Counts(data) if isinstance(data, Pmf) else Rows(data)
-
-
-def too_few_samples(data: Input, mi: float) -> str | None:
-    r"""What to tell who has too few samples for the table, with the number that would do; None where they suffice.
-
-    Under independence the plug-in estimate of :math:`I(Y;T,S)` is biased upward by about
-    :math:`(K_Y - 1)(K_{TS} - 1) / (2 n \ln 2)` bits, for :math:`K_Y` classes and :math:`K_{TS}`
-    occupied pairs of cells. Samples are too few where that exceeds both ``TOLERATED_BIAS`` bits and ``TOLERATED_SHARE``
-    of the estimate that is left without it.
-
-    Parameters
-    ----------
-    data : Input
-        Samples without a table, such as activations, are never too few by this rule.
-    mi : float
-        The plug-in estimate of I(Y;T,S), in bits.
-    """
-    table = data.pmf() if isinstance(data, Codes) else data
-    if not isinstance(table, Pmf) or table.n_samples is None:
-        return None
-    n_y, n_ts = int((table.p.sum(axis=(1, 2)) > 0).sum()), int((table.p.sum(axis=0) > 0).sum())
-    bias = (n_y - 1) * (n_ts - 1) / (2 * table.n_samples * math.log(2))
-    tolerated = max(TOLERATED_BIAS, TOLERATED_SHARE * (mi - bias))
-    if bias <= tolerated:
-        return None
-    enough = math.ceil(table.n_samples * bias / tolerated)
-    digits = 10 ** max(0, len(str(enough)) - 2)
-    return (
-        f"{table.n_samples} samples for {n_y} classes and {n_ts} occupied pairs of cells: of the {mi:.3g} bits of "
-        f"I(Y;T,S) up to {bias:.2g} may be bias; about {math.ceil(enough / digits) * digits} samples would do, "
-        "or fewer cells"
-    )
+    if getattr(data, "groups", None) is not None:
+        accepted = data
+    return Counts(accepted) if isinstance(accepted, Pmf) else Rows(accepted)
 
 
 def _split(counts: Array, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -180,12 +180,14 @@ class TestActivations:
             (
                 (np.array(Y, float), F, F),
                 "Activations(y): expected labels (integers, bools, strings) or a continuous target, "
-                "got float64 that holds whole numbers only; if these are labels, write y.astype(int)",
+                "got float64 that holds whole numbers only; if these are labels, write y.astype(int) "
+                "or target='discrete'; if numbers, target='continuous'",
             ),
             (
                 (np.eye(4), F, F),
                 "Activations(y): expected labels (integers, bools, strings) or a continuous target, "
-                "got float64 that holds whole numbers only; if these are labels, write y.argmax(axis=1)",
+                "got float64 that holds whole numbers only; if these are labels, write y.argmax(axis=1); "
+                "if numbers, target='continuous'",
             ),
             ((np.zeros((4, 2), int), F, F), "Activations(y): expected shape (n_samples,), got (4, 2)"),
             (

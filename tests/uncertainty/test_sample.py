@@ -11,8 +11,9 @@ from hypothesis.extra.numpy import arrays
 from pidkd import Activations, Codes, Gaussian, Pmf, Posteriors
 from pidkd.arrays import FloatArray
 from pidkd.errors import InputError
+from pidkd.info import too_few_samples
 from pidkd.synthetic import histogram, random_pmf
-from pidkd.uncertainty.sample import Counts, Rows, Sample, as_sample, too_few_samples
+from pidkd.uncertainty.sample import Counts, Rows, Sample, as_sample
 
 COUNTS = arrays(np.int64, (2, 3, 2), elements=st.integers(0, 20)).filter(lambda c: c.sum() >= 8)
 RNG = np.random.default_rng(0)
@@ -154,7 +155,7 @@ def test_shuffles_that_cannot_be(data: Activations | Posteriors, of: str, messag
 )
 def test_what_is_no_sample(data: Pmf | Gaussian, got: str) -> None:
     with pytest.raises(InputError, match=re.escape(got)) as caught:
-        as_sample(data)
+        as_sample(data, data)
     assert caught.value.where == "decompose(..., uncertainty)"
 
 

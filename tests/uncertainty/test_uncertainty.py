@@ -260,7 +260,7 @@ def test_resamples_without_an_answer_are_left_out_and_counted() -> None:
 
 def test_progress_rises_to_one() -> None:
     seen: list[float] = []
-    decompose(SAMPLE, uncertainty=[Bootstrap(n=10), Permutation(n=10)], progress=seen.append)
+    decompose(SAMPLE, uncertainty=[Bootstrap(n=10), Permutation(n=19)], progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(1.0)
 
@@ -277,10 +277,16 @@ def test_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_too_few_samples_are_told_where_uncertainty_is_asked_for() -> None:
     codes = Codes(*np.random.default_rng(0).integers(5, size=(3, 100)))
-    decompose(codes)
     with pytest.warns(SmallSampleWarning, match="100 samples for 5 classes and .* samples would do, or fewer cells"):
         result = decompose(codes, uncertainty=Bootstrap(n=2))
     assert any("samples would do" in text for text in result.warnings)
+
+
+def test_a_quantile_of_few_shuffles_is_said_to_be_none() -> None:
+    with pytest.warns(SmallSampleWarning, match="the 0.95 quantile of 2 shuffles is no more than .* at least 19"):
+        decompose(SAMPLE, uncertainty=Permutation(n=2))
+    decompose(SAMPLE, uncertainty=Permutation(n=19))
+    decompose(SAMPLE, uncertainty=Permutation(n=9, level=0.9))
 
 
 @pytest.mark.parametrize(

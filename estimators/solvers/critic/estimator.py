@@ -12,6 +12,7 @@ import numpy as np
 from pidkd.arrays import FloatArray, as_array
 from pidkd.errors import Argument, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
+from pidkd.groups import half_width, standard_error
 from pidkd.mi import ContinuousPairs, MIEstimator, RawMI
 from pidkd.parameters import Level, Positive, Whole
 
@@ -67,6 +68,7 @@ class CriticMI(MIEstimator):
     level: Annotated[float, Level()] = 0.95
 
     accepts = (ContinuousPairs,)
+    respects_groups = True
     exactness = "sampled"
     devices = ("cpu", "cuda")
     requires: ClassVar[dict[str, str]] = {"torch": "torch"}
@@ -85,21 +87,23 @@ class CriticMI(MIEstimator):
         return self._terms(scores).mean()
 
     def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:
-        from scipy.special import ndtri
-
         from pidkd.estimators.solvers.critic.training import splits
 
         x, y = (
             as_array(Argument("mutual_information", name), values).reshape(data.n_samples, -1).astype(np.float64)
             for name, values in {"x": data.x, "y": data.y}.items()
         )
-        parts = splits(data.n_samples, self.n_folds, ctx.generator, "mutual_information(x, y)")
+        parts = list(
+            splits(data.n_samples, self.n_folds, ctx.generator, Argument("mutual_information", "x, y"), data.groups)
+        )
         folds = [self._fold(x, y, split, ctx) for split in parts]
         terms = np.concatenate([fold["terms"] for fold in folds])
-        value, n = float(terms.mean()), len(terms)
+        value = float(terms.mean())
         about = np.concatenate([fold["terms"] - fold["terms"].mean() for fold in folds])
-        se = float(np.sqrt((about**2).sum())) / n
-        half = float(ndtri((1 + self.level) / 2)) * se
+        scored = None if data.groups is None else data.groups[np.concatenate([split.test for split in parts])]
+        groups = None if scored is None else np.unique(scored, return_inverse=True)[1]
+        se = standard_error(about, groups)
+        half = half_width(self.level, groups) * se
         concerns = list(self._concerns(value, data.n_samples, folds))
         provenance = {"folds": [{name: item for name, item in fold.items() if name != "terms"} for fold in folds]}
         return RawMI(value, se, (value - half, value + half), concerns, provenance)

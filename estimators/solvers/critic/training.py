@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pidkd.arrays import FloatArray
+from pidkd.arrays import FloatArray, IntArray
 from pidkd.errors import InputError, Keyword
 from pidkd.estimators.solvers.critic.networks import Critic
 
@@ -49,22 +49,31 @@ class Record:
     best_step: int = 0
 
 
-def splits(n: int, n_folds: int, rng: np.random.Generator, where: str) -> Iterator[Split]:
+def splits(
+    n: int, n_folds: int, rng: np.random.Generator, where: str, groups: IntArray | None = None
+) -> Iterator[Split]:
     """Each fold is scored once, by what was trained on the others; with one fold, a quarter is scored.
 
     Raises
     ------
     InputError
-        When there are too few rows.
+        When there are too few rows, or groups of them, which stay together.
     """
-    folds = np.array_split(rng.permutation(n), TEST_FOLDS_OF_ONE_SPLIT if n_folds == 1 else n_folds)
-    n_valid = int(SHARE_VALIDATED * (n - len(folds[0])))
-    if min(n_valid, len(folds[-1])) < FEWEST_ROWS:
-        parts = f"{n - len(folds[0]) - n_valid} to train on, {n_valid} to stop by and {len(folds[-1])} to score"
-        raise InputError(where, f"enough samples for {FEWEST_ROWS} in each part of a split", f"{n}: {parts}")
-    for fold in folds[:n_folds]:
-        others = np.concatenate([each for each in folds if each is not fold])
-        yield Split(others[n_valid:], others[:n_valid], fold)
+    n_units = n if groups is None else int(groups.max()) + 1
+    parts = np.array_split(rng.permutation(n_units), TEST_FOLDS_OF_ONE_SPLIT if n_folds == 1 else n_folds)
+    n_valid = int(SHARE_VALIDATED * (n_units - len(parts[0])))
+    if min(n_valid, len(parts[-1])) < FEWEST_ROWS:
+        counts = f"{n_units - len(parts[0]) - n_valid} to train on, {n_valid} to stop by and {len(parts[-1])} to score"
+        what = "samples" if groups is None else "groups"
+        raise InputError(where, f"enough {what} for {FEWEST_ROWS} in each part of a split", f"{n_units}: {counts}")
+    for part in parts[:n_folds]:
+        others = np.concatenate([each for each in parts if each is not part])
+        yield Split(*(_rows(units, groups, rng) for units in (others[n_valid:], others[:n_valid], part)))
+
+
+def _rows(units: np.ndarray, groups: IntArray | None, rng: np.random.Generator) -> np.ndarray:
+    """These rows, or the rows of these groups in random order."""
+    return units if groups is None else rng.permutation(np.flatnonzero(np.isin(groups, units)))
 
 
 def train(

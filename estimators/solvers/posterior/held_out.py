@@ -60,6 +60,7 @@ def local_information(
     max_classes: int,
     seed: int,
     progress: Callable[[float], None] | None = None,
+    groups: IntArray | None = None,
 ) -> Local:
     """Calibrate, fit potentials and score, fold by fold.
 
@@ -73,6 +74,8 @@ def local_information(
     max_classes : int
     seed : int
     progress : callable, optional
+    groups : array of int, shape (n,), optional
+        Rows that are together in one fold, and in one half of what potentials are fitted to.
     """
     prior = np.bincount(y) / len(y)
     found = Local(*(np.empty(len(y)) for _ in Local._fields))
@@ -81,7 +84,7 @@ def local_information(
     for f in range(folds):
         # Where nothing was trained, all rows that are not scored can calibrate.
         fit = np.flatnonzero(fold != f) if t.calibrating is t.scored else calibrating(fold, f)
-        fit, score = np.random.default_rng([seed, 7, f]).permutation(fit), np.flatnonzero(fold == f)
+        fit, score = _shuffled(fit, groups, np.random.default_rng([seed, 7, f])), np.flatnonzero(fold == f)
         (p_t, q_t), (p_s, q_s) = (_calibrated([one.taken(fit, score)], y[fit], prior) for one in (t, s))
         each = [Logs(np.log(p)[None], np.log(q)[None]) for p, q in ((p_t, q_t), (p_s, q_s))]
         _, q_ts = _calibrated([*each, *([both.taken(fit, score)] if both else [])], y[fit], prior)
@@ -94,6 +97,14 @@ def local_information(
             progress((f + 1) / folds)
     surprise = -np.log(prior)[y]
     return Local(*(values + surprise for values in found))
+
+
+def _shuffled(rows: IntArray, groups: IntArray | None, rng: np.random.Generator) -> IntArray:
+    """Rows in random order; of groups, each is in one half of them, but for one that lies across."""
+    if groups is None:
+        return rng.permutation(rows)
+    order = rows[np.argsort(rng.random(int(groups.max()) + 1)[groups[rows]], kind="stable")]
+    return np.concatenate([rng.permutation(half) for half in np.array_split(order, 2)])
 
 
 def _calibrated(logs: list[Logs], y: IntArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:

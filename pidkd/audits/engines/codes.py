@@ -20,7 +20,6 @@ from pidkd.inputs import Codes
 from pidkd.pid import PIDEstimator
 from pidkd.result import PIDResult
 from pidkd.uncertainty import Bootstrap, Method, Permutation
-from pidkd.uncertainty.sample import too_few_samples
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
@@ -113,8 +112,7 @@ class CodesEngine(AuditEngine):
         result = decompose(
             data, estimator=self.solver, seed=options.seed, units=options.units, uncertainty=methods or None
         )
-        few = too_few_samples(data, result.to("bits").mi)
-        warnings = (*result.warnings, *([left_out] if left_out else []), *([few] if few else []))
+        warnings = (*result.warnings, *([left_out] if left_out else []))
         return dataclasses.replace(
             result,
             method=self.estimator.name,

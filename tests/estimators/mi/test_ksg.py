@@ -79,11 +79,11 @@ def test_labels_as_scikit_learn():
 
 
 def test_equal_samples_are_refused_and_the_mixture_variant_named():
-    x = np.repeat(np.random.default_rng(0).normal(size=50), 5)
+    x, y = np.random.default_rng(0).integers(3, size=(2, 250)) + 0.5
     with pytest.raises(
         InputError, match=r"samples without 3 others equal to them, got 250 with, .* 0; variant='mixture'"
     ):
-        run(x, x)
+        run(x, y)
     with pytest.raises(InputError, match="variant='mixture'"):
         run(x, np.zeros(250, dtype=int))
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import pidkd
-from pidkd.errors import InputError
+from pidkd.errors import InputError, SmallSampleWarning
 from pidkd.info import table_information
 
+pytestmark = pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")  # the tables are small on purpose
 CORRECTIONS = ["none", "miller_madow", "jackknife", "grassberger"]
 
 
@@ -46,3 +47,11 @@ def test_labels_of_any_type_and_unknown_correction():
     assert pidkd.mutual_information(["a", "b"], [True, False]).value == pytest.approx(1)
     with pytest.raises(InputError, match=r"plugin\(correction=...\): expected one of 'none'"):
         pidkd.mutual_information([0, 1], [0, 1], correction="some")
+
+
+def test_few_samples_for_the_labels_are_told_with_the_number_that_would_do():
+    unique, y = np.arange(500), np.random.default_rng(0).integers(2, size=500)
+    with pytest.warns(SmallSampleWarning, match="500 samples for 500 and 2 labels: of the 0.993 bits .* may be bias"):
+        found = pidkd.mutual_information(unique, y)
+    assert "may be bias" in found.warnings[0]
+    assert not pidkd.mutual_information(y, y).warnings

@@ -87,7 +87,10 @@ def test_variables_of_dit_are_merged_and_summed_over() -> None:
     pmf = Pmf.from_dit(bits, y=3, t=[0, 1], s=2)
     assert pmf.shape == (2, 4, 2)
     with pytest.raises(InputError, match=r"expected positions from 0 to 3, got 4"):
-        Pmf.from_dit(bits, y=4)
+        Pmf.from_dit(bits, y=4, t=0, s=1)
+    for some in ({}, {"y": 3}, {"t": 0, "s": 1}):
+        with pytest.raises(InputError, match=r"expected y, t and s, positions or names .* got 4 variables; name all"):
+            Pmf.from_dit(bits, **some)
     with pytest.raises(InputError, match="got list"):
         Pmf.from_dit([0.5, 0.5])
 

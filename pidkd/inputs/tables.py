@@ -1,0 +1,85 @@
+"""Joint tables of other libraries, whose axes or variables have names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pidkd.arrays import FloatArray, IntArray, as_array, row_names
+from pidkd.errors import InputError
+from pidkd.parameters import is_integer
+
+
+def is_dit(values: Any) -> bool:
+    """Whether it is a distribution of dit."""
+    return type(values).__module__.partition(".")[0] == "dit"
+
+
+def in_order(where: str, table: Any) -> Any:
+    """A table with named axes, or of dit, as an array with axes y, t, s; any other as it is."""
+    if is_dit(table):
+        return dit_table(where, table)
+    index = row_names(table)
+    if getattr(index, "nlevels", 1) == 3 and getattr(table, "ndim", 0) == 1:  # a series of pandas
+        if not index.is_unique:
+            raise InputError(where, "each cell once", f"{index[index.duplicated()][0]} several times")
+        names, sizes = list(index.names), [len(level) for level in index.levels]
+        held = np.zeros(sizes)
+        held[tuple(np.asarray(codes) for codes in index.codes)] = np.asarray(table, dtype=np.float64)
+    elif getattr(table, "dims", None) and len(table.dims) == 3:  # of xarray
+        names, held = list(table.dims), as_array(where, table)
+    else:
+        return table
+    lower = [str(name).lower() for name in names]
+    return held.transpose([lower.index(name) for name in "yts"]) if set(lower) == set("yts") else held
+
+
+def dit_table(where: str, distribution: Any, y: Any = None, t: Any = None, s: Any = None) -> FloatArray:
+    """Joint table p[y, t, s] of variables of a ``dit.Distribution``; see ``Pmf.from_dit``.
+
+    Raises
+    ------
+    InputError
+        When a variable is not there, which is which cannot be told, or ``distribution`` is none.
+    """
+    try:
+        linear = distribution.copy(base="linear")
+        names, n_variables = tuple(linear.get_rv_names() or ()), linear.outcome_length()
+    except (AttributeError, TypeError):
+        raise InputError(where, "a dit.Distribution", type(distribution).__name__) from None
+    index: list[IntArray] = []
+    sizes: list[int] = []
+    for group in _roles(where, names, n_variables, y, t, s):
+        columns = []
+        for variable in (group,) if isinstance(group, str) or is_integer(group) else tuple(group):
+            column = names.index(variable) if variable in names else variable
+            if not (is_integer(column) and 0 <= column < n_variables):
+                expected = f"positions from 0 to {n_variables - 1}" + (f" or names {names}" if names else "")
+                raise InputError(where, expected, repr(variable))
+            columns.append(column)
+        values = [tuple(outcome[column] for column in columns) for outcome in linear.outcomes]
+        try:
+            known = sorted(set(values))
+        except TypeError:  # values of different types
+            known = sorted(set(values), key=repr)
+        position = {value: i for i, value in enumerate(known)}
+        index.append(np.array([position[value] for value in values], dtype=np.int64))
+        sizes.append(len(known))
+    p = np.zeros(sizes)
+    np.add.at(p, tuple(index), np.asarray(linear.pmf, dtype=np.float64))
+    return p
+
+
+def _roles(where: str, names: tuple[Any, ...], n_variables: int, y: Any, t: Any, s: Any) -> tuple[Any, Any, Any]:
+    """Variables that stand for target, teacher and student, where not all of them are named."""
+    if y is None and t is None and s is None:
+        by_name = {str(name).lower(): name for name in names}
+        if {"y", "t", "s"} <= set(by_name):
+            return by_name["y"], by_name["t"], by_name["s"]
+        if n_variables == 3:
+            return 2, 0, 1
+    if y is None or t is None or s is None:
+        got = f"{n_variables} variables" + (f" {names}" if names else "")
+        raise InputError(where, "y, t and s, positions or names of variables", got, "name all three")
+    return y, t, s
