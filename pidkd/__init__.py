@@ -1,6 +1,7 @@
 """pidkd: what does a teacher know about the task that its student does not?
 
-Partial information decomposition with certificates, and knowledge distillation audited with it.
+Partial information decomposition with certificates, and knowledge distillation audited with it. Beside the names listed
+in ``__all__``, each estimator's class is a name of the package, such as ``pidkd.BROJA``: they are found, not listed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pidkd.dependence import mi_score, mutual_information
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf, Posteriors
 from pidkd.inputs.moments import Moments
 from pidkd.mi import MIResult
-from pidkd.registry import get_estimator, list_estimators
+from pidkd.registry import estimator_classes, get_estimator, list_estimators
 from pidkd.result import Certificate, PIDBatch, PIDResult
 from pidkd.uncertainty import Bootstrap, Jackknife, Permutation
 
@@ -61,8 +62,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _ON_FIRST_USE:
         return getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
+    if not name.startswith("_") and name in (classes := estimator_classes()):
+        return classes[name]
     raise AttributeError(f"module 'pidkd' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *estimator_classes()})

@@ -6,6 +6,7 @@ are found alike. Nothing is imported to list them, and no list is edited to add 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import pkgutil
@@ -190,6 +191,23 @@ def get_estimator(name: str, kind: str = "pid") -> type[Any]:
     """
     cls: type[Any] = _of_kind(kind).get(name, Argument("get_estimator", "name"))
     return cls
+
+
+def estimator_classes() -> dict[str, type[Any]]:
+    """Classes of all estimators that can be loaded, by the names of the classes.
+
+    Examples
+    --------
+    >>> estimator_classes()["BROJA"].name
+    'broja'
+    """
+    classes = {}
+    for registry in ESTIMATORS.values():
+        for name in registry.names():
+            with contextlib.suppress(PidkdError):  # one of another package, which says why when asked for by name
+                cls = registry.get(name)
+                classes.setdefault(cls.__name__, cls)
+    return classes
 
 
 def _of_kind(kind: object) -> Registry:

@@ -26,7 +26,7 @@ def test_importing_pidkd_takes_less_than_three_tenths_of_a_second() -> None:
 
 def test_a_decomposition_imports_nothing_that_it_does_not_need() -> None:
     code = (
-        f"import sys, pidkd; pidkd.decompose([0, 1], [0, 1], [0, 1]); print([n for n in {HEAVY} if n in sys.modules])"
+        f"import sys, pidkd; pidkd.decompose([0, 1] * 99, [0, 1] * 99, [0, 1] * 99); print([n for n in {HEAVY} if n in sys.modules])"
     )
     assert set(eval(printed(code))) <= {"scipy"}
 
@@ -35,6 +35,23 @@ def test_a_decomposition_imports_nothing_that_it_does_not_need() -> None:
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(pidkd, name) is not None
     assert name in dir(pidkd)
+
+
+def test_every_estimator_is_a_name_of_the_package() -> None:
+    for kind in ("pid", "mi"):
+        for name in pidkd.list_estimators(kind):
+            cls = pidkd.get_estimator(name, kind)
+            assert getattr(pidkd, cls.__name__) is cls
+            assert cls.__name__ in dir(pidkd)
+    assert pidkd.decompose([0, 1] * 99, [0, 1] * 99, [0, 1] * 99, estimator=pidkd.BROJA(tol=1e-8)).params["tol"] == 1e-8
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_package_runs_as_a_module_and_has_short_help(option: str) -> None:
+    for command in ([], ["mi"]):
+        arguments = [sys.executable, "-m", "pidkd", *command, option]
+        run = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        assert "Usage: pidkd" in run.stdout
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:

@@ -36,6 +36,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Why standard output may take no more."""
 
 app = typer.Typer(
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="What does a teacher know about the task that its student does not? Information atoms with certificates.",
     add_completion=False,
     pretty_exceptions_enable=False,
