@@ -31,6 +31,7 @@ from pidkd.arrays import (
 from pidkd.codec import fields_from_plain, plain
 from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context, Estimator
+from pidkd.export import axis, bars, data_frame, latex_table, whiskers
 from pidkd.groups import as_groups, joined, one_of_each, repeats, told
 from pidkd.inputs.activations import Target
 from pidkd.registry import get_estimator, list_estimators
@@ -107,6 +108,49 @@ class MIResult:
             When ``data`` is not what ``to_dict`` writes.
         """
         return cls(**fields_from_plain(cls, data))
+
+    def to_dataframe(self) -> Any:
+        """A ``pandas.DataFrame`` of one row: value, what it is of the truth, units, interval, standard error, method.
+
+        Raises
+        ------
+        MissingDependencyError
+            When pandas is not installed.
+        """
+        low, high = self.interval or (None, None)
+        names = ("value", "bound", "units", "se", "method", "n_samples")
+        return data_frame([{**{name: getattr(self, name) for name in names}, "low": low, "high": high}])
+
+    def to_latex(self, digits: int = 3) -> str:
+        r"""A LaTeX ``tabular`` of one row.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            After the point.
+        """
+        headings, row = ["", self.units, "bound"], ["$I(X;Y)$", self.value, self.bound]
+        if self.interval is not None:
+            headings, row = [*headings, "interval"], [*row, self.interval]
+        return latex_table(headings, [row], digits)
+
+    def plot(self, ax: Any = None) -> Any:
+        """The value as a bar, with its interval.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: that of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        ax = axis(ax)
+        bars(ax, [self.method], [self.value], ["#56b4e9"])
+        whiskers(ax, [self.method], [self.interval])
+        ax.set_ylabel(f"I(X;Y) ({self.units})")
+        return ax
 
     def __hash__(self) -> int:
         """By the numbers; the parameters stay out."""

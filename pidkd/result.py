@@ -362,7 +362,7 @@ class PIDResult:
         if self.n_samples is not None:
             footer += f", n={self.n_samples}"
         if self.level is not None:
-            footer += f", intervals at {self.level:.4g}"
+            footer += f", {100 * self.level:.4g} % intervals"
         within = (self.interval or {}).items()
         if any(not low - 1e-9 <= getattr(self, name) <= high + 1e-9 for name, (low, high) in within if name in ATOMS):
             footer += "; an interval that leaves out its atom is less the bias of the estimate"
