@@ -117,18 +117,34 @@ class TestIdentities:
 
 
 class TestPrinting:
-    def test_four_rows_units_and_the_gap(self) -> None:
+    def test_atoms_informations_units_and_the_gap(self) -> None:
         assert str(result()).splitlines() == [
             "Red(Y:T,S)   0.250000 bits",
             "Uni(Y:T\\S)   0.000001 bits",
             "Uni(Y:S\\T)   0.000001 bits",
             "Syn(Y:T,S)   0.500000 bits",
+            "I(Y;T)       0.250001 bits",
+            "I(Y;S)       0.250001 bits",
+            "I(Y;T,S)     0.750002 bits",
             "broja: optimal, gap 9.5e-07 bits",
         ]
 
     def test_an_interval_stands_beside_its_atom(self) -> None:
         assert "Uni(Y:T\\S)   0.000001 bits  [-0.500000, inf]" in str(FULL)
-        assert str(FULL).endswith("broja: uncertified, gap unknown")
+        assert str(FULL).endswith("broja: uncertified, gap unknown, n=100")
+
+    def test_level_under_independence_corrected_value_and_confidence_are_shown(self) -> None:
+        shown = str(
+            result(
+                interval={"mi_t": (0.1, 0.3)},
+                null={"redundant": 0.125},
+                corrected={"redundant": 0.2},
+                provenance={"uncertainty": [{"method": "Bootstrap", "level": 0.9}]},
+            )
+        ).splitlines()
+        assert shown[0] == "Red(Y:T,S)   0.250000 bits  chance 0.125000  corrected 0.200000"
+        assert shown[4] == "I(Y;T)       0.250001 bits  [0.100000, 0.300000]"
+        assert shown[-1].endswith("90 % intervals")
 
     @pytest.mark.parametrize("value", [-0.0, -1e-17, -4e-10])
     def test_zero_has_no_sign(self, value: float) -> None:
@@ -141,7 +157,7 @@ class TestPrinting:
         page = result(method="<script>")._repr_html_()
         assert "<script>" not in page
         assert "&lt;script&gt;: optimal" in page
-        assert page.count("<tr>") == 4
+        assert page.count("<tr>") == 7
 
 
 class TestRecord:

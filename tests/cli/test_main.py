@@ -73,10 +73,10 @@ def test_decompose_a_table(folder, run, source):
 
 
 def test_decompose_with_uncertainty(folder, run):
-    options = ["--uncertainty", "bootstrap=20", "--uncertainty", "permutation=5"]
+    options = ["--uncertainty", "bootstrap=20", "--uncertainty", "permutation=19"]
     status, out, _ = run("decompose", "counts.npy", *options, "--json")
     assert status == 0
-    methods = [pidkd.Bootstrap(n=20, bias="shuffle"), pidkd.Permutation(n=5)]
+    methods = [pidkd.Bootstrap(n=20, bias="shuffle"), pidkd.Permutation(n=19)]
     here = pidkd.decompose(pidkd.Pmf.from_counts(np.load("counts.npy")), uncertainty=methods)
     found = pidkd.PIDResult.from_dict(json.loads(out))
     assert (found.interval, found.null) == (here.interval, here.null)
