@@ -46,8 +46,8 @@ def repeats(*arrays: Any) -> IntArray | None:
     """Groups of rows that repeat each other exactly in all arrays, found by hashing; None where no row does.
 
     Rows may also be equal by chance, where columns hold few values: rounded measurements, units that are silent. A row
-    is taken for a repeat only where two of its values are rare among different rows; a single column holds repeats only
-    where each value occurs equally often.
+    is taken for a repeat only where so many of its values are rare among different rows that this is no chance. A
+    single column holds repeats only where each value occurs equally often.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def repeats(*arrays: Any) -> IntArray | None:
     if sum(map(_width, arrays)) == 1:  # rounded values come unequally often
         genuine = several if (count == count[0]).all() else several[:0]
     else:
-        genuine = several[_has_rare(arrays, first, several)]
+        genuine = several[_is_no_chance(arrays, first, several)]
     if not genuine.size:
         return None
     label = np.arange(len(number))  # a row of its own, unless it repeats another
@@ -140,10 +140,15 @@ def _hashes(arrays: Sequence[Any]) -> IntArray:
     return hashes
 
 
-def _has_rare(arrays: Sequence[Any], first: IntArray, rows: IntArray) -> Array:
-    """Whether each of some different rows has two values that few different rows share."""
-    rare = np.zeros(len(rows), dtype=np.int64)
-    most = len(first) ** RARE
+def _is_no_chance(arrays: Sequence[Any], first: IntArray, rows: IntArray) -> Array:
+    r"""Whether each of some different rows would come twice by chance less than once.
+
+    Of u different rows that is :math:`u^2 \prod_j c_j / u \le 1`, where :math:`c_j` share the value in column j; only
+    columns count where they are few.
+    """
+    u = len(first)
+    surprise = np.zeros(len(rows))
+    enough = 2 * math.log(u) - 1e-9
     widths = [_width(array) for array in arrays]
     for array, width in zip(arrays, widths, strict=True):
         share = max(1, LOOKED_AT * width // sum(widths))
@@ -151,7 +156,8 @@ def _has_rare(arrays: Sequence[Any], first: IntArray, rows: IntArray) -> Array:
         held = np.concatenate([chunk.reshape(len(chunk), -1)[:, columns] for _, chunk in iter_chunks(array)])
         for column in held[first].T:
             number, count = np.unique(column, return_inverse=True, return_counts=True)[1:]
-            rare += count[number[rows]] <= most
-            if (rare > 1).all():
-                return rare > 1
-    return rare > 1
+            shared = count[number[rows]]
+            surprise += np.where(shared <= u**RARE, np.log(u / shared), 0.0)
+            if (surprise >= enough).all():
+                return surprise >= enough
+    return surprise >= enough

@@ -129,7 +129,8 @@ def test_a_class_in_too_few_groups_is_named() -> None:
 def test_splits_of_critics_keep_groups_together() -> None:
     for part in splits(4 * N, 5, np.random.default_rng(0), "here", FOUR):
         train, valid, test = (set(FOUR[rows]) for rows in (part.train, part.valid, part.test))
-        assert not (train & valid or train & test or valid & test)
+        assert train.isdisjoint(valid | test)
+        assert valid.isdisjoint(test)
         assert len(part.train) + len(part.valid) + len(part.test) == 4 * N
 
 

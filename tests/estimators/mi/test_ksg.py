@@ -97,6 +97,27 @@ def test_mixture_of_discrete_values_is_their_information():
     assert run(x + 0.5, y, variant="mixture") == pytest.approx(known, abs=0.01)
 
 
+@pytest.mark.parametrize("digits", [1, 2, 3])
+@pytest.mark.parametrize("rho", [0.0, 0.8])
+def test_rounding_of_measurements_changes_little(digits, rho):
+    x, y = pair(3000, rho)
+    known = -0.5 * np.log(1 - rho**2)
+    assert run(np.round(x, digits), np.round(y, digits), variant="mixture") == pytest.approx(known, abs=0.05)
+    assert run(np.round(x, digits), y, variant="mixture") == pytest.approx(known, abs=0.05)
+    labels = y[:, 0] > 0
+    plain = run(x, labels, variant="mixture")
+    assert run(np.round(x, digits), labels, variant="mixture") == pytest.approx(plain, abs=0.03)
+
+
+def test_silent_units_are_a_mixture():
+    rng = np.random.default_rng(0)
+    on = rng.random(4000) < 0.5
+    x = np.where(on, rng.normal(size=4000), 0.0)
+    y = np.where(rng.random(4000) < 0.1, ~on, on).astype(float) + rng.normal(size=4000) * 1e-3
+    known = np.log(2) + 0.1 * np.log(0.1) + 0.9 * np.log(0.9)
+    assert run(x, y, variant="mixture") == pytest.approx(known, abs=0.03)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
