@@ -201,7 +201,7 @@ def estimator_classes() -> dict[str, type[Any]]:
     >>> estimator_classes()["BROJA"].name
     'broja'
     """
-    classes = {}
+    classes: dict[str, type[Any]] = {}
     for registry in ESTIMATORS.values():
         for name in registry.names():
             with contextlib.suppress(PidkdError):  # one of another package, which says why when asked for by name

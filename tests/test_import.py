@@ -26,7 +26,8 @@ def test_importing_pidkd_takes_less_than_three_tenths_of_a_second() -> None:
 
 def test_a_decomposition_imports_nothing_that_it_does_not_need() -> None:
     code = (
-        f"import sys, pidkd; pidkd.decompose([0, 1] * 99, [0, 1] * 99, [0, 1] * 99); print([n for n in {HEAVY} if n in sys.modules])"
+        "import sys, pidkd; pidkd.decompose([0, 1] * 99, [0, 1] * 99, [0, 1] * 99); "
+        f"print([n for n in {HEAVY} if n in sys.modules])"
     )
     assert set(eval(printed(code))) <= {"scipy"}
 

@@ -88,10 +88,10 @@ class KSG(MIEstimator):
         _refuse_equal(radius, self.k)
         if self.variant == "ksg1":
             reach = below(radius)
-            around = digamma(counts_within(x, reach) + 1) + digamma(counts_within(y, reach) + 1)
-            return _mean(digamma(self.k) + digamma(n) - around)
-        around = digamma(counts_within(x, far_x)) + digamma(counts_within(y, far_y))
-        return _mean(digamma(self.k) - 1 / self.k + digamma(n) - around)
+            others: Any = digamma(counts_within(x, reach) + 1) + digamma(counts_within(y, reach) + 1)
+            return _mean(digamma(self.k) + digamma(n) - others)
+        others = digamma(counts_within(x, far_x)) + digamma(counts_within(y, far_y))
+        return _mean(digamma(self.k) - 1 / self.k + digamma(n) - others)
 
     def _with_labels(self, x: FloatArray, labels: Any) -> RawMI:
         from scipy.special import digamma
@@ -110,7 +110,8 @@ class KSG(MIEstimator):
         radius = np.empty(len(x))
         for rows, nearest in zip(own, k.tolist(), strict=True):
             radius[rows] = neighbour_distances(x[rows], np.zeros((len(rows), 0)), nearest)[0]
-        neighbours, around = k[labels], counts_within(x, below(radius))
+        neighbours: Any = k[labels]
+        around: Any = counts_within(x, below(radius))
         if self.variant == "mixture":
             ball = Ball.joined([Ball.of(x[rows], radius[rows], nearest) for rows, nearest in zip(own, k, strict=True)])
             ball = ball.at(np.argsort(np.concatenate(own)))

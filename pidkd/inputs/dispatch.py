@@ -101,4 +101,5 @@ def _one_input(data: Any, groups: Any, target: Target) -> Input:
             got = f"{target!r} with a {type(data).__name__}"
             raise InputError(Keyword("decompose", "target"), "'auto' where the data are no activations", got)
         data = replace(data, target=target)
-    return data
+    known: Input = data
+    return known

@@ -119,7 +119,9 @@ class Posteriors:
             tables.append(p / p.sum(axis=1, keepdims=True))
         try:
             labels = as_array(Argument("Posteriors.from_logits", "y"), y)
-            return cls(labels, *tables, groups=None if groups is None else as_array("groups", groups))
+            p_t, p_s, *p_ts = tables
+            rows = None if groups is None else as_array("groups", groups)
+            return cls(labels, p_t, p_s, p_ts[0] if p_ts else None, groups=rows)
         except InputError as error:
             raise error.at(of_call("Posteriors.from_logits", error.where).replace("p_", "z_")) from None
 

@@ -42,7 +42,8 @@ def run_spread(
     tasks = list(tasks)
     options: dict[str, Any] = {"n_jobs": n_jobs}
     if type(joblib.parallel.get_active_backend()[0]).__name__ == "LokyBackend":
-        asked: int = joblib.effective_n_jobs(n_jobs)  # type: ignore[arg-type] (None is what is set)
+        # None is what joblib is set to use.
+        asked: int = joblib.effective_n_jobs(n_jobs)  # type: ignore[arg-type]
         options["n_jobs"] = max(1, min(asked, len(tasks), PER_CORE * joblib.cpu_count()))
         options |= {"initializer": end_with_parent, "initargs": (os.getpid(),)}
     results = []

@@ -40,7 +40,9 @@ def _activations() -> list[Input]:
 
 def _posteriors() -> list[Input]:
     rng = np.random.default_rng(0)
-    return [Posteriors(rng.integers(3, size=200), *(rng.dirichlet(np.ones(3), size=200) for _ in range(3)))]
+    y = rng.integers(3, size=200)
+    p_t, p_s, p_ts = (rng.dirichlet(np.ones(3), size=200) for _ in range(3))
+    return [Posteriors(y, p_t, p_s, p_ts)]
 
 
 def _gaussians() -> list[Input]:

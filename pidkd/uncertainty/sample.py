@@ -218,10 +218,10 @@ def as_sample(data: Input, accepted: Input) -> Sample:
     InputError
         When nothing was sampled, or only moments of the samples are known.
     """
-    if isinstance(accepted, Gaussian):
-        raise InputError(WHERE, "samples or counts", "a covariance", "bring the samples, as decompose(y, t, s)")
     if getattr(data, "groups", None) is not None:
         accepted = data
+    if isinstance(accepted, Gaussian):
+        raise InputError(WHERE, "samples or counts", "a covariance", "bring the samples, as decompose(y, t, s)")
     return Counts(accepted) if isinstance(accepted, Pmf) else Rows(accepted)
 
 
