@@ -282,6 +282,8 @@ def constraint_of(hint: Any) -> Constraint | None:
         return OrNone(inner[0]) if len(arguments) > 1 else inner[0]
     if origin is tuple and arguments[-1] is Ellipsis:
         return Several(member) if (member := constraint_of(arguments[0])) else None
+    if origin in (list, Sequence):
+        return Several(member) if (member := constraint_of(arguments[0])) else None
     if isinstance(origin, type) and issubclass(origin, Mapping):
         member = constraint_of(arguments[1])
         return Several(member, named=True) if member else OfType(Mapping, "a mapping")
@@ -297,16 +299,50 @@ def constraints(of: Any) -> Mapping[str, Constraint]:
     return {name: constraint for name, constraint in said.items() if constraint is not None}
 
 
+def check_options(place: str, of: Any, options: Mapping[str, Any]) -> None:
+    """Refuse options of a function that it does not have, or whose constraints do not accept them.
+
+    Parameters
+    ----------
+    place : str
+        The function, as the user named it.
+    of : function
+        Its parameters without a default are no options.
+    options : mapping
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such option; the message lists those there are.
+    InputError
+        When a value cannot be used; the message names the option.
+    """
+    defaults = inspect.signature(of).parameters
+    known = [name for name in parameter_names(of) if defaults[name].default is not inspect.Parameter.empty]
+    for name, value in options.items():
+        if name not in known:
+            raise UnknownNameError(place, "an option", name, known)
+        if name in constraints(of):
+            constraints(of)[name].check(f"{place}: {name}", value)
+
+
+class _Unknown:
+    """A type that exists only while types are checked."""
+
+    def __class_getitem__(cls, item: Any) -> type:
+        return cls
+
+
 def _hints(annotated: Any) -> dict[str, Any]:
     """Annotations with what they say. Names that exist only while types are checked stand for anything."""
-    unknown: dict[str, Any] = {}
+    unknown: dict[str, type] = {}
     while True:
         try:
             return typing.get_type_hints(annotated, localns=unknown or None, include_extras=True)
         except NameError as error:
             if error.name is None or error.name in unknown:
                 raise
-            unknown[error.name] = Any
+            unknown[error.name] = _Unknown
 
 
 def parameter_names(of: Any) -> list[str]:

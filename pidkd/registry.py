@@ -71,6 +71,16 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (name in self._modules or name in self._entry_points())
 
+    def summary(self, name: str) -> str:
+        """First line of what a member's documentation says, or that of its module where it is an object."""
+        member = self.get(name)
+        if inspect.isclass(member) or inspect.isroutine(member):
+            text = inspect.getdoc(member)
+        else:
+            point = self._entry_points().get(name)
+            text = importlib.import_module(point.module if point else f"{self.package}.{name}").__doc__
+        return (text or "").strip().partition("\n\n")[0].replace("\n", " ")
+
     def get(self, name: object, where: str | None = None) -> Any:
         """The member of this name: a class, a function or an object, as the kind has it.
 

@@ -1,15 +1,13 @@
 """The contract of the engines of an audit, each a way from two layers to atoms.
 
-To add an engine, write ``pidkd/audits/engines/<name>.py`` with one subclass of ``AuditEngine``; no list is edited.
+To add an engine, write ``pidkd/audits/engines/<name>.py`` with one subclass of ``AuditEngine``, or name the class by an
+entry point in the group ``pidkd.engines``; no list is edited.
 """
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -25,7 +23,7 @@ from pidkd.errors import IncompatibleInputError, InputError, Keyword, PidkdError
 from pidkd.estimator import Context
 from pidkd.files.layer import Layer
 from pidkd.pid import PIDEstimator
-from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
+from pidkd.registry import ESTIMATORS, Registry, get_estimator, list_estimators
 from pidkd.result import PIDResult
 
 MAX_MEMORY = 2**31
@@ -272,16 +270,22 @@ def fitting_estimators(continuous: bool) -> list[str]:
     return names
 
 
+def _is_engine(cls: Any, name: str) -> bool:
+    return issubclass(cls, AuditEngine) and getattr(cls, "name", None) == name
+
+
+ENGINES = Registry(
+    "an audit engine",
+    "pidkd.audits.engines",
+    "pidkd.engines",
+    "a subclass of AuditEngine with name = {name!r}",
+    fits=_is_engine,
+)
+
+
 def list_engines() -> list[type[AuditEngine]]:
-    """Engines found in ``pidkd.audits.engines``, in the order in which they are asked."""
-    package = importlib.import_module("pidkd.audits.engines")
-    engines: list[type[AuditEngine]] = []
-    for found in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{found.name}")
-        for _, cls in inspect.getmembers(module, inspect.isclass):
-            if issubclass(cls, AuditEngine) and cls.__module__ == module.__name__:
-                engines.append(cls)
-    return sorted(engines, key=lambda engine: (engine.last, engine.name))
+    """Engines, built in and from other packages, in the order in which they are asked."""
+    return sorted(map(ENGINES.get, ENGINES.names()), key=lambda engine: (engine.last, engine.name))
 
 
 def one_hot(layer: Layer, values: Any) -> Any:

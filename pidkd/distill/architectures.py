@@ -7,16 +7,19 @@ a function that an entry point in the group ``pidkd.models`` names. No list is e
 from __future__ import annotations
 
 import importlib
-import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pidkd.errors import InputError, PidkdError, UnknownNameError, import_extra, quote
+from pidkd.parameters import Whole, check_options
 from pidkd.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
+
+Widths: TypeAlias = Sequence[Annotated[int, Whole(1, 65_536)]]
+"""Units or channels of each layer or stage."""
 
 MODELS = Registry(
     "a model", "pidkd.distill.models", "pidkd.models", "a function build(shape, n_classes, **options)", "build"
@@ -84,15 +87,12 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
 
 
 def _family(
-    name: str, shape: tuple[int, int, int], n_classes: int, options: Collection[str]
+    name: str, shape: tuple[int, int, int], n_classes: int, options: Mapping[str, Any]
 ) -> Callable[..., nn.Module]:
     if name not in MODELS:
         raise UnknownNameError("model", "a model, or package.module:callable", name, list_models())
     build = MODELS.get(name)
-    known = list(inspect.signature(build).parameters)[2:]
-    for option in options:
-        if option not in known:
-            raise UnknownNameError(f"model {name!r}", "an option", option, known)
+    check_options(f"model {name!r}", build, options)
     return partial(build, shape, n_classes)
 
 

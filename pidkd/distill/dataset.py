@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import Array, IntArray, as_array, as_labels, describe, read_only
-from pidkd.errors import InputError, UnknownNameError, quote
+from pidkd.errors import InputError, quote
+from pidkd.parameters import check_options
 from pidkd.registry import Registry
 from pidkd.runs.output import PathLike
 
@@ -198,10 +198,7 @@ def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tup
     (1078, 719, (8, 8, 1), 10)
     """
     read: Callable[..., tuple[ImageData, ImageData]] = DATA.get(name, "data")
-    known = list(inspect.signature(read).parameters)[1:]
-    for option in options:
-        if option not in known:
-            raise UnknownNameError(f"data {name!r}", "an option", option, known)
+    check_options(f"data {name!r}", read, options)
     try:
         return read(None if path is None else Path(path), **options)
     except (TypeError, AttributeError) as error:

@@ -114,7 +114,7 @@ def _is_format(cls: Any, name: str) -> bool:
 FORMATS = Registry(
     "a file format",
     "pidkd.files.formats",
-    "pidkd.files.formats",
+    "pidkd.formats",
     "a subclass of Format with name = {name!r}",
     fits=_is_format,
 )

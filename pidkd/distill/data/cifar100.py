@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pidkd.distill.data._cifar import read_batches
 from pidkd.distill.dataset import ImageData
-from pidkd.errors import InputError
 
 FOLDER, ARCHIVE = "cifar-100-python", "cifar-100-python.tar.gz"
 CLASSES = {"fine": 100, "coarse": 20}
 
 
-def read(path: Path | None, labels: str = "fine") -> tuple[ImageData, ImageData]:
+def read(path: Path | None, labels: Literal["fine", "coarse"] = "fine") -> tuple[ImageData, ImageData]:
     """``cifar-100-python.tar.gz``, or the folder ``cifar-100-python`` that it unpacks to; ``labels`` fine or coarse."""
-    if labels not in CLASSES:
-        raise InputError("data.options.labels", "fine or coarse", repr(labels))
     key, n_classes = f"{labels}_labels".encode(), CLASSES[labels]
     images, classes = read_batches(path, FOLDER, ARCHIVE, ["train"], key)
     train = ImageData(images, classes, n_classes, name="cifar100")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
@@ -10,12 +11,13 @@ from pidkd.distill.data._files import read_pictures, required
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
 from pidkd.files.opening import faults, read_text
+from pidkd.parameters import Whole
 
 FOLDER = "CUB_200_2011"
 LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "classes.txt")
 
 
-def read(path: Path | None, size: int = 224) -> tuple[ImageData, ImageData]:
+def read(path: Path | None, size: Annotated[int, Whole(1, 8_192)] = 224) -> tuple[ImageData, ImageData]:
     """``CUB_200_2011``, or the folder it lies in: the shorter side scaled to ``size``, and the middle square."""
     place = required(path, f"the folder {FOLDER}, with {', '.join(LISTS)} and images/")
     root = place / FOLDER if (place / FOLDER).is_dir() else place

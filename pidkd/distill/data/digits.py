@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError
+from pidkd.parameters import Fraction
 
 
-def read(path: Path | None, held_out: float = 0.4) -> tuple[ImageData, ImageData]:
+def read(path: Path | None, held_out: Annotated[float, Fraction(ends="()")] = 0.4) -> tuple[ImageData, ImageData]:
     """1,797 grey images of 8 x 8 pixels in 10 classes, of which a fixed ``held_out`` fraction is the test set."""
     from sklearn.datasets import load_digits
 

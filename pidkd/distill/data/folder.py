@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -11,9 +12,12 @@ from pidkd.distill.data._files import SUFFIXES, read_pictures, required
 from pidkd.distill.dataset import ImageData
 from pidkd.errors import InputError, printable
 from pidkd.files.shards import natural
+from pidkd.parameters import Whole
 
 
-def read(path: Path | None, size: int | None = None, channels: int = 3) -> tuple[ImageData, ImageData]:
+def read(
+    path: Path | None, size: Annotated[int, Whole(1, 8_192)] | None = None, channels: Literal[1, 3] = 3
+) -> tuple[ImageData, ImageData]:
     """``train/<class>/<picture>`` and ``test/<class>/<picture>`` (or ``val``); ``size`` scales pictures to a square."""
     root = required(path, "a folder with train/<class>/<picture> and test/<class>/<picture>")
     train_place, test_place = _place(root, "train"), _place(root, "test", "val")

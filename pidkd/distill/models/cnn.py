@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from typing import Annotated
 
 from torch import nn
 
+from pidkd.distill.architectures import Widths
 from pidkd.errors import InputError
+from pidkd.parameters import Whole
 
 
 def build(
-    shape: tuple[int, int, int], n_classes: int, widths: Sequence[int] = (16, 32, 64), stride: int = 1
+    shape: tuple[int, int, int],
+    n_classes: int,
+    widths: Widths = (16, 32, 64),
+    stride: Annotated[int, Whole(1, 1_000)] = 1,
 ) -> nn.Module:
     """3 x 3 convolution, BatchNorm, ReLU in each stage, 2 x 2 maximum between stages; the mean over places; linear.
 
@@ -26,8 +31,6 @@ def build(
     -----
     Tap ``stage1``, ``stage2`` and so on: each is what comes out of its ReLU.
     """
-    if stride < 1:
-        raise InputError("model 'cnn': stride", "at least 1", str(stride))
     smallest = -(-min(shape[:2]) // stride) >> (len(widths) - 1) if widths else 0
     if not widths or min(widths) < 1 or smallest < 1:
         expected = f"numbers of channels >= 1, as many as {shape[0]} x {shape[1]} pixels can be halved, and one more"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
 
 from torch import nn
 
+from pidkd.distill.architectures import Widths
 from pidkd.errors import InputError
 
 
-def build(shape: tuple[int, int, int], n_classes: int, widths: Sequence[int] = (64, 32)) -> nn.Module:
+def build(shape: tuple[int, int, int], n_classes: int, widths: Widths = (64, 32)) -> nn.Module:
     """Hidden layers of ReLU units on the pixels, without batch statistics.
 
     Parameters

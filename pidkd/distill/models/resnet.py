@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pidkd.distill.models._init import initialise
-from pidkd.errors import InputError
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 """Blocks of each stage, by depth."""
 
 
-def build(shape: tuple[int, int, int], n_classes: int, depth: int = 18) -> nn.Module:
+def build(shape: tuple[int, int, int], n_classes: int, depth: Literal[18, 34] = 18) -> nn.Module:
     r"""ResNet-18 or ResNet-34: four stages, of 64, 128, 256 and 512 channels.
 
     Parameters
@@ -29,8 +30,6 @@ def build(shape: tuple[int, int, int], n_classes: int, depth: int = 18) -> nn.Mo
     ----------
     he2016
     """
-    if depth not in BLOCKS:
-        raise InputError("model 'resnet': depth", "18 or 34", str(depth))
     model = ResNet(shape[2], n_classes, BLOCKS[depth])
     initialise(model)
     return model

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pidkd.distill.models._init import initialise
 from pidkd.errors import InputError
+from pidkd.parameters import Whole
 
 
-def build(shape: tuple[int, int, int], n_classes: int, depth: int = 20) -> nn.Module:
+def build(shape: tuple[int, int, int], n_classes: int, depth: Annotated[int, Whole(8, 10_000)] = 20) -> nn.Module:
     r"""ResNet-n for CIFAR: three stages of :math:`(n - 2) / 6` blocks, of 16, 32 and 64 channels.
 
     Parameters

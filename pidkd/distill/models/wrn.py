@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pidkd.distill.models._init import initialise
 from pidkd.errors import InputError
+from pidkd.parameters import Fraction, Whole
 
 
 def build(
     shape: tuple[int, int, int],
     n_classes: int,
-    depth: int = 16,
-    width: int = 1,
+    depth: Annotated[int, Whole(10, 10_000)] = 16,
+    width: Annotated[int, Whole(1, 1_000)] = 1,
     pre_activation: bool = True,
-    dropout: float = 0.0,
+    dropout: Annotated[float, Fraction(ends="[)")] = 0.0,
     init: Literal["normal", "uniform"] = "normal",
 ) -> nn.Module:
     r"""WRN-d-k: three stages of :math:`(d - 4) / 6` blocks, of :math:`16k`, :math:`32k` and :math:`64k` channels.
@@ -45,12 +46,6 @@ def build(
     """
     if depth < 10 or (depth - 4) % 6:
         raise InputError("model 'wrn': depth", "10, 16, 22, 28, 34, 40 and so on", str(depth))
-    if width < 1:
-        raise InputError("model 'wrn': width", "at least 1", str(width))
-    if not 0 <= dropout < 1:
-        raise InputError("model 'wrn': dropout", "a number in [0, 1)", str(dropout))
-    if init not in ("normal", "uniform"):
-        raise InputError("model 'wrn': init", "'normal' or 'uniform'", repr(init))
     widths = [16, *(width * channels for channels in (16, 32, 64))]
     model = WRN(shape[2], n_classes, (depth - 4) // 6, widths, pre_activation, dropout)
     initialise(model, init)

@@ -125,5 +125,5 @@ def test_missing_and_truncated_files_are_named(tmp_path: Path, ten: object) -> N
     (tmp_path / "broken.tar.gz").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"broken.tar.gz"):
         load_data("cifar10", tmp_path / "broken.tar.gz")
-    with pytest.raises(InputError, match="fine or coarse"):
+    with pytest.raises(InputError, match="one of 'fine', 'coarse'"):
         load_data("cifar100", tmp_path, labels="superfine")

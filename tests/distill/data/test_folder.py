@@ -66,7 +66,7 @@ def test_damaged_and_missing_files_are_named(root: Path) -> None:
         load_data("folder", root)
     with pytest.raises(InputError, match=r"a folder train in it"):
         load_data("folder", root / "train")
-    with pytest.raises(InputError, match="a number of pixels >= 1, got 'big'"):
+    with pytest.raises(InputError, match="a whole number from 1 to 8,192, or None, got 'big'"):
         load_data("folder", root, size="big")
     with pytest.raises(InputError, match=r"3 \(RGB\) or 1 \(grey\)"):
         load_data("folder", root, channels=2)
