@@ -23,6 +23,7 @@ extensions = [
     "method_pages",
     "preset_pages",
     "public_names",
+    "registry_pages",
 ]
 exclude_patterns = ["_build"]
 

@@ -1,7 +1,7 @@
-"""Documentation written from the presets, readers and architectures themselves.
+"""Documentation written from the presets themselves.
 
 ``preset-comparison`` is a table of what presets set up, ``preset-choices`` lists values that their source does not
-print, with reasons; ``data-reference`` and ``model-reference`` document each reader and each family.
+print, with reasons.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from estimator_pages import Written
 from sphinx.application import Sphinx
 
 from pidkd.codec import plain
-from pidkd.distill import list_data, list_models, list_presets, load_config
+from pidkd.distill import list_presets, load_config
 from pidkd.distill.experiments.config import Config
 
 
@@ -55,20 +55,11 @@ def _options(options: object) -> str:
     return ", ".join(f"{key} {value}" for key, value in held.items() if key in ("depth", "width", "widths", "stride"))
 
 
-def _functions(package: str, function: str, names: list[str]) -> list[str]:
-    lines = ["```{eval-rst}"]
-    for name in names:
-        lines += [f".. autofunction:: pidkd.distill.{package}.{name}.{function}", ""]
-    return [*lines, "```"]
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register one directive for each writer."""
     writers = {
         "preset-comparison": comparison,
         "preset-choices": choices,
-        "data-reference": lambda: _functions("data", "read", list_data()),
-        "model-reference": lambda: _functions("models", "build", list_models()),
     }
     for name, write in writers.items():
         app.add_directive(name, type("Directive", (Written,), {"write": staticmethod(write)}))

@@ -41,7 +41,7 @@ def test_a_callable_gets_the_options_as_they_are() -> None:
         ("cnn", {"widths": [8] * 7}, "can be halved"),
         ("cnn", {"widths": []}, "channels"),
         ("cnn", {"stride": 0}, "from 1 to 1,000"),
-        ("mlp", {"widths": [0]}, "units"),
+        ("mlp", {"widths": [0]}, "a list, each a whole number"),
         ("no.such.module:thing", {}, "can be imported"),
         ("torch.nn:NoSuchThing", {}, "can be imported"),
         ("torch.nn:Linear", {"width": 3}, "to be made with"),

@@ -38,10 +38,6 @@ def read_pictures(files: Sequence[Path], size: int | None, channels: int) -> Arr
         The shorter side is scaled to it, and the middle square is taken. Else all must be of one size.
     """
     Image = import_extra("PIL.Image", "train", needed_by=str(files[0]))
-    if channels not in (1, 3):
-        raise InputError("data.options.channels", "3 (RGB) or 1 (grey)", repr(channels))
-    if size is not None and (not isinstance(size, int) or size < 1):
-        raise InputError("data.options.size", "a number of pixels >= 1", repr(size))
     images: Array | None = None
     for i, file in enumerate(files):
         try:

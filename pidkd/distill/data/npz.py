@@ -16,7 +16,10 @@ NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 
 def read(path: Path | None) -> tuple[ImageData, ImageData]:
-    """Images as bytes, shape (n, height, width) or (n, height, width, channels); labels as integers from 0."""
+    """``x_train``, ``y_train``, ``x_test``, ``y_test`` in one file: images as bytes, labels as integers from 0.
+
+    Images are of shape (n, height, width) or (n, height, width, channels).
+    """
     file = required(path, f"a .npz file with {', '.join(NAMES)}")
     if file.is_dir():
         raise InputError(str(file), f"a .npz file with {', '.join(NAMES)}", "a folder")

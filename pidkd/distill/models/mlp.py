@@ -23,8 +23,8 @@ def build(shape: tuple[int, int, int], n_classes: int, widths: Widths = (64, 32)
     -----
     Tap ``hidden1``, ``hidden2`` and so on.
     """
-    if not widths or min(widths) < 1:
-        raise InputError("model 'mlp': widths", "numbers of units >= 1", str(list(widths)))
+    if not widths:
+        raise InputError("model 'mlp': widths", "at least one hidden layer", "none")
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     before = math.prod(shape)
     for i, after in enumerate(widths, start=1):
