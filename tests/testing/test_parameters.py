@@ -34,7 +34,7 @@ def test_bad_values_are_refused(cls: type) -> None:
 def test_a_quantizer_refuses_them_when_it_is_used() -> None:
     check_parameters(Quantizer, use=lambda made: made.check_params())
     with pytest.raises(
-        ValueError, match=r"Quantizer\(n_init=...\): expected a whole number from 1 to 1,000, got 1000000"
+        ValueError, match=r"Quantizer\(n_init=...\): expected a whole number from 1 to 1,000, got 10000"
     ):
         Quantizer(n_init=10_000).fit(np.eye(20))
 

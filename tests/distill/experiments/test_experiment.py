@@ -202,7 +202,7 @@ def test_label_noise_is_the_students_alone(tmp_path: Path) -> None:
         (["teacher.weights=absent.pt"], {}, r"teacher.weights: expected trained, untrained, or a file"),
         (["audit.quantize=pca"], {}, "pca"),
         (["data.samples_per_class=10000"], {}, "samples_per_class"),
-        (["student.options.widths=[0]"], {}, "channels"),
+        (["student.options.widths=[0]"], {}, "widths: expected a list, each a whole number"),
         (
             ["methods.kd.temperature=0"],
             {"methods": ["none", "kd"]},
