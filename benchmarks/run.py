@@ -22,6 +22,7 @@ from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, list_fam
 from pidkd.benchmarks.record import Record, Row
 from pidkd.benchmarks.selection import OPTION, list_own, select
 from pidkd.errors import InputError, UnknownNameError
+from pidkd.parameters import Positive, Whole
 from pidkd.runs.output import PathLike, check_output, holding, scratch
 
 ONE_THREAD = dict.fromkeys(
@@ -103,12 +104,10 @@ def run_benchmark(
     chosen = {name: get_family(name) for name in named}
     if sizes not in SIZES:
         raise UnknownNameError("bench --sizes", "a size", sizes, SIZES)
-    for option, value in {"--time-limit": time_limit, "--memory-limit": memory_limit}.items():
-        if not value > 0:
-            raise InputError(f"bench {option}", "a number > 0", repr(value))
-    for option, value in {"--repeats": repeats, "--jobs": n_jobs}.items():
-        if value < 1:
-            raise InputError(f"bench {option}", "a whole number >= 1", repr(value))
+    for option, number in {"--time-limit": time_limit, "--memory-limit": memory_limit}.items():
+        Positive(ends="(]").check(f"bench {option}", number)
+    for option, count in {"--repeats": repeats, "--jobs": n_jobs}.items():
+        Whole(1).check(f"bench {option}", count)
     if device not in DEVICES:
         raise UnknownNameError("bench --device", "a device", device, DEVICES)
     if peer_path is not None and not Path(peer_path).is_dir():

@@ -17,7 +17,7 @@ from typing import Any
 from pidkd.benchmarks.peers import find_peer, list_peers, peer_estimators
 from pidkd.benchmarks.problems import Family
 from pidkd.decomposition import AUTO
-from pidkd.errors import InputError, PidkdError, UnknownNameError
+from pidkd.errors import InputError, PidkdError, UnknownNameError, quote
 from pidkd.estimator import Estimator
 from pidkd.registry import get_estimator, list_estimators
 
@@ -47,7 +47,7 @@ def parse(text: str) -> tuple[str, dict[str, Any], str]:
             raise ValueError(text)
         params = {given.arg: _value(given.value) for given in call.keywords}
     except (ValueError, SyntaxError) as error:
-        raise InputError(OPTION, "NAME, NAME(PARAMETER=VALUE, ...) or either with @DEVICE", repr(text)) from error
+        raise InputError(OPTION, "NAME, NAME(PARAMETER=VALUE, ...) or either with @DEVICE", quote(text)) from error
     return spelt["name"], params, spelt["device"] or "cpu"
 
 

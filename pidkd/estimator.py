@@ -20,6 +20,7 @@ from pidkd.errors import (
     PidkdError,
     UnknownNameError,
     import_extra,
+    quote,
 )
 from pidkd.inputs import Activations, Codes, Input, Pmf
 from pidkd.parameters import Choice, Parameterised, Whole
@@ -67,7 +68,7 @@ class Context:
         Whole(0).check(Keyword(call, "seed"), seed)
         Choice(("cpu", "cuda", "auto")).check(Keyword(call, "device"), device)
         if not (progress is None or callable(progress)):
-            raise InputError(Keyword(call, "progress"), "a function of the fraction done, or None", repr(progress))
+            raise InputError(Keyword(call, "progress"), "a function of the fraction done, or None", quote(progress))
         return cls(int(seed), device, names, progress)
 
     @cached_property

@@ -19,7 +19,7 @@ import numpy as np
 
 from pidkd.arrays import Array, IntArray, as_array, as_labels, describe, read_only
 from pidkd.errors import InputError, quote
-from pidkd.parameters import check_options
+from pidkd.parameters import Fraction, Whole, check_options
 from pidkd.registry import Registry
 from pidkd.runs.output import PathLike
 
@@ -118,9 +118,11 @@ class ImageData:
         InputError
             When a class has fewer.
         """
+        Whole(1).check("samples_per_class", n)
+        Whole(0).check("seed", seed)
         counts = np.bincount(self.labels, minlength=self.n_classes)
         least = int(counts.argmin())
-        if not 1 <= n <= counts[least]:
+        if n > counts[least]:
             expected = f"a number from 1 to {counts[least]}, as many as class {least} of {self.name} has"
             raise InputError("samples_per_class", expected, str(n))
         rng = np.random.default_rng([seed, 1])
@@ -135,6 +137,8 @@ class ImageData:
         InputError
             When one of the two would be empty.
         """
+        Fraction().check("held_out", fraction)
+        Whole(0).check("seed", seed)
         rng = np.random.default_rng([seed, 2])
         held_out = np.zeros(len(self), dtype=bool)
         for c in range(self.n_classes):
@@ -152,8 +156,8 @@ class ImageData:
         InputError
             When ``fraction`` is not between 0 and 1.
         """
-        if not 0 <= fraction <= 1:
-            raise InputError("label_noise", "a fraction from 0 to 1", repr(fraction))
+        Fraction().check("label_noise", fraction)
+        Whole(0).check("seed", seed)
         rng = np.random.default_rng([seed, 3])
         rows = rng.permutation(len(self))[: round(fraction * len(self))]
         labels = self.labels.copy()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
-from pidkd.errors import InputError
+from pidkd.parameters import Fraction, Whole
+
+MOST_EPOCHS = 1_000_000
+"""Epochs of a run at most: more would not end within reason."""
 
 
 def alternating(
@@ -49,10 +52,10 @@ def alternating(
     >>> alternating(6, warm_up=3, q=3, r=1 / 3, warm_up_within_cycles=True)
     ('warm_up', 'student', 'student', 'filters', 'student', 'student')
     """
-    _check(epochs >= 0, "epochs", "at least 0", epochs)
-    _check(warm_up >= 0, "warm_up", "at least 0", warm_up)
-    _check(q >= 1, "q", "at least 1", q)
-    _check(0 <= r <= 1, "r", "between 0 and 1", r)
+    Whole(0, MOST_EPOCHS).check("schedule(epochs)", epochs)
+    Whole(0).check("schedule(warm_up)", warm_up)
+    Whole(1).check("schedule(q)", q)
+    Fraction().check("schedule(r)", r)
     first = math.ceil(round(r * q, 9))  # 0.07 * 100 is a little more than 7
     phases = []
     for epoch in range(epochs):
@@ -80,12 +83,7 @@ def two_stages(epochs: int, *, first: str, fraction: float) -> tuple[str, ...]:
     >>> two_stages(4, first="hint", fraction=0.25)
     ('hint', 'student', 'student', 'student')
     """
-    _check(epochs >= 0, "epochs", "at least 0", epochs)
-    _check(0 <= fraction <= 1, "fraction", "between 0 and 1", fraction)
+    Whole(0, MOST_EPOCHS).check("schedule(epochs)", epochs)
+    Fraction().check("schedule(fraction)", fraction)
     n_first = math.floor(round(fraction * epochs, 9))
     return (first,) * n_first + ("student",) * (epochs - n_first)
-
-
-def _check(fine: bool, parameter: str, expected: str, got: float) -> None:
-    if not fine:
-        raise InputError(f"schedule({parameter})", expected, repr(got))

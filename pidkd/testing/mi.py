@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from pidkd.errors import InputError, PidkdWarning
+from pidkd.errors import InputError, PidkdWarning, quote
 from pidkd.estimator import RESERVED, Context
 from pidkd.info import entropy
 from pidkd.mi import Bound, ContinuousPairs, DiscretePairs, MIEstimator, MIResult, MixedPairs, Pairs
@@ -40,7 +40,7 @@ def mi_contract_checks(estimator: MIEstimator) -> list[Check]:
     ...     check()
     """
     if not isinstance(estimator, MIEstimator):
-        raise InputError("mi_contract_checks(estimator)", "an MIEstimator with its parameters", repr(estimator))
+        raise InputError("mi_contract_checks(estimator)", "an MIEstimator with its parameters", quote(estimator))
     functions = [*UNCONDITIONAL, *(ON_LABELS if DiscretePairs in estimator.accepts else ())]
     return [Check(function.__name__, function.__doc__ or "", function, estimator) for function in functions]
 

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning, UnknownNameError
+from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning, UnknownNameError, quote
 from pidkd.estimator import KEEPABLE, RESERVED, Context, Estimator
 from pidkd.info import information
 from pidkd.inputs import Codes, Input, Pmf
@@ -51,7 +51,7 @@ def contract_checks(estimator: PIDEstimator) -> list[Check]:
     ['declares_itself', 'parameters_round_trip']
     """
     if not isinstance(estimator, PIDEstimator):
-        raise InputError("contract_checks(estimator)", "a PIDEstimator with its parameters", repr(estimator))
+        raise InputError("contract_checks(estimator)", "a PIDEstimator with its parameters", quote(estimator))
     functions = {function.__name__: (function.__doc__ or "", function) for function in UNCONDITIONAL}
     if Pmf in estimator.accepts:
         functions |= {function.__name__: (function.__doc__ or "", function) for function in ON_TABLES}

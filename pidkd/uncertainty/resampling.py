@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pidkd.errors import ConvergenceWarning, InputError, PidkdWarning, SmallSampleWarning
+from pidkd.errors import ConvergenceWarning, InputError, PidkdWarning, SmallSampleWarning, quote
 from pidkd.estimator import Context
 from pidkd.inputs import Input
 from pidkd.pid import PIDEstimator
@@ -112,7 +112,7 @@ def as_methods(uncertainty: Any) -> list[Method]:
     methods = list(uncertainty) if isinstance(uncertainty, list | tuple) else [uncertainty]
     for method in methods:
         if not isinstance(method, Method):
-            got = f"the class {method.__name__}" if isinstance(method, type) else repr(method)
+            got = f"the class {method.__name__}" if isinstance(method, type) else quote(method)
             hint = f"make one: {method.__name__}()" if isinstance(method, type) else None
             raise InputError(WHERE, "Bootstrap(), Jackknife(), Permutation() or a list of them", got, hint)
     names = [type(method).__name__ for method in methods]

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pidkd.distill.dataset import ImageData
+from pidkd.distill.dataset import ImageData, load_data
 from pidkd.errors import InputError
 
 
@@ -86,5 +86,17 @@ def test_refuses_more_than_there_is(data: ImageData) -> None:
         data.per_class(26)
     with pytest.raises(InputError, match="both sides"):
         data.split(0.001)
-    with pytest.raises(InputError, match="from 0 to 1"):
+    with pytest.raises(InputError, match=r"in \[0, 1\]"):
         data.with_label_noise(1.5)
+
+
+@pytest.mark.parametrize("value", ["x", None, True, float("nan"), [1]])
+def test_values_of_other_types_are_refused_in_one_line(value):
+    data = load_data("digits")[0]
+    for method, parameter in ((data.per_class, "samples_per_class"), (data.split, "held_out")):
+        with pytest.raises(InputError, match=f"{parameter}: expected"):
+            method(value)
+    with pytest.raises(InputError, match="label_noise: expected"):
+        data.with_label_noise(value)
+    with pytest.raises(InputError, match="seed: expected"):
+        data.split(0.5, seed=value)

@@ -21,7 +21,8 @@ from pidkd.distill.features import align
 from pidkd.distill.training.batches import open_batches
 from pidkd.distill.training.capturing import capture
 from pidkd.distill.training.run import Run
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Parameter
+from pidkd.parameters import TEXT, Choice, OrNone, Several, Whole
 from pidkd.quantize import Quantizer
 from pidkd.result import ATOMS
 from pidkd.runs.output import PathLike
@@ -81,10 +82,9 @@ class Monitor:
         folder: PathLike | None = None,
         **options: Any,
     ) -> None:
-        if every < 1:
-            raise InputError("Monitor(every)", "a number of epochs >= 1", repr(every))
-        if gate not in (None, "unique", "information"):
-            raise InputError("Monitor(gate)", "'unique', 'information' or None", repr(gate))
+        Whole(1).check(Parameter("Monitor", "every"), every)
+        OrNone(Choice(("unique", "information"))).check(Parameter("Monitor", "gate"), gate)
+        Several(Several(TEXT)).check(Parameter("Monitor", "pairs"), pairs)
         self.teacher, self.data, self.pairs = teacher, data, [(t, s) for t, s in pairs]
         cells = {} if {"quantize", "estimator"} & set(options) else {"quantize": Quantizer(seed=options.get("seed", 0))}
         self.every, self.gate = every, gate

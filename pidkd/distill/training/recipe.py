@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from pidkd.distill.schedule import MOST_EPOCHS
 from pidkd.parameters import Fraction, NonNegative, Parameterised, Positive, Whole
 
 
@@ -65,7 +66,7 @@ class Recipe(Parameterised):
     [0.05, 0.05, 0.01, 0.002]
     """
 
-    epochs: Annotated[int, Whole(1, 1_000_000)] = 30
+    epochs: Annotated[int, Whole(1, MOST_EPOCHS)] = 30
     batch_size: Annotated[int, Whole(1)] = 128
     optimizer: Literal["sgd", "adam"] = "sgd"
     lr: Annotated[float, Positive()] = 0.05

@@ -185,9 +185,9 @@ def test_a_prospect_tells_a_teacher_that_has_something_from_one_that_has_not():
 
 
 def test_numbers_that_cannot_be_used_are_refused():
-    with pytest.raises(InputError, match=r"Monitor\(every\): expected a number of epochs >= 1, got 0"):
+    with pytest.raises(InputError, match=r"Monitor\(every=...\): expected a whole number >= 1, got 0"):
         Monitor(small.teacher(), HELD, TAPS, every=0)
-    with pytest.raises(InputError, match=r"Monitor\(gate\): expected 'unique', 'information' or None, got 'atoms'"):
+    with pytest.raises(InputError, match=r"Monitor\(gate=...\): expected one of 'unique', 'information', or None"):
         Monitor(small.teacher(), HELD, TAPS, gate="atoms")
     with pytest.raises(InputError, match=r"Monitor\.report: expected an audit to report, got none yet"):
         _ = Monitor(small.teacher(), HELD, TAPS).report
