@@ -13,6 +13,7 @@ from pidkd.audits.plan import AuditPlan, Pairs
 from pidkd.audits.reliability import warn_of_limits, with_alignment
 from pidkd.audits.report import AuditReport
 from pidkd.audits.run import run
+from pidkd.audits.samples import open_images
 from pidkd.files.layer import Pool
 from pidkd.pid import PIDEstimator
 from pidkd.result import Units
@@ -38,6 +39,7 @@ def audit(
     shuffles: int | None = None,
     uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto",
     local: bool = False,
+    images: Any = None,
     max_memory: int | None = None,
     device: str = "cpu",
     n_jobs: int | None = None,
@@ -55,7 +57,8 @@ def audit(
     ----------
     teacher, student : path, mapping of str to array, or array
         Activations by layer, each of shape (n_samples, ...): arrays, or a file or folder that ``open_layers`` reads.
-        Arrays named "ids" and "labels" beside the layers are compared with each other and with ``y``.
+        Arrays named "ids" and "labels" beside the layers are compared with each other and with ``y``. From "logits" or
+        "predictions" beside them the report has the accuracy and the answers of the network.
     y : path or array, shape (n_samples,), or (n_samples, d_y) of floats
         Labels of the same samples in the same order. Floats that are not all whole are a continuous target: ``Moments``
         of the layers are accumulated in one stream and decomposed by ``gaussian``, which sees linear dependence only.
@@ -87,7 +90,9 @@ def audit(
         ``Bootstrap(n=100, bias="shuffle", repeats=10)`` where the estimator is ``broja`` and a table has no more than
         10,000 cells; None leaves them out. ``posterior`` has intervals of its own, of the samples that it scores.
     local : bool, default False
-        Keep the atoms of every sample in ``result.local``, where the estimator is ``posterior``.
+        Keep the atoms of every sample in ``result.local``, where the estimator gives them, as ``posterior`` does.
+    images : path or array, shape (n_samples, height, width), (n_samples, height, width, channels) or channels first
+        Images of the samples. The report shows those with most left to learn, with label and both networks' answers.
     max_memory : int, optional
         Bytes of a layer, or a pair of layers, that a process may hold: ``max_memory`` of ``posterior`` or of
         ``quantize``, instead of theirs. What does not fit is read in pieces, as moments always are.
@@ -124,16 +129,27 @@ def audit(
     """
     started = time.perf_counter()
     options = AuditOptions(
-        quantize, fit_on, pool, shuffles, uncertainty, local, max_memory, device=device, seed=seed, units=units
+        quantize,
+        fit_on,
+        pool,
+        shuffles,
+        uncertainty,
+        local,
+        images is not None,
+        max_memory,
+        device=device,
+        seed=seed,
+        units=units,
     )
     named = named_estimator(estimator)
     plan = AuditPlan.of(teacher, student, y, pairs, checkpoints, baseline)
     engine = engine_for(named, plan, options)
     engine.check(options)
     engine.prepare(plan)
+    pictures = None if images is None else open_images(images, len(plan.target))
     readings, measured = run(engine, plan, n_jobs, None if resume is None else os.fspath(resume), progress)
     results = measured if plan.continuous else with_alignment(measured)
-    report = AuditReport.of(plan, engine, readings, results, time.perf_counter() - started)
+    report = AuditReport.of(plan, engine, readings, results, time.perf_counter() - started, pictures)
     if not plan.continuous:
         warn_of_limits(report)
     return report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -43,6 +43,10 @@ class Column:
     terminal: str = ""
     words: Callable[[AuditedPair], Text] | None = None
 
+    def known(self, findings: Findings, stages: Sequence[AuditedPair]) -> bool:
+        """Whether the value is known for some stage."""
+        return any(self.get(findings, stage) is not None for stage in stages)
+
     def text(self, findings: Findings, stage: AuditedPair) -> Text:
         """Text of the value as page and terminal show it."""
         from rich.text import Text
@@ -78,7 +82,9 @@ def _atom(name: str) -> Column:
 
 
 def _null(name: str) -> Column:
-    shown = ("chance", "Uni T under shuffled labels", "chance") if name == "unique_t" else ()
+    shown = (
+        ("chance", "null level of Uni T: 95 % quantile over shuffled labels", "chance") if name == "unique_t" else ()
+    )
     return Column(f"null_{name}", _of_atom("null", name), *shown)
 
 
@@ -88,14 +94,26 @@ COLUMNS = (
     Column("checkpoint", lambda _, stage: stage.checkpoint),
     Column("units", lambda findings, _: findings.units),
     *map(_atom, ATOMS),
-    Column("mi_t", lambda _, stage: stage.result.mi_t, "I(Y;T)", "all that the teacher's layer tells of the label"),
-    Column("mi_s", lambda _, stage: stage.result.mi_s, "I(Y;S)", "all that the student's layer tells of the label"),
-    Column("mi", lambda _, stage: stage.result.mi),
+    Column(
+        "mi_t",
+        lambda _, stage: stage.result.mi_t,
+        "I(Y;T)",
+        "information of the teacher's layer about the label",
+        "I(Y;T)",
+    ),
+    Column(
+        "mi_s",
+        lambda _, stage: stage.result.mi_s,
+        "I(Y;S)",
+        "information of the student's layer about the label",
+        "I(Y;S)",
+    ),
+    Column("mi", lambda _, stage: stage.result.mi, "I(Y;T,S)", "information of T and S together about the label"),
     Column(
         "mi_t_given_s",
         lambda _, stage: stage.conditional,
         "I(Y;T|S)",
-        "what the teacher adds for one who has the student",
+        "what the teacher's layer adds to the student's",
     ),
     *map(_null, ATOMS),
     *(
@@ -108,7 +126,7 @@ COLUMNS = (
         "gap",
         lambda _, stage: stage.result.certificate.gap,
         "gap",
-        "certified error of the solver",
+        "certified optimality gap of the solver",
         "certified",
         certified_text,
     ),
@@ -132,6 +150,18 @@ COLUMNS = (
     ),
     Column("cka", lambda _, stage: stage.cka, "CKA", "debiased linear CKA: likeness, whatever it says of the label"),
     Column("n_samples", lambda findings, _: findings.n_samples),
+    Column(
+        "accuracy_t",
+        lambda _, stage: stage.accuracy_t,
+        "accuracy T",
+        "accuracy of the teacher network, from the logits or predictions beside its layers",
+    ),
+    Column(
+        "accuracy_s",
+        lambda _, stage: stage.accuracy_s,
+        "accuracy S",
+        "accuracy of the student network, likewise",
+    ),
 )
 """Every stored column, in the order of the CSV."""
 

@@ -137,6 +137,10 @@ class AuditEngine(abc.ABC):
         """The part of a reading that ``measure`` needs, to be sent to a worker."""
         return dataclasses.replace(reading, gram=None)
 
+    def answers(self, reading: Reading) -> Array | None:
+        """Label that the engine reads from a layer for each sample, where it reads any."""
+        return None
+
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
         """How atoms are made, for the provenance."""
@@ -180,10 +184,16 @@ class AuditEngine(abc.ABC):
             raise self.refuse("fit_on", f"'all' {why}", got)
 
     def refuse_local(self) -> None:
-        """Refuse to keep atoms of single samples."""
+        """Refuse to keep or to show single samples."""
         if self.options.local:
-            got = f"estimator {self.estimator.name!r}, which gives none here"
-            raise self.refuse("local", "atoms of single samples", got, "audit activations with labels by 'posterior'")
+            raise self.refuse("local", *self._without_local())
+        if self.options.images:
+            expected, *rest = self._without_local()
+            raise self.refuse("images", f"images only with {expected}", *rest)
+
+    def _without_local(self) -> tuple[str, str, str]:
+        got = f"estimator {self.estimator.name!r}, which gives none here"
+        return "atoms of single samples", got, "audit activations with labels by 'posterior'"
 
     def refuse_accelerator(self) -> None:
         """Refuse another device than the CPU."""

@@ -59,6 +59,39 @@ class Findings:
             return self.entropy
         return max([pair.result.mi for pair in self.pairs if math.isfinite(pair.result.mi)], default=0.0) or 1.0
 
+    @property
+    def leading(self) -> AuditedPair:
+        r"""The pair that headline and page speak of: that with most Uni(Y:T\S).
+
+        Where every teacher layer met every one of several student layers, each teacher layer counts by its best
+        partner, for what one layer of the student lacks another may have.
+        """
+        partners: dict[str, list[AuditedPair]] = {}
+        for pair in self.pairs:
+            partners.setdefault(pair.teacher, []).append(pair)
+        if not self.all_pairs:
+            return self.pairs[0]
+        best = [min(pairs, key=lambda pair: pair.result.unique_t) for pairs in partners.values()]
+        return max(best, key=lambda pair: pair.result.unique_t)
+
+    @property
+    def all_pairs(self) -> bool:
+        """Whether every teacher layer met every one of several student layers."""
+        teachers, students = ({getattr(pair, side) for pair in self.pairs} for side in ("teacher", "student"))
+        return len(students) > 1 and len(self.pairs) == len(teachers) * len(students)
+
+    def by_depth(self) -> list[AuditedPair]:
+        """The pairs in the order of their layers in the files."""
+        order = {
+            side: {name: place for place, name in enumerate(self.provenance.get(side) or ())}
+            for side in ("teachers", "students")
+        }
+        last = len(self.pairs)
+        return sorted(
+            self.pairs,
+            key=lambda pair: (order["teachers"].get(pair.teacher, last), order["students"].get(pair.student, last)),
+        )
+
     def to(self, units: Units) -> Self:
         """The same report in other units."""
         check_units("to(units)", units)

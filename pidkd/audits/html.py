@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pidkd.audits.columns import PAGE
+from pidkd.audits.columns import PAGE, Column
 from pidkd.audits.findings import Findings
-from pidkd.audits.notes import headline_of, notes_of
+from pidkd.audits.notes import headline_of, notes_of, warnings_of
 from pidkd.audits.pair import AuditedPair
 from pidkd.display.atoms import LOOKS
 from pidkd.display.page import page_template
@@ -29,11 +29,15 @@ MAX_CELLS = 4096
 
 
 def audit_page(report: Findings, title: str) -> str:
-    """The page as HTML; whatever a file said is escaped."""
+    """The page as HTML; text from files is escaped."""
     scale = max([report.scale, *(pair.result.mi for pair in report.pairs), 1e-12])
     stages = max(len(pair.stages) for pair in report.pairs)
-    top = report.pairs[0]
-    bars = [_bar(pair, scale) for pair in report.pairs[:MAX_BARS]]
+    top, rank = report.leading, {id(pair): place for place, pair in enumerate(report.pairs)}
+    drawn = [pair for pair in report.by_depth() if rank[id(pair)] < MAX_BARS]
+    bars = [_bar(pair, scale, rank[id(pair)]) for pair in drawn]
+    limits = warnings_of(report)
+    audited = [stage for pair in report.pairs for stage in reversed(pair.stages)]
+    columns = [column for column in PAGE if column.known(report, audited)]
     return page_template("report.html").render(
         title=title,
         report=report,
@@ -41,45 +45,84 @@ def audit_page(report: Findings, title: str) -> str:
         looks=LOOKS,
         words={name: look.words for name, look in LOOKS.items()},
         atoms=ATOMS,
+        headline=headline_of(report),
         lede=_lede(report, top),
         tiles=[_tile(report, top, name) for name in ATOMS],
         hero=stack(top.result.atoms, scale, top.result.interval),
+        networks=[_network(top, side) for side in ("teacher", "student")],
         bars=bars,
         ceilings=any(bar["ceilings"] for bar in bars),
         entropy_at=100 * report.scale / scale,
-        intervals=any(pair.result.interval for pair in report.pairs[:MAX_BARS]),
-        pictures=[_trajectory(pair) for pair in report.pairs[:MAX_CURVES]] if stages > 1 else [],
+        intervals=any(pair.result.interval for pair in drawn),
+        pictures=[_trajectory(pair) for pair in report.by_depth()[:MAX_CURVES]] if stages > 1 else [],
         maps=_heat_maps(report),
-        columns=PAGE,
-        headline=headline_of(report),
-        rows=[_row(report, stage) for pair in report.pairs for stage in reversed(pair.stages)][:MAX_ROWS],
-        n_rows=sum(len(pair.stages) for pair in report.pairs),
+        columns=columns,
+        rows=[_row(report, stage, columns) for stage in audited[:MAX_ROWS]],
+        n_rows=len(audited),
         facts=_facts(report),
         layers=_layers(report),
-        warnings=sorted({text for pair in report.pairs for stage in pair.stages for text in stage.result.warnings}),
-        notes=[note for note in notes_of(report) if note not in {t for p in report.pairs for t in p.result.warnings}],
+        warnings=limits,
+        notes=[note for note in notes_of(report) if note not in limits],
     )
 
 
 def _lede(report: Findings, top: AuditedPair) -> list[str]:
-    """What stands beside the headline: chance, an undistilled student, what probes say."""
+    """Sentences beside the headline: null level, undistilled student, probes."""
     lines, units = [], report.units
     if top.result.null is not None:
-        lines.append(
-            f"Shuffled labels would read up to {top.result.null['unique_t']:.2f} {units} there: that much is chance."
-        )
+        lines.append(f"The null level there, by shuffled labels, is {top.result.null['unique_t']:.2f} {units}.")
     if top.baseline is not None:
         before, now = top.baseline.result, top.result
         lines.append(
-            f"An undistilled student would leave {before.unique_t:.2f} and share {before.redundant:.2f} without this "
-            f"teacher: {_change(now.unique_t - before.unique_t)} is left, "
+            f"With an undistilled student {before.unique_t:.2f} {units} are left and {before.redundant:.2f} shared: of "
+            f"this student {_change(now.unique_t - before.unique_t)} is left and "
             f"{_change(now.redundant - before.redundant)} is shared."
         )
+    if top.accuracy_t is not None and top.accuracy_s is not None:
+        lines.append(f"The teacher's accuracy is {top.accuracy_t:.1%}, the student's {top.accuracy_s:.1%}.")
     if top.probe_t is not None and top.probe_s is not None:
         lines.append(
-            f"A linear probe is right on {top.probe_t:.1%} by the teacher, on {top.probe_s:.1%} by the student."
+            f"A linear probe reaches {top.probe_t:.1%} accuracy on the teacher's layer and {top.probe_s:.1%} on the "
+            "student's."
         )
     return lines
+
+
+def _network(top: AuditedPair, side: str) -> dict[str, Any]:
+    """Accuracy, probe, pooling and preprocessing of one side of the leading pair."""
+    record = (top.result.provenance or {}).get(side)
+    origin: Mapping[str, Any] = record if isinstance(record, Mapping) else {}
+    shape = origin.get("shape") or ()
+    pooled = origin.get("pool") if len(shape) > 2 else None
+    how = origin.get("quantizer")
+    made = {"pooling": {"flatten": "flattened", "mean": "mean over places"}.get(str(pooled)) if pooled else None}
+    if isinstance(how, Mapping):
+        made |= _preprocessing(how)
+    elif "quantizer" in origin:
+        made["codes"] = "as given"
+    accuracy, probe = ((top.accuracy_t, top.probe_t), (top.accuracy_s, top.probe_s))[side == "student"]
+    numbers = {"accuracy": accuracy, "linear probe": probe}
+    facts = [(name, f"{value:.1%}") for name, value in numbers.items() if value is not None]
+    facts += [("shape", " × ".join(map(str, shape)))] if shape else []
+    return {
+        "side": side,
+        "layer": top.teacher if side == "teacher" else top.student,
+        "facts": [*facts, *((name, text) for name, text in made.items() if text)],
+    }
+
+
+def _preprocessing(how: Mapping[str, Any]) -> dict[str, str]:
+    """What was made of a layer, in short; the record is at the end of the page."""
+    if "posteriors" in how:
+        return {"posteriors": f"by {how['posteriors']}, {how.get('folds')} folds"}
+    parts = [
+        str(how.get("method", "")),
+        f"{how.get('n_components') or 'all'} components",
+        f"{how.get('cells_used')} cells",
+    ]
+    if how.get("normalise"):
+        parts.insert(0, "unit norm")
+    return {"codes": f"{', '.join(parts)}, fitted on {how.get('fitted_on')}"}
 
 
 def _change(difference: float) -> str:
@@ -97,7 +140,7 @@ def _tile(report: Findings, top: AuditedPair, name: str) -> dict[str, Any]:
     }
 
 
-def _bar(pair: AuditedPair, scale: float) -> dict[str, Any]:
+def _bar(pair: AuditedPair, scale: float, rank: int) -> dict[str, Any]:
     result = pair.result
     ceilings = [
         (100 * ceiling / scale, source, ceiling)
@@ -106,6 +149,7 @@ def _bar(pair: AuditedPair, scale: float) -> dict[str, Any]:
     ]
     return {
         "pair": pair,
+        "rank": rank,
         "segments": stack(result.atoms, scale, result.interval),
         "ceilings": ceilings,
         "baseline": stack(pair.baseline.result.atoms, scale) if pair.baseline else [],
@@ -116,7 +160,8 @@ def _bar(pair: AuditedPair, scale: float) -> dict[str, Any]:
 def _trajectory(pair: AuditedPair) -> dict[str, Any]:
     names = [stage.checkpoint or "student" for stage in pair.stages]
     atoms = [stage.result.atoms for stage in pair.stages]
-    return {"pair": pair, "plot": curves(names, atoms, size=(420, 240), margins=(14, 62, 30, 38))}
+    apart = int(pair.baseline is not None)
+    return {"pair": pair, "plot": curves(names, atoms, (420, 240), (14, 62, 30, 38), apart)}
 
 
 def _heat_maps(report: Findings) -> list[dict[str, Any]]:
@@ -145,9 +190,9 @@ def _order(report: Findings, side: str) -> Any:
     return lambda name: (known.get(name, len(known)), name)
 
 
-def _row(report: Findings, stage: AuditedPair) -> dict[str, Any]:
+def _row(report: Findings, stage: AuditedPair, columns: Sequence[Column]) -> dict[str, Any]:
     """Text and value of each column of a stage."""
-    cells = [(column.text(report, stage).plain.removeprefix("to "), column.get(report, stage)) for column in PAGE]
+    cells = [(column.text(report, stage).plain.removeprefix("to "), column.get(report, stage)) for column in columns]
     return {"pair": stage, "cells": cells, "loose": stage.result.certificate.status in ("max_iter", "uncertified")}
 
 
@@ -156,7 +201,7 @@ def _facts(report: Findings) -> list[tuple[str, str]]:
     origin = report.provenance
     facts = [
         (
-            "Labels",
+            "Samples",
             f"{report.n_samples:,} samples of "
             + (
                 f"{report.n_classes} classes, H(Y) = {report.entropy:.3f} {report.units}"
@@ -165,7 +210,7 @@ def _facts(report: Findings) -> list[tuple[str, str]]:
             ),
         ),
         *(
-            (name.capitalize(), str(origin[name]))
+            (f"{name.capitalize()} file", str(origin[name]))
             for name in ("teacher", "student", "labels", "baseline")
             if origin.get(name)
         ),
@@ -191,9 +236,7 @@ def _made_of_layers(origin: Mapping[str, Any]) -> tuple[str, str]:
             f"by {origin['posteriors']}, {origin.get('folds')} folds, each scored by those of the others",
         )
     quantizer = origin.get("quantizer")
-    return "Cells", _words(quantizer) if isinstance(
-        quantizer, Mapping
-    ) else "none: what the layers hold is taken as it is"
+    return "Cells", _words(quantizer) if isinstance(quantizer, Mapping) else "none: layers are taken as they are"
 
 
 def _layers(report: Findings) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from pidkd.audits.findings import Findings
 from pidkd.audits.pair import AuditedPair
@@ -11,20 +12,53 @@ from pidkd.result import NATS_PER
 
 def headline_of(report: Findings) -> str:
     """Most that is left to distill, where it is, and what both networks know."""
-    top = report.pairs[0]
-    whole = f"of the label's {report.entropy:.2f}" if report.n_classes else f"{report.units} of the target"
+    top, units = report.leading, report.units
+    whole = f"of the label's {report.entropy:.2f}" if report.n_classes else f"{units} of the target"
     both = f"both know {top.result.redundant:.2f} {whole}."
+    about = f"about the {'label' if report.n_classes else 'target'}"
     chance = (top.result.null or {}).get("unique_t")
     if chance is not None and top.result.unique_t <= chance:
         return (
-            "Nothing measurable is left to distill: no layer holds more that the student lacks than shuffled "
-            f"labels read ({chance:.2f} {report.units}). Of the teacher's {top.teacher} and the student's "
+            "Nothing measurable is left to distill: no layer holds more that the student lacks than the null level of "
+            f"shuffled labels ({chance:.2f} {units}). Of the teacher's {top.teacher} and the student's "
             f"{top.student}, {both}"
         )
+    if report.all_pairs:
+        return (
+            f"No single layer of the student has {top.result.unique_t:.2f} {units} {about} that the teacher's "
+            f"{top.teacher} holds: the best partner is {top.student}, and {both}"
+        )
     return (
-        f"Most is left to distill from the teacher's {top.teacher}: {top.result.unique_t:.2f} {report.units} about "
-        f"the {'label' if report.n_classes else 'target'} that the student's {top.student} lacks; {both}"
+        f"Most is left to distill from the teacher's {top.teacher}: {top.result.unique_t:.2f} {units} {about} "
+        f"that the student's {top.student} lacks; {both}"
     )
+
+
+SEVERITY = ("misaligned", "not certified", "negative beyond", "samples for", "")
+"""Parts of warnings, the gravest first."""
+
+
+def warnings_of(report: Findings) -> list[str]:
+    """Warnings of all pairs and stages, one of each kind, the gravest first: the worst with the number of its like."""
+    stages = [stage for pair in report.pairs for stage in pair.stages]
+    kinds: dict[str, list[str]] = {}
+    for stage in stages:
+        for text in stage.result.warnings:
+            kinds.setdefault(re.sub(NUMBER, "#", text), []).append(text)
+    folded = []
+    for texts in kinds.values():
+        which = "" if len(set(texts)) == 1 else "the worst of "
+        folded.append(max(texts, key=_largest) + (f" ({which}{len(texts)} such warnings)" if len(texts) > 1 else ""))
+    return sorted(folded, key=lambda text: next(i for i, part in enumerate(SEVERITY) if part in text))
+
+
+def _largest(text: str) -> float:
+    """Largest number in a warning, by which it is compared to its like."""
+    return max((abs(float(number.replace(",", ""))) for number in re.findall(NUMBER, text)), default=0.0)
+
+
+NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
+"""A number in a warning: texts that differ in numbers only are of one kind."""
 
 
 def notes_of(report: Findings) -> list[str]:
@@ -34,7 +68,7 @@ def notes_of(report: Findings) -> list[str]:
     else:
         notes = [*_of_samples(report), *_of_posteriors(report), *_of_chance(report), *_of_intervals(report)]
         notes += _of_counting(report)
-    return notes + sorted({text for pair in report.pairs for text in pair.result.warnings})
+    return notes + warnings_of(report)
 
 
 def _of_samples(report: Findings) -> list[str]:
@@ -48,8 +82,9 @@ def _of_samples(report: Findings) -> list[str]:
     if not _most_cells(report.pairs):
         return [size]
     ceiling = max(max(pair.cells_t, pair.cells_s) for pair in report.pairs)
+    log = math.log(ceiling) / NATS_PER[report.units]
     return [
-        f"{size} A source tells at most the log of its cells, here {math.log(ceiling) / NATS_PER[report.units]:.3f}.",
+        f"{size} The information of a source is at most the log of its cells, here {log:.3f}.",
         "'certified' bounds the solver's error on the table of counts, not the error of counting samples.",
     ]
 
@@ -59,7 +94,7 @@ def _of_posteriors(report: Findings) -> list[str]:
         return []
     return [
         "Every sample was scored by classifiers that had not seen it. I(Y;T), I(Y;S), I(Y;T,S) and the sum of "
-        "Red, Uni T and Uni S are lower bounds but for sampling; single atoms are no bounds.",
+        "Red, Uni T and Uni S are lower bounds in expectation; single atoms are no bounds.",
         "Intervals are of the samples that were scored, with the classifiers as they are. Atoms of single "
         "samples average to the atoms; where the optimum is not unique they are one choice among many.",
     ]
@@ -68,7 +103,7 @@ def _of_posteriors(report: Findings) -> list[str]:
 def _of_chance(report: Findings) -> list[str]:
     if not any(pair.result.null for pair in report.pairs):
         return []
-    return ["'chance' is the 95 % quantile of Uni T over shuffles of the labels."]
+    return ["'chance' is the null level of Uni T: its 95 % quantile over shuffles of the labels."]
 
 
 def _of_intervals(report: Findings) -> list[str]:
@@ -96,15 +131,15 @@ def _of_counting(report: Findings) -> list[str]:
         return []
     bias = (report.n_classes - 1) * (cells - 1) / (2 * report.n_samples) / NATS_PER[report.units]
     return [
-        "Plug-in estimates are biased upwards, Syn most: sources that knew nothing of the label would read "
-        f"up to about I(Y;T,S) = {bias:.3f} (Miller-Madow, {cells} pairs of cells occur)."
+        "Plug-in estimates are biased upwards, Syn most: the null level of sources independent of the label "
+        f"is up to about I(Y;T,S) = {bias:.3f} (Miller-Madow, {cells} pairs of cells occur)."
     ]
 
 
 def _of_moments(report: Findings) -> list[str]:
     notes = [
         f"{report.n_samples:,} samples of a continuous target. The atoms are those of Gaussian variables with the "
-        "same covariances: they do not speak of what is not linear. A bar's full width is the largest I(Y;T,S).",
+        "same covariances: only linear dependence counts. A bar's full width is the largest I(Y;T,S).",
     ]
     if any(pair.result.interval for pair in report.pairs):
         notes.append("Atoms are corrected for bias; intervals are of Gaussian samples.")

@@ -26,6 +26,7 @@ class AuditOptions:
     shuffles: int | None = None
     uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto"
     local: bool = False
+    images: bool = False
     max_memory: int | None = None
     device: str = "cpu"
     seed: int = 0

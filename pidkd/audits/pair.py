@@ -36,7 +36,13 @@ class AuditedPair:
     baseline : AuditedPair, optional
         The same pair for a student that was not distilled.
     extremes : tuple of mapping
-        Samples with most local Uni(Y:T\S), each with "row", "label" and its local atoms; empty where none are known.
+        Samples with most local Uni(Y:T\S), each with "row", "label" and its local atoms; where they are known with the
+        "teacher" and "student" networks' answers, and an "image" as a data URI. Empty where no local atoms are known.
+    by_class : tuple of mapping
+        Classes with most Uni(Y:T\S) first, each with "label", "n_samples", the mean of each local atom over its samples
+        and the standard error of that mean ("unique_t_se"). Empty where no local atoms are known.
+    accuracy_t, accuracy_s : float, optional
+        Accuracy of the two networks, where their logits or predictions lie beside the layers.
     """
 
     teacher: str
@@ -52,6 +58,9 @@ class AuditedPair:
     history: tuple[AuditedPair, ...] = ()
     baseline: AuditedPair | None = None
     extremes: tuple[Mapping[str, Any], ...] = ()
+    by_class: tuple[Mapping[str, Any], ...] = ()
+    accuracy_t: float | None = None
+    accuracy_s: float | None = None
 
     @property
     def conditional(self) -> float:
@@ -75,7 +84,8 @@ class AuditedPair:
         return dataclasses.replace(
             self,
             result=self.result.to(units),
-            extremes=tuple({**one, **{name: one[name] * factor for name in ATOMS}} for one in self.extremes),
+            extremes=tuple(_scaled(one, factor) for one in self.extremes),
+            by_class=tuple(_scaled(one, factor) for one in self.by_class),
             history=tuple(pair.to(units) for pair in self.history),
             baseline=self.baseline.to(units) if self.baseline else None,
         )
@@ -87,6 +97,7 @@ class AuditedPair:
             # The atoms of every sample are for a file of their own.
             "result": dataclasses.replace(self.result, local=None).to_dict(),
             "extremes": [dict(one) for one in self.extremes],
+            "by_class": [dict(one) for one in self.by_class],
             "history": [pair.to_dict() for pair in self.history],
             "baseline": self.baseline.to_dict() if self.baseline else None,
         }
@@ -107,10 +118,11 @@ class AuditedPair:
             cells_s=_cells(data["cells_s"]),
             cells_ts=_cells(data["cells_ts"]),
             checkpoint=checkpoint,
-            **{key: _number(data.get(key)) for key in ("probe_t", "probe_s", "cka")},
+            **{key: _number(data.get(key)) for key in ("probe_t", "probe_s", "cka", "accuracy_t", "accuracy_s")},
             history=tuple(cls.from_dict(pair) for pair in data.get("history", ())),
             baseline=None if baseline is None else cls.from_dict(baseline),
             extremes=tuple(_extreme(one) for one in data.get("extremes", ())),
+            by_class=tuple(_of_class(one) for one in data.get("by_class", ())),
         )
 
 
@@ -122,7 +134,24 @@ def _cells(value: Any) -> int:
 
 
 def _extreme(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {"row": int(data["row"]), "label": str(data["label"]), **{name: float(data[name]) for name in ATOMS}}
+    beside = {key: str(data[key]) for key in ("teacher", "student", "image") if key in data}
+    return {
+        "row": int(data["row"]),
+        "label": str(data["label"]),
+        **{name: float(data[name]) for name in ATOMS},
+        **beside,
+    }
+
+
+def _of_class(data: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {key: float(data[key]) for name in ATOMS for key in (name, f"{name}_se")}
+    return {"label": str(data["label"]), "n_samples": int(data["n_samples"]), **numbers}
+
+
+def _scaled(entry: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Atoms and their standard errors times a factor; other entries as they are."""
+    scaled = {key for name in ATOMS for key in (name, f"{name}_se")}
+    return {key: value * factor if key in scaled else value for key, value in entry.items()}
 
 
 def _number(value: Any) -> float | None:

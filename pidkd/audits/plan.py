@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -67,8 +68,8 @@ class AuditPlan:
             When files, labels, layers or pairs cannot be used together.
         """
         sources = _stages(student, checkpoints, baseline)
-        layers_t = open_layers(teacher, Argument("audit", "teacher"))
-        students = {stage: open_layers(source, where) for stage, (source, where) in sources.items()}
+        layers_t = _opened("teacher", teacher, Argument("audit", "teacher"))
+        students = {stage: _opened("student", source, where) for stage, (source, where) in sources.items()}
         target, continuous = _target(y)
         where = file_of(y) or Argument("audit", "y")
         names = _pairs(pairs, layers_t, students[None])
@@ -126,6 +127,15 @@ class AuditPlan:
 def file_of(source: Any) -> str | None:
     """The path as the user wrote it; None for arrays."""
     return os.fspath(source) if isinstance(source, str | os.PathLike) else None
+
+
+def _opened(network: str, source: Any, where: str) -> dict[str, Layer]:
+    """Layers of a network; a bare array is a layer of the network's name."""
+    layers = open_layers(source, where)
+    if file_of(source) is not None or isinstance(source, Mapping):
+        return layers
+    [layer] = layers.values()
+    return {network: dataclasses.replace(layer, name=network)}
 
 
 def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) -> dict[str | None, tuple[Any, str]]:

@@ -7,14 +7,14 @@ import dataclasses
 import io
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from pidkd.arrays import Array
+from pidkd.arrays import Array, FloatArray
 from pidkd.audits.columns import COLUMNS
 from pidkd.audits.engine import AuditEngine, Reading
 from pidkd.audits.findings import Findings
@@ -22,13 +22,20 @@ from pidkd.audits.notes import headline_of, notes_of
 from pidkd.audits.pair import AuditedPair
 from pidkd.audits.plan import BASELINE, AuditPlan, LayerKey, PairKey
 from pidkd.audits.probes import debiased_cka
-from pidkd.errors import Argument, InputError, MissingDependencyError
+from pidkd.audits.samples import OUTPUTS, answers_of, extremes_of, means_by_class, thumbnail
+from pidkd.errors import Argument, InputError
+from pidkd.export import COLORS, axis, data_frame, latex_table
+from pidkd.files.layer import Layer
 from pidkd.info import entropy
-from pidkd.result import ATOMS, NATS_PER, PIDResult
+from pidkd.result import ATOMS, FORMULAS, NATS_PER, SYMBOLS, PIDResult
 from pidkd.runs.output import PathLike, writing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+Answers: TypeAlias = Mapping[tuple[str, str | None], Array]
+"""Answers of a network to each sample, by network and stage of the student."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,11 @@ class AuditReport(Findings):
         readings: Mapping[LayerKey, Reading],
         results: Mapping[PairKey, PIDResult],
         seconds: float,
+        images: Layer | None = None,
     ) -> AuditReport:
-        """The report on the results of a plan."""
-        audited = {key: audited_pair(key, plan, engine, readings, result) for key, result in results.items()}
+        """The report on the results of a plan; ``images`` are of its samples."""
+        answers = network_answers(plan)
+        audited = {key: audited_pair(key, plan, engine, readings, result, answers) for key, result in results.items()}
         checkpoints = [stage for stage in plan.students if stage not in (None, BASELINE)]
         pairs = [
             dataclasses.replace(
@@ -75,8 +84,9 @@ class AuditReport(Findings):
             _, sizes = np.unique(engine.counted, return_counts=True)
             n_classes, h = len(sizes), entropy(sizes / len(engine.counted)) / NATS_PER[options.units]
         how = {"estimator": engine.estimator.name, "pool": options.pool, "seed": options.seed}
-        return cls(
-            pairs=tuple(sorted(pairs, key=lambda pair: -pair.result.unique_t)),
+        pairs.sort(key=lambda pair: -pair.result.unique_t)
+        report = cls(
+            pairs=(*pairs[:DETAILED], *(dataclasses.replace(pair, by_class=()) for pair in pairs[DETAILED:])),
             units=options.units,
             n_samples=len(engine.counted),
             n_classes=n_classes,
@@ -84,6 +94,15 @@ class AuditReport(Findings):
             seconds=seconds,
             provenance={**plan.describe(), **how, **engine.describe()},
         )
+        return report if images is None else report.with_images(images)
+
+    def with_images(self, images: Layer) -> AuditReport:
+        """The report with thumbnails of the samples of its leading pair."""
+        leading = self.leading
+        held = images.load()
+        extremes = tuple({**one, "image": thumbnail(held[one["row"]], images.where)} for one in leading.extremes)
+        shown = dataclasses.replace(leading, extremes=extremes)
+        return dataclasses.replace(self, pairs=tuple(shown if pair is leading else pair for pair in self.pairs))
 
     @property
     def headline(self) -> str:
@@ -129,12 +148,66 @@ class AuditReport(Findings):
         MissingDependencyError
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ModuleNotFoundError as error:
-            text = "to_dataframe(): expected the package 'pandas', got an environment without it"
-            raise MissingDependencyError(f"{text}; install it with: pip install pandas, or use to_csv()") from error
-        return pandas.DataFrame(list(self.rows()))
+        return data_frame(list(self.rows()))
+
+    def to_latex(self, digits: int = 3) -> str:
+        r"""A LaTeX ``tabular`` with a row of atoms and mutual informations for each pair and stage.
+
+        Parameters
+        ----------
+        digits : int, default 3
+            After the point.
+        """
+        stages = [stage for pair in self.pairs for stage in pair.stages]
+        staged = len(stages) > len(self.pairs)
+        headings = ["teacher", "student", *(["stage"] if staged else []), *(FORMULAS[name] for name in QUANTITIES)]
+        rows = [
+            [
+                stage.teacher,
+                stage.student,
+                *([stage.checkpoint or "student"] if staged else []),
+                *(float(getattr(stage.result, name)) for name in QUANTITIES),
+            ]
+            for stage in stages
+        ]
+        return latex_table(headings, rows, digits)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Atoms of each pair as stacked bars, layers in their order, with the interval of Uni T where it is known.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Default: that of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        ax = axis(ax)
+        pairs = self.by_depth()
+        names = [f"{pair.teacher} → {pair.student}" for pair in pairs]
+        left = np.zeros(len(pairs))
+        for atom in ATOMS:
+            values = np.array([max(0.0, pair.result.atoms[atom]) for pair in pairs])
+            values[~np.isfinite(values)] = 0.0
+            ax.barh(range(len(pairs)), values, left=left, color=COLORS[atom], label=SYMBOLS[atom])
+            if atom == "unique_t":
+                self._plot_intervals(ax, pairs, left)
+            left += values
+        if self.n_classes:
+            ax.axvline(self.entropy, color="black", linewidth=0.8, linestyle="dashed", label="H(Y)")
+        ax.set_yticks(range(len(pairs)), names)
+        ax.invert_yaxis()
+        ax.set_xlabel(f"information about Y ({self.units})")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, frameon=False)
+        return ax
+
+    def _plot_intervals(self, ax: Any, pairs: Sequence[AuditedPair], left: FloatArray) -> None:
+        for place, pair in enumerate(pairs):
+            interval = (pair.result.interval or {}).get("unique_t")
+            if interval is not None:
+                ax.hlines(place, *(left[place] + end for end in interval), color="black", linewidth=1.5)
 
     def to_html(self, title: str = "Distillation audit") -> str:
         """One page that needs nothing beside it: headline, pictures, table, warnings, how it was computed."""
@@ -205,9 +278,9 @@ class AuditReport(Findings):
 
     def table(self, title: str | None = None) -> RenderableType:
         """A rich table: atoms, certificate and bar of each pair, at each checkpoint."""
-        from pidkd.audits.terminal import audit_table
+        from pidkd.audits.terminal import AuditTable
 
-        return audit_table(self, title)
+        return AuditTable(self, title)
 
     def __rich__(self) -> RenderableType:
         """Table, legend, headline and notes."""
@@ -225,12 +298,20 @@ class AuditReport(Findings):
         return to_text(self)
 
 
-EXTREMES = 10
-"""Samples that a pair shows: those about which the teacher tells most that the student does not."""
+QUANTITIES = (*ATOMS, "mi_t", "mi_s", "mi")
+"""Columns of a LaTeX table."""
+
+DETAILED = 12
+"""Pairs that keep means by class."""
 
 
 def audited_pair(
-    key: PairKey, plan: AuditPlan, engine: AuditEngine, readings: Mapping[LayerKey, Reading], result: PIDResult
+    key: PairKey,
+    plan: AuditPlan,
+    engine: AuditEngine,
+    readings: Mapping[LayerKey, Reading],
+    result: PIDResult,
+    answers: Answers,
 ) -> AuditedPair:
     """One pair at one stage, in the units of the report: atoms, cells, probes, likeness, samples left to learn."""
     stage, teacher, student = key
@@ -253,17 +334,45 @@ def audited_pair(
         probe_t=t.probe,
         probe_s=s.probe,
         cka=None if t.gram is None or s.gram is None else debiased_cka(t.gram, s.gram),
-        extremes=() if plan.continuous else _extremes(result, plan.target),
+        accuracy_t=_accuracy(answers.get(("teacher", None)), plan),
+        accuracy_s=_accuracy(answers.get(("student", stage)), plan),
+        **({} if plan.continuous else _by_sample(key, plan, engine, (t, s), result, answers)),
     ).to(engine.options.units)
 
 
-def _extremes(result: PIDResult, labels: Array) -> tuple[Mapping[str, Any], ...]:
-    r"""Samples with most local Uni(Y:T\S), where the result has atoms of single samples."""
-    local = result.local
-    if local is None:
-        return ()
-    most = np.argsort(-local["unique_t"], kind="stable")[:EXTREMES]
-    return tuple(
-        {"row": int(row), "label": str(labels[row]), **{name: float(local[name][row]) for name in ATOMS}}
-        for row in most
-    )
+def _by_sample(
+    key: PairKey,
+    plan: AuditPlan,
+    engine: AuditEngine,
+    readings: tuple[Reading, Reading],
+    result: PIDResult,
+    answers: Answers,
+) -> dict[str, Any]:
+    """Samples with most left to learn and the networks' answers, and means by class for the student itself."""
+    extremes = extremes_of(result.local, plan.target)
+    for network, stage, reading in (("teacher", None, readings[0]), ("student", key[0], readings[1])):
+        given = answers.get((network, stage), engine.answers(reading) if extremes else None)
+        if given is not None:
+            extremes = tuple({**one, network: str(given[one["row"]])} for one in extremes)
+    return {"extremes": extremes, "by_class": () if key[0] is not None else means_by_class(result.local, plan.target)}
+
+
+def _accuracy(answers: Array | None, plan: AuditPlan) -> float | None:
+    return None if answers is None else float((answers.astype(str) == plan.target.astype(str)).mean())
+
+
+def network_answers(plan: AuditPlan) -> Answers:
+    """Answers of each network at each stage, where logits or predictions of the samples lie beside its layers."""
+    if plan.continuous:
+        return {}
+    networks: dict[tuple[str, str | None], Mapping[str, Layer]] = {("teacher", None): plan.teacher}
+    networks |= {("student", stage): layers for stage, layers in plan.students.items()}
+    answers = {}
+    for network, layers in networks.items():
+        for name in OUTPUTS:
+            if name in layers and layers[name].shape[:1] == plan.target.shape:
+                given = answers_of(layers[name].load(), plan.target)
+                if given is not None:
+                    answers[network] = given
+                    break
+    return answers

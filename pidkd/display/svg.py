@@ -36,17 +36,18 @@ class Segment:
 
 @dataclass(frozen=True)
 class Curve:
-    """One atom over the stages of a student, as points of a picture."""
+    """One atom over the stages of a student, as points of a figure; the first ``apart`` are not on the line."""
 
     atom: str
     points: tuple[tuple[float, float], ...]
     values: tuple[float, ...]
     label_y: float
+    apart: int = 0
 
     @property
     def path(self) -> str:
-        """The line, in SVG's words."""
-        return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
+        """Path of the line in SVG."""
+        return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in self.points[self.apart :])
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,16 @@ def stack(
     return segments
 
 
+GAP = 0.5
+"""Room between what is drawn apart and the line, in steps between stages."""
+
+
 def curves(
     names: Sequence[str],
     atoms: Sequence[Mapping[str, float]],
     size: tuple[float, float],
     margins: tuple[float, float, float, float],
+    apart: int = 0,
 ) -> Curves:
     """Lines of the four atoms over named stages.
 
@@ -93,7 +99,9 @@ def curves(
     atoms : sequence of mappings from atom to value, one per stage
     size : (width, height)
     margins : (top, right, bottom, left)
-        What labels need.
+        Room for labels.
+    apart : int, default 0
+        Stages at the start that are drawn as points apart from the line, such as a baseline.
     """
     (width, height), (top, right, bottom, left) = size, margins
     values = [stage[name] for stage in atoms for name in ATOMS]
@@ -101,7 +109,8 @@ def curves(
     low, high = ticks[0], ticks[-1]
 
     def x_at(i: int) -> float:
-        return left + (width - left - right) * (i / (len(names) - 1) if len(names) > 1 else 0.5)
+        last = len(names) - 1 + GAP * (apart > 0)
+        return left + (width - left - right) * ((i + GAP * (i >= apart > 0)) / last if last > 0 else 0.5)
 
     def y_at(value: float) -> float:
         return height - bottom - (height - top - bottom) * (value - low) / (high - low)
@@ -120,6 +129,7 @@ def curves(
             tuple((x_at(i), y_at(stage[name])) for i, stage in enumerate(atoms)),
             tuple(stage[name] for stage in atoms),
             places[name] - overflow,
+            apart,
         )
         for name in ATOMS
     )

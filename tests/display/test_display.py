@@ -10,12 +10,13 @@ from rich.console import Console
 import pidkd
 from pidkd.display.atoms import LOOKS
 from pidkd.display.listing import estimator_rows, estimators_table
-from pidkd.display.terminal import AtomsBar, Legend, atoms_table, to_text
+from pidkd.display.terminal import AtomsBar, Legend, to_text
 from pidkd.errors import InputError
 from pidkd.files.json import read_json, write_json
 from pidkd.result import ATOMS
+from pidkd.synthetic import gate
 
-AND = pidkd.decompose([0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1], estimator="mmi")
+AND = pidkd.decompose(gate("and").pmf, estimator="mmi")
 
 
 def shown(renderable, width: int = 100, encoding: str = "utf-8") -> str:
@@ -44,32 +45,13 @@ def test_a_negative_atom_takes_no_room():
     assert bar == "█" * 5 + "░" * 5
 
 
-def test_atoms_of_the_table_have_three_digits_and_a_certificate():
-    text = to_text(atoms_table([("deep", "shallow", AND)], scale=1.0))
-    [row] = [line for line in text.splitlines() if "deep" in line]
-    assert row.split()[:7] == ["deep", "shallow", "0.311", "0.000", "0.000", "0.500", "exact"]
-
-
-def test_a_loose_certificate_stands_out():
-    loose = pidkd.Certificate(0.0, 0.25, "max_iter", "")
-    result = pidkd.PIDResult.from_dict({**AND.to_dict(), "certificate": {**vars(loose)}})
-    assert "max_iter to 2e-01" in to_text(atoms_table([("a", "b", result)], scale=1.0))
-
-
-def test_names_of_layers_are_no_markup():
-    assert "[red]conv[/red]" in to_text(atoms_table([("[red]conv[/red]", "b", AND)], scale=1.0))
-
-
-@pytest.mark.parametrize("renderable", [atoms_table([("a", "b", AND)], scale=1.0), Legend()])
-def test_a_terminal_that_only_knows_ascii(renderable):
-    text = shown(renderable, encoding="ascii")
-    assert "#" in text
+def test_a_terminal_that_only_knows_ascii():
+    assert "#" in shown(Legend(), encoding="ascii")
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_lines_fit_the_terminal(width):
-    for renderable in (atoms_table([("hidden10", "hidden2", AND)] * 3, scale=1.0), Legend()):
-        assert max(map(len, to_text(renderable, width).splitlines())) <= width
+    assert max(map(len, to_text(Legend(), width).splitlines())) <= width
 
 
 def test_every_estimator_is_in_the_table_with_what_it_needs():

@@ -58,7 +58,7 @@ class DirectEngine(AuditEngine):
             seed=options.seed,
             units=options.units,
             device=options.device,
-            keep=("local",) if options.local else (),
+            keep=("local",),
             uncertainty=methods or None,
         )
 

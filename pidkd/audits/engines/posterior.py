@@ -111,6 +111,12 @@ class PosteriorEngine(AuditEngine):
         except InputError as error:
             raise error.at(f"{where}, {error.where}") from error
 
+    def answers(self, reading: Reading) -> Array:
+        """The label with most probability by the classifiers, on average over them."""
+        scored = Logs(*reading.arrays["logs"][0]).scored
+        answers: Array = np.unique(self.target)[np.exp(scored).mean(axis=0).argmax(axis=1)]
+        return answers
+
     def describe(self) -> dict[str, Any]:
         """Classifiers, folds, shuffles, samples of the probe."""
         return {

@@ -83,6 +83,10 @@ def command(
     local: Annotated[
         Path | None, typer.Option("--local", metavar="FILE", help="Write the atoms of every sample, with ids, as .npz.")
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", metavar="FILE", help="Images of the samples; shows those with most left to learn."),
+    ] = None,
     units: Units = UnitsOption.BITS,
     n_jobs: Jobs = None,
     seed: Seed = 0,
@@ -132,6 +136,7 @@ def command(
             shuffles=shuffles,
             uncertainty="auto" if uncertainty is None else uncertainty_methods(uncertainty),
             local=local is not None,
+            images=images,
             max_memory=None if max_memory is None else number_of_bytes("--max-memory", max_memory),
             device=device.value,
             n_jobs=n_jobs,
