@@ -31,7 +31,9 @@ def run(
     """Readings by layer and results by pair, as ``n_jobs`` processes make them or ``folder`` has kept them."""
     layers, comparisons = plan.layers, plan.comparisons
     advance = advancing(progress, len(layers) + len(comparisons))
-    with _guarded(engine):
+    with warnings.catch_warnings(), _guarded(engine):
+        # Filters are those of all threads: one that ends would else let through the warnings of another.
+        warnings.simplefilter("ignore", PidkdWarning)
         tasks: list[tuple[Any, ...]] = [(engine, layer, folder) for layer in layers.values()]
         readings = dict(zip(layers, run_spread(read_layer, tasks, n_jobs, advance), strict=True))
         parts = {key: engine.for_pairs(reading) for key, reading in readings.items()}

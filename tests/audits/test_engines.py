@@ -179,6 +179,7 @@ def plug_in(request, tmp_path, monkeypatch):
     sys.modules.pop("their_package", None)
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")
 def test_an_estimator_of_another_package_is_audited(plug_in):
     teacher, student, y = plug_in
     estimator = pidkd.get_estimator("ridgeless")(scale=2.0)
@@ -197,6 +198,7 @@ def test_an_estimator_of_another_package_is_audited(plug_in):
     assert "cells" not in " ".join(report.notes)
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")
 def test_processes_and_stages_change_nothing(plug_in):
     teacher, student, y = plug_in
     options = {"checkpoints": {"early": {"h": student["h"][:, ::-1]}}, "baseline": student, "estimator": "ridgeless"}

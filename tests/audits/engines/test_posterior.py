@@ -200,7 +200,7 @@ def test_shards_of_ten_times_the_memory_are_learned_within_it(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"device": "tpu"}, "expected one of 'cpu', 'cuda', 'auto', got 'tpu'"),
+        ({"device": "tpu"}, r"expected one of 'cpu', 'cuda', 'auto', got 'tpu'; did you mean 'cpu'\?"),
         (
             {"device": "cuda", "estimator": "broja"},
             "expected 'cpu' or 'auto', got 'cuda' with estimator 'broja', which runs on the CPU in audits",
