@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from pidkd.arrays import Array
 from pidkd.audits.engine import AuditEngine, Reading
 from pidkd.audits.plan import AuditPlan, LayerKey, PairKey
-from pidkd.errors import PidkdWarning
+from pidkd.errors import ConvergenceWarning, NegativeAtomWarning, PidkdWarning, SmallSampleWarning
 from pidkd.files.layer import Layer
 from pidkd.result import ATOMS, PIDResult
 from pidkd.runs.pool import advancing, one_thread, run_spread
@@ -32,8 +32,9 @@ def run(
     layers, comparisons = plan.layers, plan.comparisons
     advance = advancing(progress, len(layers) + len(comparisons))
     with warnings.catch_warnings(), _guarded(engine):
-        # Filters are those of all threads: one that ends would else let through the warnings of another.
-        warnings.simplefilter("ignore", PidkdWarning)
+        # Results carry these. Filters are those of all threads: one that ends would else let through another's.
+        for category in (ConvergenceWarning, NegativeAtomWarning, SmallSampleWarning):
+            warnings.simplefilter("ignore", category)
         tasks: list[tuple[Any, ...]] = [(engine, layer, folder) for layer in layers.values()]
         readings = dict(zip(layers, run_spread(read_layer, tasks, n_jobs, advance), strict=True))
         parts = {key: engine.for_pairs(reading) for key, reading in readings.items()}
