@@ -95,7 +95,7 @@ def test_what_is_no_json(tmp_path, content, complaint):
 
 
 def test_json_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"no\.json: expected a file that can be read"):
+    with pytest.raises(InputError, match=r"no\.json: expected a file, got nothing by that name"):
         read_json(tmp_path / "no.json")
 
 
