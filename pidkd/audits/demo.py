@@ -39,7 +39,7 @@ N_STUDENT = 180
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What the demonstration found.
+    """Result of the demonstration.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Demonstration:
 
     @property
     def words(self) -> str:
-        """What the numbers say."""
+        """Conclusion in words."""
         trained, untrained = self.trained.pairs[0], self.untrained.pairs[0]
         chance = max(result.unique_t for result in self.shuffled.results.values())
         return (

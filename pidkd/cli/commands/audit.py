@@ -56,7 +56,9 @@ def command(
     ] = None,
     pairs: Annotated[
         list[str] | None,
-        typer.Option("--pair", metavar="T:S", help="Teacher layer and student layer; repeatable. Else equal names."),
+        typer.Option(
+            "--pair", metavar="T:S", help="Teacher layer and student layer; repeatable. Default: equal names."
+        ),
     ] = None,
     all_pairs: Annotated[
         bool, typer.Option("--all-pairs", help="Every teacher layer with every student layer.")
@@ -77,7 +79,10 @@ def command(
     ] = None,
     device: Device = DeviceOption.CPU,
     shuffles: Annotated[
-        int | None, typer.Option("--shuffles", min=0, help="Audits with shuffled labels; 20 of codes, else 2.")
+        int | None,
+        typer.Option(
+            "--shuffles", min=0, help="Shuffles of the labels for the null level: 20 with codes, otherwise 2."
+        ),
     ] = None,
     uncertainty: Uncertainty = None,
     local: Annotated[
@@ -99,8 +104,8 @@ def command(
 ) -> None:
     """Audit saved activations, layer by layer.
 
-    What teacher and student both know about the labels, what only one of them knows, what is left to distill. Labels
-    and activations are of the same samples in the same order. With -o, an audit that was stopped goes on where it was.
+    Information about the labels that teacher and student share, that only one of them has, that is left to distill.
+    Labels and activations are of the same samples in the same order. With -o, an audit that was stopped resumes.
     """
     from contextlib import ExitStack
 
