@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray, IntArray, as_array
-from pidkd.errors import Argument, InputError, Keyword, Parameter
+from pidkd.errors import Argument, InputError, Keyword, Parameter, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.columns import columns_of, features, projection_bytes
 from pidkd.estimators.solvers.posterior.folds import split
@@ -24,10 +25,11 @@ from pidkd.estimators.solvers.posterior.probes import (
     standard_classifiers,
 )
 from pidkd.groups import half_width, standard_error
+from pidkd.info import table_information
 from pidkd.inputs import Activations, Posteriors
 from pidkd.parameters import Level, Whole, With
-from pidkd.pid import PIDEstimator, Raw
-from pidkd.result import Certificate, Information, PIDResult
+from pidkd.pid import SAMPLING_ERRORS, PIDEstimator, Raw
+from pidkd.result import NATS_PER, Certificate, Information, PIDResult
 
 NEVER = 2**40
 """What posteriors as given rule out is taken for this rare until they are calibrated: its logarithm must be finite."""
@@ -71,6 +73,9 @@ class Posterior(PIDEstimator):
         Let the groups be the target instead of the classes.
     level : float, default 0.95
         Of the intervals.
+    scaling : {"matrix", "temperature"}
+        Of ``Posteriors``. A temperature takes them for what they say as they are, which a student imitates; a matrix,
+        shrunk towards a temperature, also finds what is in them, as the classes of a specialist that never saw others.
     max_memory : int, default 2 GiB
         Bytes. Where the features of a source, or of both, would take more than half of it as float32, they are put into
         a file (in the folder for temporary files) and read in batches. The answer is the same.
@@ -98,6 +103,7 @@ class Posterior(PIDEstimator):
     max_classes: Annotated[int, Whole(2)] = 1000
     lump: bool = False
     level: Annotated[float, Level()] = 0.95
+    scaling: Literal["matrix", "temperature"] = "matrix"
     max_memory: Annotated[int, Whole(1)] = 2**31
 
     name = "posterior"
@@ -118,12 +124,38 @@ class Posterior(PIDEstimator):
             seen = np.unique(data.y)
             t, s = (_given(p[:, seen], y) for p in (data.p_t, data.p_s))
             both = None if data.p_ts is None else _given(data.p_ts[:, seen], y)
-            return self.combine(y, fold, t, s, both, ctx, "posteriors as given", data.groups)
+            how = "posteriors as given" + (", scaled" if self.scaling == "matrix" else "")
+            raw = self.combine(y, fold, t, s, both, ctx, how, data.groups, self.scaling == "matrix")
+            if self.lump and len(seen) > self.max_classes:  # of another target than the classes
+                return raw
+            said = [(name, p.argmax(axis=1)) for name, p in (("T", data.p_t), ("S", data.p_s))]
+            told = [text for name, codes in said if (text := self._more_in_codes(name, y, codes, raw, data.groups))]
+            return dataclasses.replace(raw, concerns=(*raw.concerns, *((PidkdWarning, text) for text in told)))
         fold = self.folds(Argument("decompose", "y, t, s"), y, ctx.seed, data.groups)
         t, s, both = (
             self.learn(values, y[None], fold[None], ctx)[0] for values in ((data.t,), (data.s,), (data.t, data.s))
         )
         return self.combine(y, fold, t, s, both, ctx, self.learner(), data.groups)
+
+    def _more_in_codes(
+        self, source: str, y: IntArray, codes: IntArray, raw: Raw, groups: IntArray | None
+    ) -> str | None:
+        """What to tell where the most probable class says more than the posterior, beyond its bias and the error."""
+        value = raw.information.t if source == "T" else raw.information.s
+        joint = np.zeros((int(y.max()) + 1, int(codes.max()) + 1))
+        np.add.at(joint, (y, codes), 1 / len(y))
+        n = len(y) if groups is None else int(groups.max()) + 1
+        freedom = (np.count_nonzero(joint.sum(axis=1)) - 1) * (np.count_nonzero(joint.sum(axis=0)) - 1)
+        coded = table_information(joint) - freedom / (2 * n)
+        if coded <= value + SAMPLING_ERRORS * (raw.se or {}).get(f"mi_{source.lower()}", 0.0):
+            return None
+        bits = NATS_PER["bits"]
+        advice = (
+            "scaling='matrix'" if self.scaling == "temperature" else "decompose(y, t, s) with the logits as t and s"
+        )
+        said = f"the most probable class of {source} alone says {coded / bits:.3g} bits of y"
+        calibrated = f"its calibrated probabilities {value / bits:.3g}"
+        return f"posterior: {said}, and {calibrated}, wrong in ways that calibration does not reach; {more} finds more"
 
     def folds(self, where: str, y: Array, seed: int, groups: IntArray | None = None) -> IntArray:
         """The fold of each row; the rows of a group are in one.
@@ -182,6 +214,7 @@ class Posterior(PIDEstimator):
         ctx: Context,
         how: str,
         groups: IntArray | None = None,
+        scaling: bool = False,
     ) -> Raw:
         """The atoms, from what the classifiers say of each row; ``how`` names the classifiers."""
         message = f"{how}, held out; interval['union'] bounds the union information, and the atoms are no bounds"
@@ -196,7 +229,7 @@ class Posterior(PIDEstimator):
                 both = None if both is None else both.lumped(group)
             within = "are the target" if self.lump else "are solved; within a group Red is the smaller information"
             message += f"; {self.max_classes} groups of {n_classes} classes {within}"
-        found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups)
+        found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling)
         for source, one, nothing in (("T", found.t, "unique_s"), ("S", found.s, "unique_t")):
             if np.allclose(found.union, one, rtol=0, atol=1e-12):
                 message += f"; what {source} says alone earned as much as any potentials: {nothing} is 0, its least"

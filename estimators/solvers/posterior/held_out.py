@@ -12,6 +12,7 @@ from pidkd.arrays import Array, FloatArray, IntArray
 from pidkd.estimators.solvers.posterior.folds import calibrating
 from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.pool import fit_weights, pooled, smoothed
+from pidkd.estimators.solvers.posterior.scaling import scaled
 from pidkd.estimators.solvers.posterior.thresholds import Thresholds
 
 COMPARED = 5000
@@ -48,7 +49,9 @@ class Logs(NamedTuple):
     def lumped(self, group: IntArray) -> Logs:
         """The same about groups of classes."""
         member = np.eye(int(group.max()) + 1)[group]
-        return Logs(*(np.log(np.exp(logs) @ member) for logs in self))
+        calibrating = np.log(np.exp(self.calibrating) @ member)
+        same = self.scored is self.calibrating
+        return Logs(calibrating, calibrating if same else np.log(np.exp(self.scored) @ member))
 
 
 def local_information(
@@ -61,6 +64,7 @@ def local_information(
     seed: int,
     progress: Callable[[float], None] | None = None,
     groups: IntArray | None = None,
+    scaling: bool = False,
 ) -> Local:
     """Calibrate, fit potentials and score, fold by fold.
 
@@ -76,6 +80,8 @@ def local_information(
     progress : callable, optional
     groups : array of int, shape (n,), optional
         Rows that are together in one fold, and in one half of what potentials are fitted to.
+    scaling : bool
+        Whether the pool also has the posteriors scaled by a matrix, for those that nothing here was trained to.
     """
     prior = np.bincount(y) / len(y)
     found = Local(*(np.empty(len(y)) for _ in Local._fields))
@@ -85,9 +91,14 @@ def local_information(
         # Where nothing was trained, all rows that are not scored can calibrate.
         fit = np.flatnonzero(fold != f) if t.calibrating is t.scored else calibrating(fold, f)
         fit, score = _shuffled(fit, groups, np.random.default_rng([seed, 7, f])), np.flatnonzero(fold == f)
-        (p_t, q_t), (p_s, q_s) = (_calibrated([one.taken(fit, score)], y[fit], prior) for one in (t, s))
+        of_t, of_s = (one.taken(fit, score) for one in (t, s))
+        of_both = None if both is None else both.taken(fit, score)
+        if scaling:
+            of_t, of_s = (_with_scaled(one, y[fit], fold[fit]) for one in (of_t, of_s))
+            of_both = None if of_both is None else _with_scaled(of_both, y[fit], fold[fit])
+        (p_t, q_t), (p_s, q_s) = (_calibrated([one], y[fit], prior) for one in (of_t, of_s))
         each = [Logs(np.log(p)[None], np.log(q)[None]) for p, q in ((p_t, q_t), (p_s, q_s))]
-        _, q_ts = _calibrated([*each, *([both.taken(fit, score)] if both else [])], y[fit], prior)
+        _, q_ts = _calibrated([*each, *([of_both] if of_both else [])], y[fit], prior)
         right = np.arange(len(score)), y[score]
         for values, q in zip(found, (q_t, q_s, q_ts), strict=False):
             values[score] = np.log(q[right])
@@ -97,6 +108,12 @@ def local_information(
             progress((f + 1) / folds)
     surprise = -np.log(prior)[y]
     return Local(*(values + surprise for values in found))
+
+
+def _with_scaled(logs: Logs, y: IntArray, fold: IntArray) -> Logs:
+    """Posteriors as they are, and scaled, by fits to other rows."""
+    within, outside = scaled(logs.calibrating[0], y, fold, logs.scored[0])
+    return Logs(np.concatenate([logs.calibrating, within[None]]), np.concatenate([logs.scored, outside[None]]))
 
 
 def _shuffled(rows: IntArray, groups: IntArray | None, rng: np.random.Generator) -> IntArray:

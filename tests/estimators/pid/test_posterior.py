@@ -6,7 +6,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 import pidkd
-from pidkd.errors import InputError
+from pidkd.errors import InputError, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.estimators.pid import posterior as module
 from pidkd.estimators.pid.posterior import Posterior
@@ -187,6 +187,54 @@ def test_groups_of_classes_bound_the_union_from_below():
     assert coarse.mi_t == pytest.approx(fine.mi_t, abs=1e-9)
     assert lumped.mi_t < np.log(4)
     assert "4 groups of 12 classes are the target" in lumped.certificate.message
+
+
+def specialists(seed=0):
+    """Labels of digits, and logits of a network that has seen 0 to 4 only and of one that has seen 5 to 9."""
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = load_digits(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(y))
+    train, rest = order[:800], order[800:]
+    logits = []
+    for classes in (range(5), range(5, 10)):
+        seen = train[np.isin(y[train], classes)]
+        net = MLPClassifier((64,), max_iter=300, random_state=seed).fit(x[seen] / 16, y[seen])
+        hidden = np.maximum(x[rest] / 16 @ net.coefs_[0] + net.intercepts_[0], 0)
+        z = np.full((len(rest), 10), -8.0) + 0.5 * np.random.default_rng(seed).normal(size=(len(rest), 10))
+        z[:, classes] = hidden @ net.coefs_[1] + net.intercepts_[1]
+        logits.append(z)
+    return y[rest], *logits
+
+
+@pytest.mark.slow
+def test_what_specialists_know_of_classes_that_they_have_never_seen():
+    y, t, s = specialists()
+    result = pidkd.decompose(pidkd.Posteriors.from_logits(y, t, s))
+    learned = pidkd.decompose(y, t, s)  # by classifiers of the logits
+    assert result.mi_t == pytest.approx(learned.mi_t, abs=0.15)
+    assert result.mi_s == pytest.approx(learned.mi_s, abs=0.15)
+    for logits, value in ((t, result.mi_t), (s, result.mi_s)):
+        coded = pidkd.mutual_information(logits.argmax(axis=1), y, correction="miller_madow")
+        assert value > coded.value - 0.05
+    assert not result.warnings
+    with pytest.warns(PidkdWarning, match="the most probable class of T alone says .* scaling='matrix' finds more"):
+        plain = pidkd.decompose(pidkd.Posteriors.from_logits(y, t, s), scaling="temperature")
+    assert plain.mi_t < 1
+    assert any("most probable class of S" in text for text in plain.warnings)
+
+
+@pytest.mark.parametrize(("n", "k"), [(200, 2), (200, 10), (1000, 10)])
+def test_posteriors_that_are_right_lose_nothing_by_a_matrix(n, k):
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.full(k, 0.3), size=n)
+    y = np.array([rng.choice(k, p=row) for row in p])
+    data = pidkd.Posteriors(y, p, p / 2 + 0.5 / k)
+    by_matrix, by_temperature = (pidkd.decompose(data, scaling=scaling) for scaling in ("matrix", "temperature"))
+    assert by_temperature.se is not None
+    assert by_matrix.mi_t == pytest.approx(by_temperature.mi_t, abs=0.3 * by_temperature.se["mi_t"])
+    assert by_matrix.unique_s == pytest.approx(0, abs=by_temperature.se["mi_t"])
 
 
 def test_confused_classes_are_joined_first():
