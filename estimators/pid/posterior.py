@@ -150,7 +150,7 @@ class Posterior(PIDEstimator):
         if coded <= value + SAMPLING_ERRORS * (raw.se or {}).get(f"mi_{source.lower()}", 0.0):
             return None
         bits = NATS_PER["bits"]
-        advice = (
+        more = (
             "scaling='matrix'" if self.scaling == "temperature" else "decompose(y, t, s) with the logits as t and s"
         )
         said = f"the most probable class of {source} alone says {coded / bits:.3g} bits of y"
