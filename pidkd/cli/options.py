@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -25,6 +26,14 @@ class UnitsOption(StrEnum):
     NATS = "nats"
 
 
+class TargetOption(StrEnum):
+    """Kinds of target, as an option."""
+
+    AUTO = "auto"
+    DISCRETE = "discrete"
+    CONTINUOUS = "continuous"
+
+
 class DeviceOption(StrEnum):
     """Where networks train, as an option."""
 
@@ -39,6 +48,10 @@ Jobs = Annotated[int | None, typer.Option("--jobs", help="Processes; -1 for all 
 Seed = Annotated[int, typer.Option("--seed", min=0)]
 Units = Annotated[UnitsOption, typer.Option("--units")]
 Estimator = Annotated[str, typer.Option("--estimator", help="One of 'pidkd list'; auto goes by the kind of data.")]
+Target = Annotated[TargetOption, typer.Option("--target", help="Kind of the target y; auto goes by its type.")]
+Groups = Annotated[
+    Path | None, typer.Option("--groups", help="A label for each row; views of one image, say, are a group.")
+]
 Device = Annotated[DeviceOption, typer.Option("--device", help="Where classifiers and critics are trained.")]
 Param = Annotated[
     list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the estimator; repeatable.")

@@ -598,3 +598,28 @@ def test_a_full_disc_leaves_nothing_half_written(tmp_path):
     assert ended.stderr.count("\n") == 1, ended.stderr
     assert "expected a place that can be written to, got File too large" in ended.stderr
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_groups_and_targets_are_options_of_decompose_and_mi(folder, run):
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(100), 4)
+    bit = rng.integers(2, size=100)
+    np.save("bits.npy", bit[group])
+    np.save("noisy.npy", np.where(rng.random(100) < 0.3, 1 - bit, bit)[group])
+    np.save("group.npy", group)
+    np.save("age.npy", 20 + rng.integers(60, size=400))
+    samples = ["--y", "bits.npy", "--t", "noisy.npy", "--s", "noisy.npy", "--uncertainty", "jackknife", "--json"]
+    errors = []
+    for options in ([], ["--groups", "group.npy"]):
+        status, out, _ = run("decompose", *samples, *options)
+        assert status == 0
+        errors.append(json.loads(out)["se"]["mi_t"])
+    assert errors[1] == pytest.approx(2 * errors[0], rel=0.1)
+    status, out, _ = run("mi", "bits.npy", "age.npy", "--target", "continuous", "--groups", "group.npy", "--json")
+    assert status == 0
+    assert json.loads(out)["method"] == "classifier"
+    status, _, err = run("mi", "bits.npy", "age.npy", "--target", "ordinal")
+    assert status == 2
+    assert "--target" in err
+    status, _, err = run("decompose", "counts.npy", "--groups", "group.npy")
+    assert (status, "--groups: expected samples by --y, --t and --s" in err) == (2, True)

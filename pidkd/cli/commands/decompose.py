@@ -11,16 +11,19 @@ import pidkd
 from pidkd.cli.console import print_json, stdout
 from pidkd.cli.options import (
     Estimator,
+    Groups,
     Json,
     Param,
     Seed,
+    Target,
+    TargetOption,
     Uncertainty,
     Units,
     UnitsOption,
     parameters,
     uncertainty_methods,
 )
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Keyword
 
 
 def command(
@@ -36,6 +39,8 @@ def command(
     seed: Seed = 0,
     keep: Annotated[list[str] | None, typer.Option("--keep", help="Carry plan, potentials or local in JSON.")] = None,
     uncertainty: Uncertainty = None,
+    groups: Groups = None,
+    target: Target = TargetOption.AUTO,
     as_json: Json = False,
 ) -> None:
     """Decompose a table of probabilities or counts, or samples."""
@@ -49,6 +54,8 @@ def command(
         raise InputError("input", "a TABLE, or all of --y, --t and --s", got)
     data: Input
     if file is not None:
+        if groups is not None:
+            raise InputError(Keyword("decompose", "groups"), "samples by --y, --t and --s", "a TABLE without rows")
         table = read_array(file, ("p", "counts"))
         try:
             data = pidkd.Pmf(table) if table.dtype.kind == "f" else pidkd.Pmf.from_counts(table)
@@ -56,7 +63,9 @@ def command(
             raise error.at(str(file)) from error
     else:
         names = {"--y": ("y", "labels"), "--t": ("t", "teacher"), "--s": ("s", "student")}
-        data = as_input(*read_samples([(path, names[name]) for name, path in samples.items() if path is not None]))
+        files = [(path, names[name]) for name, path in samples.items() if path is not None]
+        held = read_samples([*files, *([(groups, ("groups",))] if groups is not None else [])])
+        data = as_input(*held[:3], groups=held[3] if groups is not None else None, target=target.value)
     result = pidkd.decompose(
         data,
         estimator=estimator,

@@ -12,9 +12,12 @@ from pidkd.cli.console import print_json, stdout
 from pidkd.cli.options import (
     Device,
     DeviceOption,
+    Groups,
     Json,
     Param,
     Seed,
+    Target,
+    TargetOption,
     Units,
     UnitsOption,
     parameters,
@@ -31,14 +34,24 @@ def command(
     device: Device = DeviceOption.CPU,
     units: Units = UnitsOption.BITS,
     seed: Seed = 0,
+    groups: Groups = None,
+    target: Target = TargetOption.AUTO,
     as_json: Json = False,
 ) -> None:
     """Estimate the mutual information of two variables."""
     from pidkd.files.reading import read_samples
 
-    held = read_samples([(x, ("x",)), (y, ("y",))])
+    files = [(x, ("x",)), (y, ("y",)), *([(groups, ("groups",))] if groups is not None else [])]
+    held = read_samples(files)
     result = pidkd.mutual_information(
-        *held, estimator=estimator, units=units.value, seed=seed, device=device.value, **parameters(param)
+        *held[:2],
+        estimator=estimator,
+        units=units.value,
+        seed=seed,
+        device=device.value,
+        groups=held[2] if groups is not None else None,
+        target=target.value,
+        **parameters(param),
     )
     if as_json:
         print_json(result.to_dict())
