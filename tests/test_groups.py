@@ -149,6 +149,8 @@ def test_groups_are_drawn_halved_and_left_out_as_a_whole(name: str) -> None:
     assert sample.n == N
     assert len(sample.multiplicity()) == N
     assert len(getattr(sample.drawn(rng), column)) == 4 * N
+    drawn = sample.drawn(rng)
+    assert np.array_equal(np.bincount(drawn.groups), [4] * N)  # type: ignore[union-attr, arg-type]
     halves = sample.quartered(rng)
     assert [len(getattr(part, column)) for part in halves] == [2 * N, 2 * N, N, N, N, N]
     assert [len(getattr(part, column)) for part in sample.left_out()] == [4 * (N - 1)] * N
@@ -165,6 +167,8 @@ def test_shuffled_labels_move_with_their_group() -> None:
     assert isinstance(shuffled, Codes)
     assert all(len(set(shuffled.y[group == FOUR])) == 1 for group in range(N))
     assert (shuffled.y != data.y).any()
+    assert shuffled.groups is not None  # copies of T stay where they were, and in one fold
+    assert np.array_equal(shuffled.groups, FOUR)
     within = Codes(RNG.integers(3, size=4 * N), data.t, data.s, groups=FOUR)
     with pytest.raises(InputError, match=r"Permutation\(of='t'\): expected one class in each group"):
         pidkd.decompose(within, uncertainty=Permutation(n=19, of="t"))

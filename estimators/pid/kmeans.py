@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
-from pidkd.errors import InputError
+from pidkd.errors import InputError, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.tables import decompose_tables
+from pidkd.info import too_few_samples
 from pidkd.inputs import Activations, Codes
 from pidkd.parameters import Positive, Whole
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.registry import get_estimator
+from pidkd.result import NATS_PER
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
@@ -89,6 +91,9 @@ class KMeans(PIDEstimator):
                 codes.append(self._quantizer(ctx.seed).fit_transform(values))
             except InputError as error:
                 raise error.at(f"kmeans, source {name}, {error.where}") from error
-        [raw] = decompose_tables([Codes(data.y, *codes).pmf().p], self.tol, MAX_MEMORY, ctx.progress)
+        cells = Codes(data.y, *codes, groups=data.groups)
+        [raw] = decompose_tables([cells.pmf().p], self.tol, MAX_MEMORY, ctx.progress)
         message = f"of the table of cells; {raw.certificate.message}"
-        return replace(raw, certificate=replace(raw.certificate, message=message))
+        few = too_few_samples(cells, raw.information.both / NATS_PER["bits"])
+        concerns = [(SmallSampleWarning, f"kmeans: {few}")] if few else []
+        return replace(raw, certificate=replace(raw.certificate, message=message), concerns=concerns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,8 +113,7 @@ class Rows(Sample):
     """Samples of which no table is made, resampled row by row, or group by group where they have groups."""
 
     def __init__(self, data: Codes | Activations | Posteriors) -> None:
-        # A group that is drawn is one of its own each time, and what estimates a resample has no need to know of it.
-        self.data = dataclasses.replace(data, groups=None)
+        self.data = data
         names = [field.name for field in dataclasses.fields(data) if field.name not in ("groups", "target")]
         # What only knows slices (chunked arrays) is read once, whole.
         self.columns = {
@@ -138,26 +137,34 @@ class Rows(Sample):
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return np.asarray(self.order[np.repeat(self.starts[units], sizes) + within], dtype=np.int64)
 
-    def _taken(self, rows: Array, names: Iterable[str] | None = None) -> Input:
-        chosen = self.columns if names is None else names
-        taken: dict[str, Any] = {name: self.columns[name][rows] for name in chosen}
-        return dataclasses.replace(self.data, **taken)
+    def _of(self, units: IntArray) -> Input:
+        """These units, each of which is a group of its own, also one that comes twice."""
+        rows = self._rows(units)
+        taken: dict[str, Any] = {name: column[rows] for name, column in self.columns.items()}
+        grouped = self.groups is not None and len(units) > 1
+        groups = np.repeat(np.arange(len(units)), self.sizes[units]) if grouped else None
+        return dataclasses.replace(self.data, **taken, groups=groups)
+
+    def _with(self, name: str, rows: IntArray) -> Input:
+        """All samples, in one column of which the rows have changed places."""
+        moved: dict[str, Any] = {name: self.columns[name][rows]}
+        return dataclasses.replace(self.data, **moved)
 
     def drawn(self, rng: np.random.Generator) -> Input:
         """Rows, or groups of them, drawn with replacement."""
-        return self._taken(self._rows(rng.integers(self.n, size=self.n)))
+        return self._of(rng.integers(self.n, size=self.n))
 
     def quartered(self, rng: np.random.Generator) -> list[Input]:
         """Parts of the rows, or groups, in random order."""
         half, units = self.n // 2, rng.permutation(self.n)
         halves = units[:half], units[half:]
         quarters = [part for units in halves for part in (units[: len(units) // 2], units[len(units) // 2 :])]
-        return [self._taken(self._rows(part)) for part in (*halves, *quarters)]
+        return [self._of(part) for part in (*halves, *quarters)]
 
     def left_out(self) -> Iterator[Input]:
         """All rows but one, or all but those of one group."""
         units = np.arange(self.n)
-        return (self._taken(self._rows(np.delete(units, unit))) for unit in units)
+        return (self._of(np.delete(units, unit)) for unit in units)
 
     def multiplicity(self) -> FloatArray:
         """Every row, or group, is a kind of its own."""
@@ -180,10 +187,10 @@ class Rows(Sample):
     def shuffled(self, of: str, rng: np.random.Generator) -> Input:
         """One column in random order; of groups, each takes the rows of another of about its size."""
         if of == "y":
-            return self._taken(self._exchanged(np.zeros(self.n, dtype=np.int64), rng), ["y"])
-        first = self._rows(np.arange(self.n)) if self.groups is None else self.order[self.starts]
+            return self._with("y", self._exchanged(np.zeros(self.n, dtype=np.int64), rng))
+        first = np.arange(self.n) if self.groups is None else self.order[self.starts]
         labels = np.unique(self.columns["y"][first], return_inverse=True)[1]
-        return self._taken(self._exchanged(labels, rng), [of if of in self.columns else f"p_{of}"])
+        return self._with(of if of in self.columns else f"p_{of}", self._exchanged(labels, rng))
 
     def _exchanged(self, kinds: IntArray, rng: np.random.Generator) -> IntArray:
         """The row that each row takes its value from: units of one kind exchange theirs at random.

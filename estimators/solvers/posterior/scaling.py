@@ -7,6 +7,8 @@ not scale.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray, IntArray
@@ -20,7 +22,7 @@ ENTRIES = 2**31
 LEAST = 1e-6
 """Standard deviation of a column that is as good as constant."""
 
-OPTIONS = {"maxiter": 200, "ftol": 1e-7, "gtol": 1e-5}
+OPTIONS: Any = {"maxiter": 200, "ftol": 1e-7, "gtol": 1e-5}
 
 
 def scaled(logs: FloatArray, y: IntArray, fold: IntArray, others: FloatArray) -> tuple[Array, Array]:
