@@ -45,9 +45,10 @@ def as_groups(where: str, groups: Any, n: int) -> IntArray:
 def repeats(*arrays: Any) -> IntArray | None:
     """Groups of rows that repeat each other exactly in all arrays, found by hashing; None where no row does.
 
-    Rows may also be equal by chance, where columns hold few values: rounded measurements, units that are silent. A row
-    is taken for a repeat only where so many of its values are rare among different rows that this is no chance. A
-    single column holds repeats only where each value occurs equally often.
+    Rows may also be equal by chance, where columns hold few values: rounded measurements, units that are silent. So a
+    row that comes more often than the root of the number of rows is a value, such as that of all units silent at once.
+    Others are taken for repeats only where so many of their values are rare among different rows that this is no
+    chance. A single column holds repeats only where each value occurs equally often.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def repeats(*arrays: Any) -> IntArray | None:
         Equally long.
     """
     first, number, count = np.unique(_hashes(arrays), return_index=True, return_inverse=True, return_counts=True)[1:]
-    several = np.flatnonzero(count > 1)
+    several = np.flatnonzero((count > 1) & (count**2 <= len(number)))
     if not several.size or len(count) < FEWEST:
         return None
     if sum(map(_width, arrays)) == 1:  # rounded values come unequally often

@@ -37,6 +37,8 @@ CHANCE = {
     "counts": RNG.poisson(1.0, size=(2000, 3)).astype(float),
     "silent units": np.where(RNG.random((2000, 1)) < 0.3, 0.0, np.maximum(RNG.normal(size=(2000, 4)), 0)),
     "constant": np.zeros((50, 3)),
+    "all silent at once": np.where(RNG.random((2000, 1)) < 0.4, 0.0, RNG.normal(size=(2000, 4))),
+    "padding": np.where(RNG.random((2000, 1)) < 0.1, WIDE[:1], RNG.normal(size=(2000, 5))),
     "twenty stimuli": RNG.normal(size=(20, 4))[RNG.integers(20, size=1000)],
 }
 
@@ -222,6 +224,15 @@ def test_mutual_information_of_repeated_noise_is_none(name: str) -> None:
     grouped = pidkd.mutual_information(jittered, y, estimator=name, groups=np.repeat(np.arange(300), 4), **params)
     assert grouped.se is not None
     assert grouped.value < 3 * grouped.se
+
+
+@pytest.mark.parametrize("name", ["classifier", "ksg"])
+def test_a_layer_that_is_silent_for_one_class_tells_it(name: str) -> None:
+    silent = RNG.random(2000) < 0.5
+    x = np.where(silent[:, None], 0.0, RNG.normal(size=(2000, 3)))
+    x = np.concatenate([x, (x**2).sum(axis=1, keepdims=True)], axis=1)
+    params = {"variant": "mixture"} if name == "ksg" else {}
+    assert pidkd.mutual_information(x, silent, estimator=name, **params).value > 0.6
 
 
 @pytest.mark.slow

@@ -53,11 +53,14 @@ class Points:
         index[order] = number
         return cls(in_order[new], np.bincount(number), index)
 
-    def within(self, radius: FloatArray) -> IntArray:
-        """Number of other samples no further than ``radius`` from each sample, shape (n,)."""
+    def within(self, radius: FloatArray, few: bool = False) -> IntArray:
+        """Number of other samples no further than ``radius`` from each sample, shape (n,).
+
+        Trees count ``few`` points faster than all distances in more dimensions than they count many.
+        """
         if self.rows.shape[1] == 1:
             return self._within_on_a_line(radius)
-        if self.rows.shape[1] <= TREE_DIMENSIONS / 2:
+        if self.rows.shape[1] <= (TREE_DIMENSIONS if few else TREE_DIMENSIONS / 2):
             return self._within_by_trees(radius)
         counts = np.empty(len(self.index), dtype=np.int64)
         for start, distances in _distances(self.rows[self.index], self.rows):
@@ -168,7 +171,7 @@ class Ball:
     def of(cls, z: FloatArray, radius: FloatArray, k: int) -> Ball:
         """From samples, shape (n, d), and the distances of the k-th nearest to each."""
         points = Points.of(z)
-        inside, closed = points.within(_before(radius)), points.within(_up_to(radius))
+        inside, closed = points.within(_before(radius), few=True), points.within(_up_to(radius), few=True)
         same = radius == 0
         return cls(
             radius,
