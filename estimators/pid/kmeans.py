@@ -91,7 +91,8 @@ class KMeans(PIDEstimator):
                 codes.append(self._quantizer(ctx.seed).fit_transform(values))
             except InputError as error:
                 raise error.at(f"kmeans, source {name}, {error.where}") from error
-        cells = Codes(data.y, *codes, groups=data.groups)
+        t, s = codes
+        cells = Codes(data.y, t, s, data.groups)
         [raw] = decompose_tables([cells.pmf().p], self.tol, MAX_MEMORY, ctx.progress)
         message = f"of the table of cells; {raw.certificate.message}"
         few = too_few_samples(cells, raw.information.both / NATS_PER["bits"])
