@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from pidkd.batch import PIDBatch
 from pidkd.benchmarks.problems import Truth
 from pidkd.mi import MIResult
-from pidkd.result import PIDBatch, PIDResult
+from pidkd.result import PIDResult
 
 CERTIFIED = 1e-9
 """Gap in bits up to which a member counts as certified."""

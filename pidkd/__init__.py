@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from pidkd import errors
 from pidkd._version import __version__ as __version__
+from pidkd.batch import PIDBatch
 from pidkd.decomposition import decompose, decompose_batch
 from pidkd.dependence import mi_score, mutual_information
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf, Posteriors
 from pidkd.inputs.moments import Moments
 from pidkd.mi import MIResult
 from pidkd.registry import estimator_classes, get_estimator, list_estimators
-from pidkd.result import Certificate, PIDBatch, PIDResult
+from pidkd.result import Certificate, PIDResult
 from pidkd.uncertainty import Bootstrap, Jackknife, Permutation
 
 if TYPE_CHECKING:

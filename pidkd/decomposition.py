@@ -11,6 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from pidkd.arrays import as_array
+from pidkd.batch import PIDBatch
 from pidkd.errors import IncompatibleInputError, InputError, Keyword, SmallSampleWarning, UnknownNameError
 from pidkd.estimator import Context, choices
 from pidkd.groups import joined, repeats, told
@@ -18,7 +19,7 @@ from pidkd.inputs import Activations, Gaussian, Input, Pmf, Posteriors, as_input
 from pidkd.inputs.activations import Target
 from pidkd.pid import PIDEstimator
 from pidkd.registry import get_estimator
-from pidkd.result import PIDBatch, PIDResult, Units
+from pidkd.result import PIDResult, Units
 from pidkd.uncertainty import Method, quantify
 
 AUTO = {"Pmf": "broja", "Codes": "broja", "Gaussian": "gaussian", "Posteriors": "posterior", "Activations": "posterior"}

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pidkd.arrays import FloatArray
+from pidkd.batch import PIDBatch
 from pidkd.errors import (
     ConvergenceWarning,
     InputError,
@@ -29,7 +30,7 @@ from pidkd.errors import (
 from pidkd.estimator import KEEPABLE, Context, Estimator
 from pidkd.info import information, too_few_samples
 from pidkd.inputs import Input
-from pidkd.result import Certificate, Information, PIDBatch, PIDResult, Units, check_units
+from pidkd.result import Certificate, Information, PIDResult, Units, check_units
 
 LAWS = {
     "symmetric": "swapping T and S swaps the unique atoms",

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pidkd.batch import PIDBatch
 from pidkd.errors import InputError
-from pidkd.result import ATOMS, Certificate, Information, PIDBatch, PIDResult
+from pidkd.result import ATOMS, Certificate, Information, PIDResult
 
 LOG2 = math.log(2)
 
