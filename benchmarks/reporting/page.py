@@ -8,7 +8,7 @@ from typing import Any
 from pidkd.benchmarks.record import Row
 from pidkd.benchmarks.reporting.sections import sections
 from pidkd.display.page import page_template
-from pidkd.runs.output import PathLike, writing
+from pidkd.runs.output import PathLike, write_text
 
 
 def write_page(head: Mapping[str, Any], rows: Sequence[Row], path: PathLike, force: bool = False) -> None:
@@ -19,9 +19,8 @@ def write_page(head: Mapping[str, Any], rows: Sequence[Row], path: PathLike, for
     InputError
         When the file exists and ``force`` is not given, or it cannot be written.
     """
-    with writing(path, force) as stream:
-        text = page_template("benchmark.html").render(about=list(about(head)), sections=list(sections(rows)))
-        stream.write(text.encode())
+    text = page_template("benchmark.html").render(about=list(about(head)), sections=list(sections(rows)))
+    write_text(path, text, force)
 
 
 def about(head: Mapping[str, Any]) -> Iterator[str]:

@@ -150,9 +150,7 @@ class Posterior(PIDEstimator):
         if coded <= value + SAMPLING_ERRORS * (raw.se or {}).get(f"mi_{source.lower()}", 0.0):
             return None
         bits = NATS_PER["bits"]
-        more = (
-            "scaling='matrix'" if self.scaling == "temperature" else "decompose(y, t, s) with the logits as t and s"
-        )
+        more = "scaling='matrix'" if self.scaling == "temperature" else "decompose(y, t, s) with the logits as t and s"
         said = f"the most probable class of {source} alone says {coded / bits:.3g} bits of y"
         calibrated = f"its calibrated probabilities {value / bits:.3g}"
         return f"posterior: {said}, and {calibrated}, wrong in ways that calibration does not reach; {more} finds more"

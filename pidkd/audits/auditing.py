@@ -14,10 +14,11 @@ from pidkd.audits.reliability import warn_of_limits, with_alignment
 from pidkd.audits.report import AuditReport
 from pidkd.audits.run import run
 from pidkd.audits.samples import open_images
+from pidkd.errors import Keyword
 from pidkd.files.layer import Pool
 from pidkd.pid import PIDEstimator
 from pidkd.result import Units
-from pidkd.runs.output import PathLike
+from pidkd.runs.output import PathLike, as_path, check_folder
 from pidkd.uncertainty import Method
 
 if TYPE_CHECKING:
@@ -141,8 +142,10 @@ def audit(
         seed=seed,
         units=units,
     )
+    if resume is not None:
+        check_folder(as_path(Keyword("audit", "resume"), resume))
     named = named_estimator(estimator)
-    plan = AuditPlan.of(teacher, student, y, pairs, checkpoints, baseline)
+    plan = AuditPlan.of(teacher, student, y, pairs, checkpoints, baseline, max_memory)
     engine = engine_for(named, plan, options)
     engine.check(options)
     engine.prepare(plan)

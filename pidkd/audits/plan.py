@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from pidkd._version import __version__
-from pidkd.arrays import Array, as_activations, as_array, is_whole
-from pidkd.errors import Argument, InputError, Keyword, UnknownNameError
+from pidkd.arrays import Array, as_activations, as_array, as_labels, is_whole
+from pidkd.errors import Argument, InputError, Keyword, UnknownNameError, printable, quote
 from pidkd.files.layer import Layer
-from pidkd.files.reading import open_layers, read_array, read_labels, stored
+from pidkd.files.opening import MAX_MEMORY
+from pidkd.files.reading import open_array, open_layers, stored
 
 Pairs: TypeAlias = Sequence[tuple[str, str]] | Literal["all"] | None
 
@@ -24,6 +25,9 @@ LayerKey: TypeAlias = tuple[Literal["teacher", "student"], str | None, str]
 
 PairKey: TypeAlias = tuple[str | None, str, str]
 """Stage of the student, teacher layer, student layer."""
+
+READING = 2**26
+"""Bytes that reading may take, however few a layer may: labels and single chunks of files have to fit."""
 
 BASELINE = "baseline"
 """Stage of a student that was not distilled."""
@@ -58,9 +62,16 @@ class AuditPlan:
 
     @classmethod
     def of(
-        cls, teacher: Any, student: Any, y: Any, pairs: Pairs, checkpoints: Mapping[str, Any] | None, baseline: Any
+        cls,
+        teacher: Any,
+        student: Any,
+        y: Any,
+        pairs: Pairs,
+        checkpoints: Mapping[str, Any] | None,
+        baseline: Any,
+        max_memory: int | None = None,
     ) -> AuditPlan:
-        """The plan for the arguments of ``audit``.
+        """The plan for the arguments of ``audit``: shapes are compared before labels are read.
 
         Raises
         ------
@@ -68,9 +79,9 @@ class AuditPlan:
             When files, labels, layers or pairs cannot be used together.
         """
         sources = _stages(student, checkpoints, baseline)
-        layers_t = _opened("teacher", teacher, Argument("audit", "teacher"))
-        students = {stage: _opened("student", source, where) for stage, (source, where) in sources.items()}
-        target, continuous = _target(y)
+        budget = MAX_MEMORY if max_memory is None else max(max_memory, READING)
+        layers_t = _opened("teacher", teacher, Argument("audit", "teacher"), budget)
+        students = {stage: _opened("student", source, where, budget) for stage, (source, where) in sources.items()}
         where = file_of(y) or Argument("audit", "y")
         names = _pairs(pairs, layers_t, students[None])
         for stage, layers in students.items():
@@ -84,10 +95,9 @@ class AuditPlan:
             "baseline": file_of(baseline),
             "checkpoints": {name: file_of(source) for name, source in (checkpoints or {}).items()},
         }
+        used = [layers_t[t] for t, _ in names] + [layers[s] for layers in students.values() for _, s in names]
+        target, continuous = _target(y, where, used, budget)
         plan = cls(target, continuous, where, names, layers_t, students, files)
-        for layer in plan.layers.values():
-            if layer.shape[:1] != target.shape[:1]:
-                raise InputError(layer.where, f"{len(target)} samples, as in {where}", f"shape {layer.shape}")
         _check_rows(target, where, [(teacher, file_of(teacher) or Argument("audit", "teacher")), *sources.values()])
         return plan
 
@@ -129,9 +139,9 @@ def file_of(source: Any) -> str | None:
     return os.fspath(source) if isinstance(source, str | os.PathLike) else None
 
 
-def _opened(network: str, source: Any, where: str) -> dict[str, Layer]:
+def _opened(network: str, source: Any, where: str, max_memory: int) -> dict[str, Layer]:
     """Layers of a network; a bare array is a layer of the network's name."""
-    layers = open_layers(source, where)
+    layers = open_layers(source, where, max_memory)
     if file_of(source) is not None or isinstance(source, Mapping):
         return layers
     [layer] = layers.values()
@@ -148,19 +158,22 @@ def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) 
         raise InputError(where, "a mapping from name to activations", type(checkpoints).__name__)
     for name, source in (checkpoints or {}).items():
         if not isinstance(name, str) or name in ("", BASELINE):
-            raise InputError(where, f"names other than {BASELINE!r}", repr(name))
-        stages[name] = (source, Keyword("audit", f"checkpoints[{name!r}]"))
+            raise InputError(where, f"names other than {BASELINE!r}", quote(name))
+        stages[printable(name)] = (source, Keyword("audit", f"checkpoints[{name!r}]"))
     stages[None] = (student, Argument("audit", "student"))
     return {name: (source, file_of(source) or argument) for name, (source, argument) in stages.items()}
 
 
-def _target(source: Any) -> tuple[Array, bool]:
+def _target(source: Any, where: str, layers: Sequence[Layer], max_memory: int) -> tuple[Array, bool]:
     """The target, and whether it is continuous: floats that are not all whole, (n_samples,) or (n_samples, d_y)."""
-    where = file_of(source) or Argument("audit", "y")
-    values = as_array(where, source) if file_of(source) is None else read_array(source, ("labels", "y"))
+    held = as_array(where, source) if file_of(source) is None else open_array(source, ("labels", "y"), max_memory)
+    for layer in layers:
+        if layer.shape[:1] != held.shape[:1] and held.shape:
+            raise InputError(layer.where, f"{held.shape[0]} samples, as in {where}", f"shape {layer.shape}")
+    values = held.array() if isinstance(held, Layer) else held
     if values.dtype.kind == "f" and not is_whole(values):
         return as_activations(where, values), True
-    labels = read_labels(source, Argument("audit", "y"))
+    labels = as_labels(where, values)
     if len(np.unique(labels)) == 1:
         raise InputError(where, "at least two classes", f"one class only ({labels[0]})")
     return labels, False
@@ -181,9 +194,11 @@ def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Lay
             raise InputError(where, "a list of (teacher layer, student layer), 'all' or None", repr(pairs))
         return [(t, s) for t in teacher for s in student]
     names = []
+    if not isinstance(pairs, Iterable):
+        raise InputError(where, "a list of (teacher layer, student layer), 'all' or None", quote(pairs))
     for pair in pairs:
-        if isinstance(pair, str) or len(pair) != 2:
-            raise InputError(where, "pairs (teacher layer, student layer)", repr(pair))
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(isinstance(name, str) for name in pair):
+            raise InputError(where, "pairs (teacher layer, student layer)", quote(pair))
         for name, side, layers in zip(pair, ("teacher", "student"), (teacher, student), strict=True):
             if name not in layers:
                 raise UnknownNameError(where, f"a layer of the {side}", name, layers)

@@ -103,6 +103,7 @@ def debiased_cka(k: Array, l: Array) -> float:  # noqa: E741
     float
         1 for equal layers up to rotation and scale, about 0 for unrelated ones, where it may be slightly negative.
     """
-    a, b = k.astype(np.float64).ravel(), l.astype(np.float64).ravel()
-    norms = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / norms if norms > 0 else 0.0
+    a, b = k.astype(np.float64), l.astype(np.float64)
+    # Sums by numpy itself: those of a product depend on the number of threads in the last digits.
+    norms = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / norms if norms > 0 else 0.0

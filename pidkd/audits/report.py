@@ -26,9 +26,10 @@ from pidkd.audits.samples import OUTPUTS, answers_of, extremes_of, means_by_clas
 from pidkd.errors import Argument, InputError
 from pidkd.export import COLORS, axis, data_frame, latex_table
 from pidkd.files.layer import Layer
+from pidkd.files.tables import guarded_row
 from pidkd.info import entropy
 from pidkd.result import ATOMS, FORMULAS, NATS_PER, SYMBOLS, PIDResult
-from pidkd.runs.output import PathLike, writing
+from pidkd.runs.output import PathLike, write_text, writing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -137,7 +138,7 @@ class AuditReport(Findings):
         stream = io.StringIO(newline="")
         writer = csv.DictWriter(stream, [column.name for column in COLUMNS])
         writer.writeheader()
-        writer.writerows(self.rows())
+        writer.writerows(map(guarded_row, self.rows()))
         return stream.getvalue()
 
     def to_dataframe(self) -> Any:
@@ -235,8 +236,7 @@ class AuditReport(Findings):
         texts = {"audit.json": to_json(self.to_dict()), "audit.csv": self.to_csv(), "report.html": self.to_html()}
         paths = [str(Path(folder, name)) for name in texts]
         for path, text in zip(paths, texts.values(), strict=True):
-            with writing(path, force) as stream:
-                stream.write(text.encode())
+            write_text(path, text, force)
         return paths
 
     def write_local(self, path: PathLike, force: bool = False, **about: Array) -> None:

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pidkd.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def say(line: str) -> None:
     """A line on stderr."""
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def print_json(data: Any) -> None:

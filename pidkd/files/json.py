@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from pidkd.errors import InputError, reason
 from pidkd.files.opening import read_text
-from pidkd.runs.output import PathLike, writing
+from pidkd.runs.output import PathLike, write_text
 
 
 def to_json(data: Any) -> str:
@@ -24,9 +24,7 @@ def write_json(path: PathLike, data: Mapping[str, Any], force: bool = False) -> 
     InputError
         When the file exists and ``force`` is not given, or cannot be written.
     """
-    text = to_json(data)
-    with writing(path, force) as stream:
-        stream.write(text.encode(errors="backslashreplace"))  # half a surrogate pair, as JSON itself escapes it
+    write_text(path, to_json(data), force)
 
 
 def read_json(path: PathLike) -> Any:

@@ -6,8 +6,8 @@ import csv
 import io
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
-from typing import TextIO
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -37,6 +37,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def guarded(cell: str) -> str:
     """A cell of text that a spreadsheet shows as it is: an apostrophe goes before what it would run."""
     return f"'{cell}" if cell.startswith((*FORMULA, "'")) and NUMBER.fullmatch(cell) is None else cell
+
+
+def guarded_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row for a table, its cells of text guarded."""
+    return {key: guarded(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def unguarded(cell: str) -> str:

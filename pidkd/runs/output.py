@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, TypeAlias, cast
 import numpy as np
 
 from pidkd.arrays import Array
-from pidkd.errors import InputError, reason
+from pidkd.errors import InputError, quote, reason
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -28,6 +28,19 @@ PREFIX, UNFINISHED, HELD = ".pidkd-", ".tmp", ".lock"
 
 Both are locked by the system for as long as their run lives, however it ends: one that is not locked is a leftover.
 """
+
+
+def as_path(where: str, path: object) -> Path:
+    """The path that an argument names.
+
+    Raises
+    ------
+    InputError
+        When it is none.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(where, "a path", quote(path))
+    return Path(path)
 
 
 def check_output(path: PathLike, force: bool) -> None:
@@ -236,6 +249,18 @@ def _lock_on_windows(stream: IO[bytes], wait: bool) -> bool:
     finally:
         stream.seek(position)
     return True
+
+
+def write_text(path: PathLike, text: str, force: bool = False) -> None:
+    """Write text in UTF-8; of a character that it cannot write, half of a surrogate pair, the code.
+
+    Raises
+    ------
+    InputError
+        As ``writing``.
+    """
+    with writing(path, force) as stream:
+        stream.write(text.encode(errors="backslashreplace"))
 
 
 def save_layers(folder: PathLike, layers: Mapping[str, Array], force: bool = False) -> None:

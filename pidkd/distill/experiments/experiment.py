@@ -23,7 +23,8 @@ from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench
 from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.runtime import device_of, together
 from pidkd.errors import InputError
-from pidkd.runs.output import PathLike, check_folder, holding, writing
+from pidkd.files.tables import guarded_row
+from pidkd.runs.output import PathLike, check_folder, holding, write_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -84,13 +85,12 @@ class Experiment:
         columns = dict.fromkeys(key for row in self.rows for key in row)
         table = csv.DictWriter(text, list(columns), lineterminator="\n")
         table.writeheader()
-        table.writerows(self.rows)
+        table.writerows(map(guarded_row, self.rows))
         for name, written in {
             "results.json": json.dumps(self.to_dict(), indent=1),
             "results.csv": text.getvalue(),
         }.items():
-            with writing(self.folder / name, force=True) as stream:
-                stream.write(written.encode())
+            write_text(self.folder / name, written, force=True)
 
     def __rich__(self) -> RenderableType:
         """A table of the runs, and one of means."""

@@ -32,7 +32,7 @@ from pidkd.distill.training.runtime import device_of
 from pidkd.errors import AlignmentWarning, InputError
 from pidkd.files.opening import existing_file
 from pidkd.quantize import Quantizer
-from pidkd.runs.output import PathLike, writing
+from pidkd.runs.output import PathLike, write_text
 from pidkd.runs.record import check_record, file_digest
 
 CONFIG = "config.yaml"
@@ -172,8 +172,7 @@ class Workbench:
     def record(self, name: str, text: str) -> None:
         """Write a file of the experiment, from one process."""
         if self.is_main:
-            with writing(self.folder / name, force=True) as stream:
-                stream.write(text.encode())
+            write_text(self.folder / name, text, force=True)
 
     def _teach(self, network: nn.Module, case: Case, show: Show, dry_run: bool = False) -> None:
         try:
