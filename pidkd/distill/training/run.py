@@ -153,6 +153,7 @@ class Run:
 
     def end_epoch(self, after_epoch: Callable[[Run], Mapping[str, Any] | None] | None = None) -> dict[str, Any]:
         """Evaluate the student, and add the epoch's row to the history."""
+        self.runtime.share_buffers(self.step)
         means = self.runtime.sum(self.sums) / (self.steps_done * self.runtime.world_size)
         self._check_finite(means)
         phase = self.schedule[self.epoch]

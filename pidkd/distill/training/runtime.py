@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pidkd.errors import Argument, InputError
+from pidkd.errors import Argument, InputError, LostWorkersError, PidkdError, reason
 
 PRECISIONS = (
     *(torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul),  # type: ignore[attr-defined]
@@ -97,9 +97,9 @@ class Runtime(AbstractContextManager["Runtime"]):
                 self._undo.callback(signal.signal, number, signal.signal(number, self._stop))
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         """Leave everything as it was."""
-        self._undo.close()
+        self._undo.__exit__(*error)
 
     def _set(self, place: Any, name: str, value: Any) -> None:
         """Set what is global, until the runtime is left."""
@@ -136,6 +136,15 @@ class Runtime(AbstractContextManager["Runtime"]):
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
+
+    def share_buffers(self, module: nn.Module) -> None:
+        """Give every process the buffers of the main one, which are those that are saved.
+
+        Statistics of batches are of the share of a process; without this, networks would differ from then on, and from
+        those of a run that was stopped here and resumed.
+        """
+        for buffer in module.buffers() if self.world_size > 1 else ():
+            dist.broadcast(buffer, src=0)
 
     def any(self, flag: bool) -> bool:
         """Whether it holds in any process."""
@@ -198,8 +207,22 @@ def together(device: torch.device) -> Iterator[None]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield
+    except RuntimeError as error:
+        if isinstance(error, PidkdError) or not _is_of_a_lost_rank(error):
+            raise
+        rank, size = dist.get_rank(), dist.get_world_size()
+        raise LostWorkersError(
+            f"train: expected {size} processes, got one that is gone, as process {rank} noticed ({reason(error)}); "
+            "the same command with --resume (resume=True) goes on from the last checkpoint"
+        ) from error
     finally:
         dist.destroy_process_group()
+
+
+def _is_of_a_lost_rank(error: RuntimeError) -> bool:
+    """Whether another process has ended in the middle of a sum."""
+    said = str(error).lower()
+    return isinstance(error, dist.DistError) or any(word in said for word in ("gloo", "nccl", "connection closed"))
 
 
 def device_of(name: str) -> torch.device:

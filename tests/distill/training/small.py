@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from pidkd.distill import Recipe, TrainResult, get_method, list_methods, train
 from pidkd.distill.method import Method
+from pidkd.errors import LostWorkersError
 
 SIDE, CLASSES, N = 8, 3, 96
 RECIPE = Recipe(epochs=8, batch_size=16, lr=0.02, schedule="multistep", milestones=(3, 6), clip=5.0)
@@ -185,3 +186,23 @@ def signalling(number: int, at: int) -> Callable[[float, object], None]:
             os.kill(os.getpid(), number)
 
     return progress
+
+
+def keep_with_buffers(folder: Path) -> None:
+    """Keep what this process has trained of a network with batch statistics."""
+    result = run_with_state(folder, resume=False)
+    torch.save(result.student.state_dict(), f"{folder}.{os.environ['RANK']}")
+
+
+def lose_a_rank(folder: Path) -> None:
+    """The second process is killed after the first epoch; the first keeps the error that it ends with."""
+
+    def end(run: object) -> None:
+        if os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        run_with_state(folder, after_epoch=end)
+    except LostWorkersError as error:
+        Path(f"{folder}.txt").write_text(str(error))
+        raise SystemExit(1) from error

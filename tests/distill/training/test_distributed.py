@@ -50,6 +50,22 @@ def test_two_processes_stop_at_the_same_step_and_go_on_to_the_bit(tmp_path):
     assert logs[0] == logs[1]
 
 
+def test_two_processes_hold_what_was_saved_batch_statistics_included(tmp_path):
+    assert in_two_processes(small.keep_with_buffers, tmp_path / "run") == [0, 0]
+    first, second = (torch.load(tmp_path / f"run.{rank}", weights_only=True) for rank in (0, 1))
+    assert equal(first, second)
+    assert equal(first, torch.load(tmp_path / "run" / "last.pt", weights_only=True)["student"])
+
+
+def test_a_lost_process_ends_the_others_with_one_line(tmp_path):
+    assert in_two_processes(small.lose_a_rank, tmp_path / "run") == [1, -signal.SIGKILL]
+    message = (tmp_path / "run.txt").read_text()
+    assert message.startswith("train: expected 2 processes, got one that is gone")
+    assert "--resume" in message
+    assert "\n" not in message
+    assert in_two_processes(small.run_with_state, tmp_path / "run") == [0, 0]
+
+
 @pytest.mark.parametrize("name", list_methods())
 def test_every_method_runs_in_two_processes(name):
     assert in_two_processes(small.run_method, name) == [0, 0]
