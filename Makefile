@@ -1,5 +1,5 @@
 # Two commands for everybody:   make demo   make test
-# Development:                  make check  make docs  make bench  make test-slow  make check-oldest
+# Development:                  make check  make docs  make bench  make test-slow  make fuzz  make check-oldest
 # Another interpreter:          make PYTHON=python3.12 demo
 
 SHELL := /bin/bash
@@ -14,9 +14,9 @@ EXTRAS := train,cvx,dit,io,cluster,bench,docs,test,dev
 INSTALL_INPUTS := setup.cfg pyproject.toml constraints.txt
 
 # One thread: the tables are small, and threads would only fight over the cores.
-test test-slow dist core-only check-oldest: export OMP_NUM_THREADS = 1
+fuzz test test-slow dist core-only check-oldest: export OMP_NUM_THREADS = 1
 
-.PHONY: help demo test test-slow check lint docs dist core-only check-oldest bench clean
+.PHONY: help demo fuzz test test-slow check lint docs dist core-only check-oldest bench clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -3
@@ -29,6 +29,12 @@ test: $(VENV)/installed-all
 
 test-slow: $(VENV)/installed-all
 	$(BIN)/python -m pytest -m slow
+
+# Another seed, more time, one area:  make fuzz FUZZ="--seed 1 --minutes 60 --area files"
+FUZZ := --minutes 5
+
+fuzz: $(VENV)/installed-all
+	$(BIN)/python tests/fuzz/run.py $(FUZZ)
 
 bench: $(VENV)/installed-all
 	$(BIN)/pidkd bench --peers --time-limit 15 --repeats 3 --jobs 2 -o build/bench.jsonl --page build/bench.html --force

@@ -171,7 +171,7 @@ def _target(source: Any, where: str, layers: Sequence[Layer], max_memory: int) -
         if layer.shape[:1] != held.shape[:1] and held.shape:
             raise InputError(layer.where, f"{held.shape[0]} samples, as in {where}", f"shape {layer.shape}")
     values = held.array() if isinstance(held, Layer) else held
-    if values.dtype.kind == "f" and not is_whole(values):
+    if values.dtype.kind == "f" and values.ndim and not is_whole(values):
         return as_activations(where, values), True
     labels = as_labels(where, values)
     if len(np.unique(labels)) == 1:

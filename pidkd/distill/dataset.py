@@ -73,6 +73,8 @@ class ImageData:
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
             got = f"{labels.dtype} of shape {labels.shape}"
             raise InputError(f"{self.name}: labels", f"{len(images)} integers, one for each image", got)
+        if isinstance(self.n_classes, bool) or not isinstance(self.n_classes, int | np.integer) or self.n_classes < 1:
+            raise InputError(f"{self.name}: n_classes", "a whole number >= 1", quote(self.n_classes))
         odd = np.flatnonzero((labels < 0) | (labels >= self.n_classes))
         if len(odd):
             got = f"{labels[odd[0]]} in row {odd[0]}"
@@ -80,7 +82,8 @@ class ImageData:
         ids = np.arange(len(images)) if self.ids is None else as_array(f"{self.name}: ids", self.ids)
         if ids.shape != labels.shape:
             raise InputError(f"{self.name}: ids", f"{len(images)} of them, one for each image", f"shape {ids.shape}")
-        mean, std = (self.mean, self.std) if self.mean and self.std else _moments(images)
+        given = [_numbers(f"{self.name}: {name}", getattr(self, name)) for name in ("mean", "std")]
+        mean, std = given if all(given) else _moments(images)
         if len(mean) != images.shape[3] or len(std) != images.shape[3] or not all(s > 0 for s in std):
             expected = f"{images.shape[3]} of each, one for each channel, std above 0"
             raise InputError(f"{self.name}: mean, std", expected, f"{mean}, {std}")
@@ -122,9 +125,13 @@ class ImageData:
         Whole(0).check("seed", seed)
         counts = np.bincount(self.labels, minlength=self.n_classes)
         least = int(counts.argmin())
+<<<<<<< HEAD
         if n > counts[least]:
+=======
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= counts[least]:
+>>>>>>> 433c9fb (fuzz: draw damaged files, wrong arguments and hard tables from a seed)
             expected = f"a number from 1 to {counts[least]}, as many as class {least} of {self.name} has"
-            raise InputError("samples_per_class", expected, str(n))
+            raise InputError("samples_per_class", expected, quote(n))
         rng = np.random.default_rng([seed, 1])
         chosen = [rng.permutation(np.flatnonzero(self.labels == c))[:n] for c in range(self.n_classes)]
         return self.take(np.sort(np.concatenate(chosen)))
@@ -137,15 +144,20 @@ class ImageData:
         InputError
             When one of the two would be empty.
         """
+<<<<<<< HEAD
         Fraction().check("held_out", fraction)
         Whole(0).check("seed", seed)
+=======
+        expected = f"a fraction that leaves samples of {self.name} on both sides"
+        _check_fraction("held_out", fraction, expected)
+>>>>>>> 433c9fb (fuzz: draw damaged files, wrong arguments and hard tables from a seed)
         rng = np.random.default_rng([seed, 2])
         held_out = np.zeros(len(self), dtype=bool)
         for c in range(self.n_classes):
             rows = rng.permutation(np.flatnonzero(self.labels == c))
             held_out[rows[: round(fraction * len(rows))]] = True
         if not held_out.any() or held_out.all():
-            raise InputError("held_out", f"a fraction that leaves samples of {self.name} on both sides", repr(fraction))
+            raise InputError("held_out", expected, quote(fraction))
         return self.take(np.flatnonzero(~held_out)), self.take(np.flatnonzero(held_out))
 
     def with_label_noise(self, fraction: float, seed: int = 0) -> ImageData:
@@ -156,8 +168,12 @@ class ImageData:
         InputError
             When ``fraction`` is not between 0 and 1.
         """
+<<<<<<< HEAD
         Fraction().check("label_noise", fraction)
         Whole(0).check("seed", seed)
+=======
+        _check_fraction("label_noise", fraction, "a fraction from 0 to 1")
+>>>>>>> 433c9fb (fuzz: draw damaged files, wrong arguments and hard tables from a seed)
         rng = np.random.default_rng([seed, 3])
         rows = rng.permutation(len(self))[: round(fraction * len(self))]
         labels = self.labels.copy()
@@ -209,6 +225,15 @@ def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tup
         raise InputError(
             f"data {name!r}", f"to be read with {quote(options) if options else 'no options'}", str(error)
         ) from error
+
+
+
+def _numbers(where: str, values: Any) -> tuple[float, ...]:
+    """Finite numbers, one for each channel, or none."""
+    sequence = isinstance(values, tuple | list | np.ndarray)
+    if not sequence or not all(isinstance(v, int | float | np.number) and np.isfinite(v) for v in values):
+        raise InputError(where, "finite numbers, one for each channel", quote(values))
+    return tuple(float(value) for value in values)
 
 
 def _moments(images: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
