@@ -125,11 +125,7 @@ class ImageData:
         Whole(0).check("seed", seed)
         counts = np.bincount(self.labels, minlength=self.n_classes)
         least = int(counts.argmin())
-<<<<<<< HEAD
         if n > counts[least]:
-=======
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= counts[least]:
->>>>>>> 433c9fb (fuzz: draw damaged files, wrong arguments and hard tables from a seed)
             expected = f"a number from 1 to {counts[least]}, as many as class {least} of {self.name} has"
             raise InputError("samples_per_class", expected, quote(n))
         rng = np.random.default_rng([seed, 1])
@@ -144,13 +140,8 @@ class ImageData:
         InputError
             When one of the two would be empty.
         """
-<<<<<<< HEAD
         Fraction().check("held_out", fraction)
         Whole(0).check("seed", seed)
-=======
-        expected = f"a fraction that leaves samples of {self.name} on both sides"
-        _check_fraction("held_out", fraction, expected)
->>>>>>> 433c9fb (fuzz: draw damaged files, wrong arguments and hard tables from a seed)
         rng = np.random.default_rng([seed, 2])
         held_out = np.zeros(len(self), dtype=bool)
         for c in range(self.n_classes):
@@ -168,12 +159,8 @@ class ImageData:
         InputError
             When ``fraction`` is not between 0 and 1.
         """
-<<<<<<< HEAD
         Fraction().check("label_noise", fraction)
         Whole(0).check("seed", seed)
-=======
-        _check_fraction("label_noise", fraction, "a fraction from 0 to 1")
->>>>>>> 433c9fb (fuzz: draw damaged files, wrong arguments and hard tables from a seed)
         rng = np.random.default_rng([seed, 3])
         rows = rng.permutation(len(self))[: round(fraction * len(self))]
         labels = self.labels.copy()
@@ -225,7 +212,6 @@ def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tup
         raise InputError(
             f"data {name!r}", f"to be read with {quote(options) if options else 'no options'}", str(error)
         ) from error
-
 
 
 def _numbers(where: str, values: Any) -> tuple[float, ...]:
