@@ -148,6 +148,7 @@ class ImageData:
             rows = rng.permutation(np.flatnonzero(self.labels == c))
             held_out[rows[: round(fraction * len(rows))]] = True
         if not held_out.any() or held_out.all():
+            expected = f"a fraction that leaves samples of {self.name} on both sides"
             raise InputError("held_out", expected, quote(fraction))
         return self.take(np.flatnonzero(~held_out)), self.take(np.flatnonzero(held_out))
 
