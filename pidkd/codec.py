@@ -193,6 +193,9 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
             return float(value)
         except (ValueError, OverflowError):
             pass
+    if hint is str and type(value) is int and where.startswith("taps"):
+        return str(value)  # YAML reads a layer of nn.Sequential as a number
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise InputError(where, WORDS.get(hint, getattr(hint, "__name__", str(hint))), repr(value))
+        hint_text = "put it in quotes" if hint is str and isinstance(value, int | float) else None
+        raise InputError(where, WORDS.get(hint, getattr(hint, "__name__", str(hint))), repr(value), hint_text)
     return value

@@ -246,8 +246,16 @@ class AlignmentWarning(PidkdWarning):
     """No layer tells more of the labels than of shuffled ones: the rows may belong to other samples."""
 
 
+class DataWarning(PidkdWarning):
+    """Samples of a data set are left out, or their order is not known."""
+
+
 class CheckpointWarning(PidkdWarning):
     """A checkpoint is damaged, and the one before it is used."""
+
+
+class WeightsWarning(PidkdWarning):
+    """Weights were not loaded as they are in the file: names were shortened, or entries were left out."""
 
 
 class NegativeAtomWarning(PidkdWarning):

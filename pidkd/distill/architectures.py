@@ -7,8 +7,10 @@ a function that an entry point in the group ``pidkd.models`` names. No list is e
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pidkd.errors import InputError, PidkdError, UnknownNameError, import_extra, quote
@@ -97,9 +99,22 @@ def _family(
 
 
 def _foreign(name: str) -> Callable[..., Any]:
+    """A callable of somebody else's module, which may lie in the current folder."""
+    from pidkd.distill.feeding import explain
+
     place, _, attribute = name.partition(":")
+    own = str(Path.cwd())
+    sys.path.insert(0, own)
     try:
-        made: Callable[..., Any] = getattr(importlib.import_module(place), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"model {name!r}", "package.module:callable that can be imported", str(error)) from error
-    return made
+        made: Any = importlib.import_module(place)
+        for part in attribute.split("."):
+            made = getattr(made, part)
+    except Exception as error:  # whatever somebody else's module may raise
+        hint = f"modules are looked for in {own} too" if isinstance(error, ModuleNotFoundError) else None
+        expected = "package.module:callable that can be imported"
+        raise InputError(f"model {name!r}", expected, explain(error), hint) from error
+    finally:
+        sys.path.remove(own)
+    if not callable(made):
+        raise InputError(f"model {name!r}", "a callable that gives a torch.nn.Module", type(made).__name__)
+    return made  # type: ignore[no-any-return]

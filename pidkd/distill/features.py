@@ -1,10 +1,10 @@
-"""Maps (B, C, H, W), tokens (B, L, D) and vectors (B, D), seen alike: channels, and positions that have them."""
+"""Maps (B, C, H, W) or (B, C, Z, H, W), tokens (B, L, D) and vectors (B, D): channels at positions."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,8 @@ Outputs = tuple[Tensor, Sequence[Tensor] | Mapping[str, Tensor]]
 
 
 def kind(feature: Tensor) -> str:
-    """What a feature is, by its number of axes."""
-    return {4: "map", 3: "tokens", 2: "vector"}[feature.dim()]
+    """The kind of a feature, by its number of axes: "vector", "tokens" or "map"."""
+    return {2: "vector", 3: "tokens"}.get(feature.dim(), "map")
 
 
 def n_channels(feature: Tensor) -> int:
@@ -30,7 +30,7 @@ def n_channels(feature: Tensor) -> int:
 
 def per_channel(values: Tensor, feature: Tensor) -> Tensor:
     """One value per channel, shaped to be broadcast against a feature."""
-    return values[:, None, None] if kind(feature) == "map" else values
+    return values.reshape(-1, *(1,) * (feature.dim() - 2)) if kind(feature) == "map" else values
 
 
 def full(x: Tensor) -> Tensor:
@@ -50,7 +50,10 @@ def align(t: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         expected = "two maps, two sequences of tokens or two vectors in a layer pair"
         got = f"{kind(t)} {tuple(t.shape)} of the teacher, {kind(s)} {tuple(s.shape)} of the student"
         raise InputError("taps", expected, got, "tap layers of the same kind")
-    for axis in {"map": (2, 3), "tokens": (1,), "vector": ()}[kind(t)]:
+    if t.dim() != s.dim():
+        got = f"{tuple(t.shape)} of the teacher, {tuple(s.shape)} of the student"
+        raise InputError("taps", "maps with as many axes in a layer pair", got, "tap layers of the same kind")
+    for axis in {"map": range(2, t.dim()), "tokens": (1,), "vector": ()}[kind(t)]:
         length = min(t.shape[axis], s.shape[axis])
         t, s = pool(t, axis, length), pool(s, axis, length)
     return t, s
@@ -75,19 +78,27 @@ def reduce(x: Tensor, reduction: Reduction) -> Tensor:
 def pointwise(feature: Tensor, widths: Sequence[int], *, norm: bool = True) -> nn.Sequential:
     """A small network that is applied to the channels at every position alike, on the device of ``feature``.
 
-    Linear maps without bias to each of ``widths``, with norm and ReLU between them. For maps 1x1 convolutions and
-    BatchNorm; for tokens and vectors linear layers and LayerNorm, which needs no batch.
+    Linear maps without bias to each of ``widths``, with norm and ReLU between them. For maps convolutions with kernels
+    of one position and BatchNorm; for tokens and vectors linear layers and LayerNorm, which needs no batch.
     """
+    is_map = kind(feature) == "map"
+    if is_map and feature.dim() not in CONVOLUTIONS:
+        expected = "maps with two or three axes of positions"
+        raise InputError("taps", expected, f"a layer that puts out {tuple(feature.shape)}")
+    convolution, batch_norm = CONVOLUTIONS.get(feature.dim(), (nn.Conv2d, nn.BatchNorm2d))
     sizes = [n_channels(feature), *widths]
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
         if layers:
             if norm:
-                layers.append(nn.BatchNorm2d(n_in) if kind(feature) == "map" else nn.LayerNorm(n_in))
+                layers.append(batch_norm(n_in) if is_map else nn.LayerNorm(n_in))
             layers.append(nn.ReLU())
-        is_map = kind(feature) == "map"
-        layers.append(nn.Conv2d(n_in, n_out, 1, bias=False) if is_map else nn.Linear(n_in, n_out, bias=False))
+        layers.append(convolution(n_in, n_out, 1, bias=False) if is_map else nn.Linear(n_in, n_out, bias=False))
     return nn.Sequential(*layers).to(feature.device)
+
+
+CONVOLUTIONS: dict[int, tuple[Any, Any]] = {4: (nn.Conv2d, nn.BatchNorm2d), 5: (nn.Conv3d, nn.BatchNorm3d)}
+"""Convolution and norm for maps, by their number of axes."""
 
 
 class Positive(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pidkd.distill.features import Outputs, align, full
+from pidkd.distill.features import Outputs, align, full, kind
 from pidkd.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Head(nn.Module):
 
     def _flat(self, feature: Tensor) -> Tensor:
         if self.form == "pool" and feature.dim() > 2:
-            feature = feature.mean(dim=(2, 3) if feature.dim() == 4 else 1)
+            feature = feature.mean(dim=tuple(range(2, feature.dim())) if kind(feature) == "map" else 1)
         return feature.flatten(1)
 
 

@@ -76,11 +76,10 @@ def test_a_layer_that_runs_twice_is_refused(net):
         FeatureTap(net, ["stage1"])(x, again=True)
 
 
-@pytest.mark.parametrize("shape", [(2,), (2, 1, 1, 1, 1)])
-def test_an_output_that_is_no_feature_is_refused(shape):
+def test_an_output_that_is_no_feature_is_refused():
     class Odd(nn.Module):
         def forward(self, x):
-            return x.sum().expand(shape)
+            return x.sum().expand(2)
 
     model = nn.Sequential(Odd(), nn.Flatten(0), nn.LazyLinear(3))
     with pytest.raises(InputError, match=r"shape \(B, C, H, W\), \(B, L, D\) or \(B, D\), got shape"):

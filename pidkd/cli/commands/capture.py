@@ -51,8 +51,9 @@ def command(
 
     settings = load_config(config, overrides or [])
     import_extra("torch", "train", needed_by="capturing")
-    from pidkd.distill.experiments.making import corrupt_teacher, drawing, load_weights, make_network, read_data
+    from pidkd.distill.experiments.making import corrupt_teacher, drawing, make_network, read_data
     from pidkd.distill.training.capturing import capture as capture_layers
+    from pidkd.distill.weights import load_weights
 
     data = dict(zip(PartOption, read_data(settings), strict=True))[part]
     model = make_network(settings, network.value, data)
@@ -62,7 +63,10 @@ def command(
         corrupt_teacher(model, settings)
     paths = tap or [pair[list(NetworkOption).index(network)] for pair in settings.taps]
     with drawing(settings.teacher_seed), progress_bar("capturing") as progress:
-        capture_layers(
+        captured = capture_layers(
             model, data, paths, out, shard_size=shard_size, device=settings.device, resume=resume, progress=progress
         )
-    say(f"wrote {len(data):,} samples of {', '.join(paths)} to {out}, labels included: pidkd audit --labels {out}")
+    accuracy = "no accuracy" if captured.accuracy is None else f"accuracy {captured.accuracy:.1%}"
+    where = f"{', '.join(paths)} to {out}, labels included: pidkd audit --labels {out}"
+    say(f"wrote {captured.n_samples:,} samples of {where}")
+    say(f"{accuracy}; normalisation: {captured.normalisation}")

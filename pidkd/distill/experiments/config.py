@@ -324,6 +324,8 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
         key, equals, value = override.partition("=")
         if not equals or not all(key.split(".")):
             raise InputError(Argument("load_config", "overrides"), "key=value", repr(override))
+        if key in ("teacher.model", "student.model"):
+            _forget(values, key.partition(".")[0], overrides)
         _set(values, key.split("."), _parsed(yaml, value, key), key)
     return Config.from_dict(values)
 
@@ -333,6 +335,15 @@ MAX_CONFIG = 2**23
 
 MAX_VALUES = 100_000
 """Values of the largest configuration, where an alias counts as all that it stands for."""
+
+
+def _forget(values: dict[str, Any], side: str, overrides: Sequence[str]) -> None:
+    """Leave out what a configuration says of the network that another takes the place of: its options and layers."""
+    given = [override.partition("=")[0] for override in overrides]
+    if isinstance(values.get(side), dict) and not any(key.startswith(f"{side}.options") for key in given):
+        values[side].pop("options", None)
+    if not any(key.startswith("taps") for key in given):
+        values.pop("taps", None)
 
 
 def _parsed(yaml: Any, text: str, where: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -16,11 +15,6 @@ from pidkd.distill.corruption import corrupt
 from pidkd.distill.dataset import ImageData, load_data
 from pidkd.distill.experiments.config import Config, StudentConfig
 from pidkd.distill.training.batches import stream
-from pidkd.errors import InputError
-from pidkd.files.format import Source
-from pidkd.files.formats.pt import read_state
-from pidkd.files.opening import MAX_MEMORY, existing_file, faults, is_there
-from pidkd.runs.output import PathLike
 
 Side = Literal["teacher", "student"]
 SIDES: tuple[Side, Side] = ("teacher", "student")
@@ -68,25 +62,3 @@ def drawing(teacher_seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(teacher_seed, 6))
         yield
-
-
-def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = "") -> None:
-    """Load a state dictionary into a network; ``instead`` is what else ``where`` could say, for the message.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, damaged or holds anything else, or does not fit.
-    """
-    expected = "a state dictionary, as torch.save writes it"
-    if not is_there(path):
-        raise InputError(where, f"{instead}a file with {expected}", repr(os.fspath(path)))
-    with faults(os.fspath(path)):
-        state = read_state(Source(existing_file(path, expected), MAX_MEMORY))
-    if not isinstance(state, dict):
-        raise InputError(os.fspath(path), expected, type(state).__name__)
-    try:
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError, KeyError) as error:
-        got = " ".join(str(error).split())[:300]
-        raise InputError(os.fspath(path), f"weights of the network, {type(network).__name__}", got) from error

@@ -19,7 +19,7 @@ from pidkd.distill.dataset import ImageData
 from pidkd.distill.experiments.cases import Case
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.keys import key_in_configuration
-from pidkd.distill.experiments.making import SIDES, corrupt_teacher, drawing, load_weights, make_network, read_data
+from pidkd.distill.experiments.making import SIDES, corrupt_teacher, drawing, make_network, read_data
 from pidkd.distill.experiments.provenance import FREE, check_same, note, remarks
 from pidkd.distill.method import get_method
 from pidkd.distill.training.capturing import capture
@@ -29,6 +29,7 @@ from pidkd.distill.training.monitor import Monitor
 from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.runtime import device_of
+from pidkd.distill.weights import load_weights
 from pidkd.errors import AlignmentWarning, InputError
 from pidkd.files.opening import existing_file
 from pidkd.quantize import Quantizer

@@ -1,12 +1,15 @@
-"""What layers put out, for every sample, written to files that ``pidkd.audit`` reads."""
+"""Activations of layers for every sample, written to files that ``pidkd.audit`` reads."""
 
 from __future__ import annotations
 
 import json
+import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -15,16 +18,50 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from pidkd.arrays import Array
 from pidkd.distill.dataset import ImageData
+from pidkd.distill.features import kind
+from pidkd.distill.feeding import Forward, eval_mode, same_buffers
 from pidkd.distill.taps import FeatureTap
-from pidkd.distill.training.batches import Batches, open_batches
-from pidkd.distill.training.engine import fingerprint
+from pidkd.distill.training.batches import Batch, Batches, Collate, open_batches
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import device_of
-from pidkd.errors import Argument, InputError
+from pidkd.distill.training.state import fingerprint
+from pidkd.errors import Argument, DataWarning, InputError
 from pidkd.files.reading import BESIDE_LAYERS
 from pidkd.runs.output import PathLike, writing
 
 RECORD = "capture.json"
+SETTINGS = ("model", "data", "taps", "shard_size", "pool")
+"""Entries of the record that a capture must share to be gone on with."""
+
+Pool = Literal["none", "mean"]
+
+
+class Captured(dict[str, Array]):
+    """Arrays by path, "labels" and, where the order of the samples is known, "ids"; empty where files were written.
+
+    Attributes
+    ----------
+    n_samples : int
+    accuracy : float or None
+        Share of the samples that the network classifies as labelled; None where it puts out no logits for these labels.
+    normalisation : str
+        What was done to the inputs before the network saw them.
+    kinds : dict of str to str
+        "vector", "tokens" or "map", by path.
+    notes : list of str
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_samples = 0
+        self.accuracy: float | None = None
+        self.normalisation = "none"
+        self.kinds: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def about(self) -> dict[str, Any]:
+        """The attributes as plain data."""
+        return dict(vars(self))
 
 
 def capture(
@@ -37,113 +74,248 @@ def capture(
     batch_size: int = 256,
     device: str = "cpu",
     resume: bool = False,
+    pool: Pool = "none",
+    layout: Mapping[str, str] | None = None,
+    forward: Forward | None = None,
+    collate: Collate | None = None,
     progress: Callable[[float], None] | None = None,
-) -> dict[str, Array] | None:
+) -> Captured:
     r""":math:`h_\text{path}(x_i)` for every path and every sample i, in the order of the data, in float32.
 
     Parameters
     ----------
     model : torch.nn.Module
-        It is run in eval mode on ``device``, and left there in the mode that it had.
+        It is run in eval mode on ``device``, and left there, every layer in the mode that it had. It need not put out
+        logits.
     data : ImageData, (x, y), torch Dataset or DataLoader
-        Nothing is shuffled or augmented; a ``DataLoader`` must not shuffle either.
+        Nothing is shuffled or augmented; a ``DataLoader`` must not shuffle either. Every sample that it gives is
+        written.
     taps : sequence of str
         Paths of layers, as ``FeatureTap`` takes them.
     out : path, optional
         A new folder. It gets ``shard-00000.npz`` and so on, each with an array for every path, "labels" and "ids": the
-        ids of ``ImageData``, else row numbers. ``pidkd.audit`` reads the folder. Without it, all is returned.
+        ids of ``ImageData``, else row numbers, and none where the order of the samples is not known; and
+        ``capture.json`` with the accuracy, the normalisation and what was noted. ``pidkd.audit`` reads the folder.
+        Without it, all is returned.
     shard_size : int
         Samples of a shard, rounded up to whole batches: what has to fit into memory.
     batch_size : int
+        Of data that is not in batches.
     device : {"cpu", "cuda", "auto"}
     resume : bool
         Keep the shards that are in the folder already, if they are of this model and data.
+    pool : {"none", "mean"}
+        "mean" keeps of tokens and maps the mean over their positions, so that rows of several lengths become vectors.
+    layout : mapping from path to str, optional
+        Axes of the layers of which they cannot be told, by letters: "BHWC", "LBD", "BCL".
+    forward : callable, optional
+        ``forward(model, inputs)`` runs the model on the inputs of a batch. Else a mapping becomes keyword arguments, a
+        tuple positional ones.
+    collate : callable, optional
+        ``inputs, labels = collate(batch)`` of what a loader gives. Else a batch is a pair, or a mapping with "labels".
     progress : callable, optional
         Called with the fraction done.
 
     Returns
     -------
-    dict of str to array, or None
-        Without ``out`` one array for each path, "labels" and "ids".
+    Captured
+        A dict of arrays, empty where files were written, with the accuracy and the normalisation as attributes.
+
+    Warns
+    -----
+    DataWarning
+        When a loader leaves out samples of its data set, or the order of the samples is not known.
 
     Raises
     ------
     InputError
-        When a path names no layer, the folder holds another capture, or cannot be written to.
+        When a path names no layer, the model fails, an output has not one row for each sample, the folder holds another
+        capture, or cannot be written to.
 
     Examples
     --------
-    >>> held = capture(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), (torch.zeros(5, 3), torch.arange(5)), ["1"])
+    >>> held = capture(nn.Sequential(nn.Linear(3, 4), nn.ReLU()), (torch.zeros(5, 3), torch.arange(4).repeat(2)[:5]),
+    ...                ["1"])
     >>> {name: values.shape for name, values in held.items()}
     {'1': (5, 4), 'labels': (5,), 'ids': (5,)}
+    >>> held.accuracy is not None, held.normalisation, held.kinds
+    (True, 'none', {'1': 'vector'})
     """
+    _check(model, data, taps, shard_size, pool)
+    place = device_of(device)
+    tap = FeatureTap(model, taps, layout=layout, forward=forward, logits=False, where=Argument("capture", "model"))
+    try:
+        recipe = Recipe(batch_size=batch_size)
+        batches = open_batches(
+            data, Argument("capture", "data"), recipe, 0, (place, 0, 1), training=False, collate=collate
+        )
+        captured = Captured()
+        captured.normalisation = _normalisation(data)
+        captured.notes = _notes(batches)
+        for note in captured.notes:
+            warnings.warn(f"capture(data): {note}", DataWarning, stacklevel=2)
+        model.to(place)
+        with eval_mode(model), same_buffers(model):
+            samples = iter(batches.in_order())
+            first = next(samples, None)  # read once only: not all data can be read again
+            if first is None:
+                raise InputError(Argument("capture", "data"), "at least one sample", "none")
+            tap.settle(first[0], sizes=(2, 3, 1) if _ends_in_one(batches, batch_size) else (2, 3))
+            pieces = _Pieces(tap, batches, pool, captured, progress)
+            if out is None:
+                pieces.keep_all(chain([first], samples))
+                return captured
+            folder, per_shard = Path(out), -(-shard_size // batch_size)
+            record = {
+                "model": fingerprint(model),
+                "data": batches.fingerprint,
+                "taps": list(tap.paths),
+                "shard_size": per_shard * batch_size,
+                "pool": pool,
+            }
+            n_done = _begin(folder, record, resume)
+            pieces.right = _right_before(folder, n_done)
+            for number, shard in pieces.shards(chain([first], samples), per_shard, n_done):
+                with writing(_shard(folder, number), force=True) as stream:
+                    _write(stream, shard)
+                _record(folder, record | {"right": pieces.right})
+            _record(folder, record | {"right": pieces.right} | captured.about())
+            return captured
+    finally:
+        tap.close()
+
+
+class _Pieces:
+    """Arrays of batch after batch, and what is counted on the way."""
+
+    def __init__(
+        self,
+        tap: FeatureTap,
+        batches: Batches,
+        pool: Pool,
+        captured: Captured,
+        progress: Callable[[float], None] | None,
+    ) -> None:
+        self.tap, self.batches, self.pool, self.captured, self.progress = tap, batches, pool, captured, progress
+        self.right: list[int | None] = []
+        """Samples classified as labelled in each shard; None where the logits are not those of the labels."""
+
+    def keep_all(self, samples: Iterator[Batch]) -> None:
+        """Put all arrays into ``captured``, whole."""
+        [(_, arrays)] = self.shards(samples, sys.maxsize, 0)
+        self.captured.update(arrays)
+
+    def shards(self, samples: Iterator[Batch], per_shard: int, n_done: int) -> Iterator[tuple[int, dict[str, Array]]]:
+        """Shards of ``per_shard`` batches from number ``n_done`` on; for those before it the network is not run."""
+        pieces: dict[str, list[Array]] = {}
+        number = -1
+        for number, (x, y) in enumerate(samples):
+            if number // per_shard >= n_done:
+                if not pieces:
+                    self.right.append(0)
+                self._add(pieces, x, y)
+            self.captured.n_samples += len(y)
+            if pieces and (number + 1) % per_shard == 0:
+                yield number // per_shard, self._whole(pieces)
+                pieces = {}
+            if self.progress is not None and self.batches.n_samples:
+                self.progress(min(self.captured.n_samples / self.batches.n_samples, 1.0))
+        if pieces:
+            yield number // per_shard, self._whole(pieces)
+        self._finish()
+
+    @torch.no_grad()
+    def _add(self, pieces: dict[str, list[Array]], x: Any, y: Tensor) -> None:
+        logits, features = self.tap(x)
+        captured, start = self.captured, self.captured.n_samples
+        for path, feature in features.items():
+            if len(feature) != len(y):
+                got = f"{len(feature)} for {len(y)} samples"
+                raise InputError(f"capture(taps)[{path!r}]", "one row for each sample", got)
+            captured.kinds[path] = kind(feature)
+            values = feature.float()
+            if self.pool == "mean" and values.dim() > 2:
+                values = values.mean(1) if values.dim() == 3 else values.flatten(2).mean(2)
+            kept = pieces.setdefault(path, [])
+            if kept and kept[-1].shape[1:] != values.shape[1:]:
+                got = f"rows of shape {tuple(values.shape[1:])} after {kept[-1].shape[1:]}"
+                hint = "pad the samples to one length, or keep the mean over positions by pool='mean'"
+                raise InputError(f"capture(taps)[{path!r}]", "rows of one shape", got, hint)
+            kept.append(values.cpu().numpy())
+        pieces.setdefault("labels", []).append(y.cpu().numpy())
+        if self.batches.ids is not None:
+            pieces.setdefault("ids", []).append(self.batches.ids[start : start + len(y)])
+        self._count_right(logits, y)
+
+    def _count_right(self, logits: Any, y: Tensor) -> None:
+        """Count samples that are classified as labelled, as long as the logits are those of the labels."""
+        of_labels = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
+        if not of_labels or bool((y < 0).any() | (y >= logits.shape[1]).any()):
+            self.right[-1] = None
+        before = self.right[-1]
+        if before is not None:
+            self.right[-1] = before + int((logits.argmax(1) == y).sum())
+
+    def _whole(self, pieces: Mapping[str, list[Array]]) -> dict[str, Array]:
+        return {name: np.concatenate(kept) for name, kept in pieces.items()}
+
+    def _finish(self) -> None:
+        n = self.batches.n_samples
+        if n is not None and self.captured.n_samples != n:
+            note = f"{self.captured.n_samples:,} samples came where {n:,} were announced"
+            self.captured.notes.append(note)
+            warnings.warn(f"capture(data): {note}", DataWarning, stacklevel=4)
+        counts = [count for count in self.right if count is not None]
+        if len(counts) == len(self.right):
+            self.captured.accuracy = sum(counts) / self.captured.n_samples
+
+
+def _check(model: Any, data: Any, taps: Any, shard_size: int, pool: str) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError(Argument("capture", "model"), "a torch.nn.Module", type(model).__name__)
+    if isinstance(taps, str):
+        raise InputError(Argument("capture", "taps"), "a list of paths", f"the string {taps!r}", f"write [{taps!r}]")
     for path in taps:
         if path in BESIDE_LAYERS:
-            raise InputError(Argument("capture", "taps"), f"names other than {', '.join(BESIDE_LAYERS)}", repr(path))
+            hint = "such arrays beside layers are taken for labels or ids"
+            raise InputError(
+                Argument("capture", "taps"), f"names other than {', '.join(BESIDE_LAYERS)}", repr(path), hint
+            )
     if not taps:
         raise InputError(Argument("capture", "taps"), "at least one path of a layer", "none")
     if shard_size < 1:
         raise InputError(Argument("capture", "shard_size"), "a number of samples >= 1", repr(shard_size))
-    if isinstance(data, DataLoader) and isinstance(data.sampler, RandomSampler):
-        raise InputError(
-            Argument("capture", "data"), "a loader that keeps the order of its samples", "one that shuffles them"
-        )
-    place = device_of(device)
-    was_training = model.training
-    tap = FeatureTap(model.to(place), taps)
-    try:
-        model.eval()
-        recipe = Recipe(batch_size=batch_size)
-        batches = open_batches(data, Argument("capture", "data"), recipe, 0, (place, 0, 1), training=False)
-        ids = data.ids if isinstance(data, ImageData) else np.arange(batches.n_samples)
-        if out is None:
-            [(_, held)] = _shards(tap, batches, ids, batches.n_samples, 0, progress)
-            return held
-        per_shard = -(-shard_size // batch_size)
-        settings = {
-            "model": fingerprint(model),
-            "data": batches.fingerprint,
-            "n_samples": batches.n_samples,
-            "taps": list(tap.paths),
-            "shard_size": per_shard * batch_size,
-        }
-        n_done = _begin(Path(out), settings, resume)
-        for number, shard in _shards(tap, batches, ids, per_shard, n_done, progress):
-            with writing(_shard(Path(out), number), force=True) as stream:
-                _write(stream, shard)
-        return None
-    finally:
-        tap.close()
-        model.train(was_training)
+    if pool not in ("none", "mean"):
+        raise InputError(Argument("capture", "pool"), "'none' or 'mean'", repr(pool))
+    if isinstance(data, DataLoader):
+        batch_sampler = getattr(data, "batch_sampler", None)
+        for sampler in (data.sampler, getattr(batch_sampler, "sampler", None)):
+            if isinstance(sampler, RandomSampler):
+                expected = "a loader that keeps the order of its samples"
+                raise InputError(Argument("capture", "data"), expected, "one that shuffles them", "set shuffle=False")
 
 
-def _shards(
-    tap: FeatureTap,
-    batches: Batches,
-    ids: Array,
-    per_shard: int,
-    n_done: int,
-    progress: Callable[[float], None] | None,
-) -> Iterator[tuple[int, dict[str, Array]]]:
-    """Shards of ``per_shard`` batches from number ``n_done`` on."""
-    pieces: dict[str, list[Array]] = {}
-    row = 0
-    for number, (x, y) in enumerate(batches.in_order()):
-        first, row = row, row + len(y)
-        if number >= n_done * per_shard:
-            for name, values in {**_features(tap, x), "labels": y}.items():
-                pieces.setdefault(name, []).append(values.cpu().numpy())
-            pieces.setdefault("ids", []).append(ids[first:row])
-            if (number + 1) % per_shard == 0 or row == batches.n_samples:
-                yield number // per_shard, {name: np.concatenate(held) for name, held in pieces.items()}
-                pieces = {}
-        if progress is not None:
-            progress(row / batches.n_samples)
+def _ends_in_one(batches: Batches, batch_size: int) -> bool:
+    """Whether some batch is known to have one sample."""
+    if isinstance(batches.smallest, int) and batches.smallest == 1:
+        return True
+    return batches.n_samples is not None and batches.n_samples % batch_size == 1
 
 
-@torch.no_grad()
-def _features(tap: FeatureTap, x: Tensor) -> dict[str, Tensor]:
-    return {path: feature.float() for path, feature in tap(x)[1].items()}
+def _normalisation(data: Any) -> str:
+    if not isinstance(data, ImageData):
+        return "none: inputs as the data gives them"
+    mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (data.mean, data.std))
+    return f"pixels / 255, then mean {mean} and std {std}"
+
+
+def _notes(batches: Batches) -> list[str]:
+    notes = []
+    if batches.left_out:
+        notes.append(f"the loader gives {batches.left_out}")
+    if batches.ids is None:
+        notes.append("no ids are written, as the order of the samples is not known: capture both networks on one pass")
+    return notes
 
 
 def _shard(folder: Path, number: int) -> Path:
@@ -158,8 +330,19 @@ def _write(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
                 np.lib.format.write_array(member, values, allow_pickle=False)
 
 
+def _record(folder: Path, content: Mapping[str, Any]) -> None:
+    with writing(folder / RECORD, force=True) as stream:
+        stream.write(json.dumps(content, indent=1).encode())
+
+
+def _right_before(folder: Path, n_done: int) -> list[int | None]:
+    """Counts of the shards that are there already; None where the record does not have them."""
+    counts = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("right", [])[:n_done]
+    return [*counts, *[None] * (n_done - len(counts))]
+
+
 def _begin(folder: Path, settings: Mapping[str, Any], resume: bool) -> int:
-    """How many shards are there already; the record is written if there is none."""
+    """Number of shards that are there already; the record is written if there is none."""
     record = folder / RECORD
     if not record.exists():
         with writing(record) as stream:
@@ -172,7 +355,7 @@ def _begin(folder: Path, settings: Mapping[str, Any], resume: bool) -> int:
         before = json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(str(record), "the record of a capture", f"one that cannot be read ({error})") from error
-    other = [key for key in settings if not isinstance(before, dict) or before.get(key) != settings[key]]
+    other = [key for key in SETTINGS if not isinstance(before, dict) or before.get(key) != settings[key]]
     if other:
         raise InputError(str(folder), f"a capture with the same {other[0]}", "another", "take another folder")
     n_done = 0

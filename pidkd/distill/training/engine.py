@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,18 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
+from pidkd.distill.feeding import Forward, check_apart, check_network, check_pairs, same_buffers
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, get_method
-from pidkd.distill.training.batches import Batches, hold_out, open_batches, stream
+from pidkd.distill.taps import FeatureTap
+from pidkd.distill.training.batches import Batches, Collate, hold_out, open_batches, stream
 from pidkd.distill.training.checkpoint import load_checkpoint
 from pidkd.distill.training.preflight import Preflight, preflight
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.run_folder import RunFolder
 from pidkd.distill.training.runtime import Runtime
+from pidkd.distill.training.state import check_can_be_kept, fingerprint
 from pidkd.distill.training.step import Step, tap
 from pidkd.errors import Argument, DivergenceError, InputError, UnknownNameError, import_extra
 from pidkd.runs.output import PathLike
@@ -69,6 +70,9 @@ def train(
     *,
     method: str | Method = "rid",
     taps: Sequence[tuple[str, str]] = (),
+    layout: Sequence[tuple[str | None, str | None]] | None = None,
+    forward: Forward | None = None,
+    collate: Collate | None = None,
     recipe: Recipe | None = None,
     seed: int = 0,
     device: str = "cpu",
@@ -99,6 +103,13 @@ def train(
     method : str or Method
     taps : sequence of (teacher layer, student layer)
         Layer pairs, by the names that ``named_modules()`` gives.
+    layout : sequence of (str or None, str or None), optional
+        For each layer pair the axes of its features, by letters ("BHWC", "LBD", "BCL"), where they cannot be told.
+    forward : callable, optional
+        ``forward(network, inputs)`` runs either network on the inputs of a batch. Else a mapping becomes keyword
+        arguments, a tuple positional ones.
+    collate : callable, optional
+        ``inputs, labels = collate(batch)`` of what a loader gives. Else a batch is a pair, or a mapping with "labels".
     recipe : Recipe, optional
         How long, how fast.
     seed : int
@@ -160,7 +171,10 @@ def train(
     method = method if isinstance(method, Method) else get_method(method)()
     pairs = _pairs(taps, method, teacher, student)
     with Runtime(device, processes=processes, strict=strict, precision=recipe.precision) as runtime, ExitStack() as end:
-        run = _prepare(teacher, student, train_data, valid_data, method, pairs, recipe, seed, runtime, end)
+        data, evaluated = _data(train_data, valid_data, recipe, seed, runtime, collate)
+        teacher_used = teacher if method.needs_teacher else None
+        taps_of = _taps(teacher_used, student, pairs, layout, forward, recipe, runtime, end)
+        run = _prepare(taps_of, data, evaluated, method, pairs, recipe, seed, runtime, end)
         report = preflight(run, remarks)
         folder = None
         if not dry_run and out is not None:
@@ -193,11 +207,56 @@ def train(
     return TrainResult(student, teacher, run.step.loss, run.history, run.best, report, place, seconds)
 
 
-def _prepare(
+def _taps(
     teacher: nn.Module | None,
     student: nn.Module,
-    train_data: Any,
-    valid_data: Any,
+    pairs: Sequence[tuple[str, str]],
+    layout: Sequence[tuple[str | None, str | None]] | None,
+    forward: Forward | None,
+    recipe: Recipe,
+    runtime: Runtime,
+    end: ExitStack,
+) -> tuple[FeatureTap | None, FeatureTap]:
+    """Taps of both networks, on the device; what they do to the networks is undone at the end."""
+    axes = _layouts(layout, pairs)
+    taps: list[FeatureTap | None] = []
+    for side, network in enumerate((teacher, student)):
+        if network is None:
+            taps.append(None)
+            continue
+        where = ("teacher", "student")[side]
+        check_network(network, Argument("train", where))
+        network.to(runtime.device)
+        if side == 1 and recipe.sync_batchnorm:
+            network = _synchronised(network, runtime)
+        paths = [pair[side] for pair in pairs]
+        tapped = tap(network, paths, where, frozen=side == 0, forward=forward, layout=axes[side])
+        end.callback(tapped.close)
+        if side == 0:
+            end.enter_context(same_buffers(network))
+        end.callback(tapped.unfasten)
+        taps.append(tapped)
+    assert taps[1] is not None  # noqa: S101 the student is a network
+    return taps[0], taps[1]
+
+
+def _layouts(
+    layout: Sequence[tuple[str | None, str | None]] | None, pairs: Sequence[tuple[str, str]]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Axes by path, for the teacher and for the student."""
+    given = [(None, None)] * len(pairs) if layout is None else list(layout)
+    if len(given) != len(pairs) or not all(isinstance(axes, tuple | list) and len(axes) == 2 for axes in given):
+        raise InputError(
+            Argument("train", "layout"), f"(teacher axes, student axes) for each of {len(pairs)} pairs", repr(layout)
+        )
+    t, s = ({pair[k]: a for pair, axes in zip(pairs, given, strict=True) if (a := axes[k])} for k in (0, 1))
+    return t, s
+
+
+def _prepare(
+    taps: tuple[FeatureTap | None, FeatureTap],
+    data: Batches,
+    evaluated: Mapping[str, Batches],
     method: Method,
     pairs: Sequence[tuple[str, str]],
     recipe: Recipe,
@@ -205,33 +264,22 @@ def _prepare(
     runtime: Runtime,
     end: ExitStack,
 ) -> Run:
-    """A run at its beginning: everything on the device, tapped, with a loss and optimisers."""
-    for network in (teacher, student):
-        if isinstance(network, nn.Module):
-            _place(network, runtime)
-    if recipe.sync_batchnorm:
-        student = _synchronised(student, runtime)
-    data, evaluated = _data(train_data, valid_data, recipe, seed, runtime)
-    teacher_tap = None
-    if method.needs_teacher and teacher is not None:
-        teacher_tap = tap(teacher, [t for t, _ in pairs], "teacher", frozen=True)
-        end.callback(teacher_tap.close)
-    student_tap = tap(student, [s for _, s in pairs], "student", frozen=False)
-    end.callback(student_tap.close)
+    """A run at its beginning: networks that take the data, with a loss and optimisers."""
+    teacher, student = taps
+    x, _ = data.example()
+    for tapped in taps:
+        if tapped is not None:
+            tapped.settle(x, fast=True)
     runtime.seed(stream(seed, 0))
-    step = Step(method, teacher_tap, student_tap, pairs if method.needs_taps else (), data.example()[0])
-    _place(step.loss, runtime)
+    step = Step(method, teacher, student, pairs if method.needs_taps else (), x)
+    step.loss.to(runtime.device)
     if recipe.sync_batchnorm:
         step.loss = _synchronised(step.loss, runtime)
     _check_parts(recipe, step)
-    run = Run(step, teacher_tap, recipe, data, evaluated, runtime, seed)
+    check_can_be_kept(student.model, Argument("train", "student"))
+    run = Run(step, teacher, recipe, data, evaluated, runtime, seed)
     end.callback(run.close)
     return run
-
-
-def _place(module: nn.Module, runtime: Runtime) -> None:
-    """Put a module on the device, in the layout of the batches: the faster one, on CPUs too."""
-    module.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _train(
@@ -246,7 +294,10 @@ def _train(
         while run.epoch < n_epochs:
             for done in run.steps():
                 if progress is not None:
-                    progress((run.epoch + done / run.train.steps) / n_epochs, run.history[-1] if run.history else {})
+                    progress(
+                        (run.epoch + done / (run.train.steps or done)) / n_epochs,
+                        run.history[-1] if run.history else {},
+                    )
                 if runtime.any(runtime.stopping is not None):
                     state = run.state_dict()  # of all processes, and so asked for by all
                     if folder is not None:
@@ -288,14 +339,14 @@ def _open_folder(
 
 
 def _data(
-    train_data: Any, valid_data: Any, recipe: Recipe, seed: int, runtime: Runtime
+    train_data: Any, valid_data: Any, recipe: Recipe, seed: int, runtime: Runtime, collate: Collate | None
 ) -> tuple[Batches, dict[str, Batches]]:
     evaluated = {} if valid_data is None else {"valid": valid_data}
     if recipe.held_out:
         train_data, evaluated["held_out"] = hold_out(train_data, Argument("train", "train_data"), recipe.held_out, seed)
-    data = open_batches(train_data, Argument("train", "train_data"), recipe, seed, runtime.place)
+    data = open_batches(train_data, Argument("train", "train_data"), recipe, seed, runtime.place, collate=collate)
     return data, {
-        name: open_batches(part, f"train({name}_data)", recipe, seed, runtime.place, training=False)
+        name: open_batches(part, f"train({name}_data)", recipe, seed, runtime.place, training=False, collate=collate)
         for name, part in evaluated.items()
     }
 
@@ -303,10 +354,7 @@ def _data(
 def _pairs(
     taps: Sequence[tuple[str, str]], method: Method, teacher: nn.Module | None, student: nn.Module
 ) -> tuple[tuple[str, str], ...]:
-    pairs = tuple(tuple(pair) if isinstance(pair, tuple | list) else (pair,) for pair in taps)
-    for pair in pairs:
-        if len(pair) != 2 or not all(isinstance(path, str) for path in pair):
-            raise InputError(Argument("train", "taps"), "pairs (teacher layer, student layer)", repr(pair))
+    pairs = check_pairs(taps, Argument("train", "taps"))
     if method.needs_teacher and teacher is None:
         raise InputError(Argument("train", "teacher"), f"a teacher, for method {method.name!r}", "None")
     if method.needs_taps and not pairs:
@@ -315,7 +363,9 @@ def _pairs(
         raise InputError(
             Argument("train", "student"), "another network than the teacher", "the same", "give a copy of it"
         )
-    return pairs  # type: ignore[return-value]
+    if isinstance(teacher, nn.Module) and isinstance(student, nn.Module):
+        check_apart(teacher, student, Argument("train", "student"))
+    return pairs
 
 
 def _check_parts(recipe: Recipe, step: Step) -> None:
@@ -332,13 +382,3 @@ def _synchronised(module: Any, runtime: Runtime) -> Any:
     if runtime.device.type != "cuda":
         raise InputError(Argument("Recipe", "sync_batchnorm"), "CUDA devices", f"device {runtime.device.type!r}")
     return nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-
-
-@torch.no_grad()
-def fingerprint(model: nn.Module) -> str:
-    """SHA-256 of a network's parameters and buffers, in hexadecimal: equal only if every bit is."""
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -1,63 +1,118 @@
-"""How well a network does on labelled data."""
+"""Loss and accuracy of a network on labelled data."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pidkd.distill.training.batches import Batches, open_batches
+from pidkd.distill.feeding import Forward, eval_mode, same_buffers
+from pidkd.distill.taps import FeatureTap
+from pidkd.distill.training.batches import Batch, Batches, Collate, check_range, open_batches
 from pidkd.distill.training.recipe import Recipe
+from pidkd.errors import Argument, DataWarning, InputError
 
 
-def evaluate(model: nn.Module, data: Any, *, batch_size: int = 512) -> dict[str, float]:
-    r"""Mean cross-entropy :math:`-\ln p_{y}(x)` in nats, and the share of samples whose class is found.
+def evaluate(
+    model: nn.Module,
+    data: Any,
+    *,
+    batch_size: int = 512,
+    forward: Forward | None = None,
+    collate: Collate | None = None,
+) -> dict[str, float]:
+    r"""Mean cross-entropy :math:`-\ln p_{y}(x)` in nats, and the share of samples that are classified as labelled.
 
     Parameters
     ----------
     model : torch.nn.Module
-        It returns logits. It is run in eval mode, where it is, and left in the mode that it had.
+        It returns logits. It is run in eval mode, where it is, and every layer is left in the mode that it had.
     data : ImageData, (x, y), torch Dataset or DataLoader
     batch_size : int
+    forward : callable, optional
+        ``forward(model, inputs)`` runs the model on the inputs of a batch.
+    collate : callable, optional
+        Inputs and labels of what a loader gives, where that is no pair.
 
     Returns
     -------
     dict
         With "loss" and "accuracy".
 
+    Warns
+    -----
+    DataWarning
+        When a loader leaves out samples of its data set.
+
+    Raises
+    ------
+    InputError
+        When the data is no such thing, the model fails on it, or a label is none of its classes.
+
     Examples
     --------
     >>> evaluate(nn.Identity(), (torch.eye(4), torch.arange(4)))["accuracy"]
     1.0
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(Argument("evaluate", "model"), "a torch.nn.Module", type(model).__name__)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     recipe = Recipe(batch_size=batch_size)
-    batches = open_batches(data, "evaluate(data)", recipe, 0, (device, 0, 1), training=False)
-    return scores(measure(model, batches))
+    place = (device, 0, 1)
+    batches = open_batches(data, Argument("evaluate", "data"), recipe, 0, place, training=False, collate=collate)
+    if batches.left_out:
+        warnings.warn(f"evaluate(data): the loader gives {batches.left_out}", DataWarning, stacklevel=2)
+    tap = FeatureTap(model, [], forward=forward, where=Argument("evaluate", "model"))
+    samples = iter(batches.in_order())
+    first = next(samples, None)  # read once only: not all data can be read again
+    if first is None:
+        raise InputError(Argument("evaluate", "data"), "at least one sample", "none")
+    tap.settle(first[0])
+    with same_buffers(model):
+        return scores(measure(tap, batches, samples=chain([first], samples)))
 
 
 def scores(sums: Tensor) -> dict[str, float]:
     """Means of what ``measure`` summed, in one process or over all."""
-    loss, found, n = sums.tolist()
-    return {"loss": loss / n, "accuracy": found / n}
+    loss, n_right, n = sums.tolist()
+    return {"loss": loss / n, "accuracy": n_right / n}
 
 
 @torch.no_grad()
-def measure(model: nn.Module, batches: Batches, autocast: AbstractContextManager[Any] | None = None) -> Tensor:
-    """Sums, of this process, of cross-entropy, samples whose class is found, and samples; float64, on the device."""
-    was_training = model.training
-    model.eval()
+def measure(
+    tap: FeatureTap,
+    batches: Batches,
+    autocast: AbstractContextManager[Any] | None = None,
+    samples: Iterable[Batch] | None = None,
+) -> Tensor:
+    """Sums, of this process, of cross-entropy, samples classified as labelled, and samples; float64, on the device."""
     sums = torch.zeros(3, dtype=torch.float64, device=batches.device)
-    with autocast or nullcontext():
-        for number, (x, y) in enumerate(batches.in_order()):
+    with eval_mode(tap), autocast or nullcontext():
+        for number, (x, y) in enumerate(batches.in_order() if samples is None else samples):
             if number % batches.world_size == batches.rank:
-                output = model(x)
-                logits = output[0] if isinstance(output, tuple) else getattr(output, "logits", output)
-                sums[0] += functional.cross_entropy(logits.float(), y, reduction="sum")
-                sums[1] += (logits.argmax(1) == y).sum()
-                sums[2] += len(y)
-    model.train(was_training)
+                logits = tap(x)[0]
+                add_scores(sums, check_logits(logits, y, tap.where), y, batches)
     return sums
+
+
+def check_logits(logits: Tensor, y: Tensor, where: str) -> Tensor:
+    """Logits of shape (n_samples, n_classes), in float32 at least."""
+    if logits.dim() != 2 or len(logits) != len(y):
+        got = f"shape {tuple(logits.shape)} for {len(y)} samples"
+        raise InputError(where, "logits of shape (n_samples, n_classes)", got, "say how it is run by forward=")
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def add_scores(sums: Tensor, logits: Tensor, y: Tensor, batches: Batches) -> None:
+    """Add a batch's cross-entropy, samples classified as labelled, and samples."""
+    if batches.n_classes is None:  # else the labels have been checked as they were read
+        check_range(batches.name, y, logits.shape[1], "the classes of the network")
+    sums[0] += functional.cross_entropy(logits, y, reduction="sum")
+    sums[1] += (logits.argmax(1) == y).sum()
+    sums[2] += len(y)

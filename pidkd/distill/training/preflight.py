@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
+from pidkd.distill.axes import axes_of
 from pidkd.distill.features import align
+from pidkd.distill.feeding import Inputs, batch_length, eval_mode, same_buffers, tensors_in
 from pidkd.distill.method import Phase
 from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.batches import Batches, check_range
 from pidkd.distill.training.recipe import Recipe
+from pidkd.distill.training.rehearsal import rehearse
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.step import Step
 from pidkd.errors import Argument, InputError
@@ -117,22 +119,18 @@ def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
         check_classes(of_data, step.loss.n_classes)
     x, y = batches.example()
     check_owners(run)
-    with torch.no_grad():
-        outputs = None if teacher is None else step.paired(teacher(x), 0)
-        for phase in dict.fromkeys(schedule):
-            step.loss.start(phase)
-            step.eval()(x, outputs, y)
+    unreached = rehearse(run, x, y)
     taps = {"student": step.student} | ({} if teacher is None else {"teacher": teacher})
-    seen = {side: look(tap, x[:1]) for side, tap in taps.items()}
+    seen = {side: look(tap, x) for side, tap in taps.items()}
     return Preflight(
         schedule=schedule,
         trained={phase: _sizes(step, run.method.phases[phase]) for phase in dict.fromkeys(schedule)},
         rates=_rates_of(step, run.recipe, schedule),
         layers=() if teacher is None else tuple(_pair(t, s, seen) for t, s in step.taps),
         flops={side: total for side, (_, total) in seen.items()},
-        steps=batches.steps,
-        n_samples=batches.n_samples,
-        notes=(*remarks, *_notes(step, teacher, x)),
+        steps=batches.steps or 0,
+        n_samples=batches.n_samples or 0,
+        notes=(*remarks, *_notes(run, x), *unreached),
     )
 
 
@@ -162,28 +160,31 @@ def check_owners(run: Run) -> None:
         raise InputError(f"train(method={run.method.name!r})", expected, got, hint)
 
 
-def look(tap: FeatureTap, x: Tensor) -> tuple[dict[str, tuple[tuple[int, ...], int]], int]:
-    """For every tapped path its shape and the operations up to it, and the operations of the whole network."""
+def look(tap: FeatureTap, x: Inputs) -> tuple[dict[str, tuple[tuple[int, ...], int]], int]:
+    """For every tapped path its shape and the operations up to it, and the operations of the network, for a sample."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     upto: dict[str, int] = {}
+    n = batch_length(x) or 1
 
     def note(path: str) -> Any:
-        return lambda *_: upto.update({path: counter.get_total_flops()})
+        return lambda *_: upto.update({path: counter.get_total_flops() // n})
 
     layers = dict(tap.model.named_modules())
     hooks = [layers[path].register_forward_hook(note(path)) for path in tap.paths]
-    was_training = tap.training
     try:
-        with torch.no_grad(), counter:
-            _, features = tap.eval()(x)
+        with torch.no_grad(), eval_mode(tap), same_buffers(tap), counter:
+            _, features = tap(x)
+        total = counter.get_total_flops() // n
+    except InputError:  # what runs by itself, but not while its operations are counted
+        with torch.no_grad(), eval_mode(tap), same_buffers(tap):
+            _, features = tap(x)
+        total, upto = 0, dict.fromkeys(tap.paths, 0)
     finally:
-        tap.train(was_training)
         for hook in hooks:
             hook.remove()
-    seen = {path: (tuple(feature.shape[1:]), upto[path]) for path, feature in features.items()}
-    return seen, counter.get_total_flops()
+    return {path: (tuple(feature.shape[1:]), upto[path]) for path, feature in features.items()}, total
 
 
 def spans(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
@@ -217,7 +218,7 @@ def _rates_of(step: Step, recipe: Recipe, schedule: Sequence[str]) -> dict[str, 
 def _pair(t: str, s: str, seen: Mapping[str, Any]) -> dict[str, Any]:
     (shape_t, flops_t), (shape_s, flops_s) = seen["teacher"][0][t], seen["student"][0][s]
     aligned = [tuple(side.shape[1:]) for side in align(torch.zeros(1, *shape_t), torch.zeros(1, *shape_s))]
-    pooled = None if aligned == [shape_t, shape_s] else (aligned[1][1:] if len(shape_s) == 3 else aligned[1][:1])
+    pooled = None if aligned == [shape_t, shape_s] else (aligned[1][1:] if len(shape_s) >= 3 else aligned[1][:1])
     return {
         "teacher": t,
         "student": s,
@@ -229,8 +230,9 @@ def _pair(t: str, s: str, seen: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes(step: Step, teacher: FeatureTap | None, x: Tensor) -> list[str]:
-    notes = []
+def _notes(run: Run, x: Inputs) -> list[str]:
+    step, teacher = run.step, run.teacher
+    notes = [note for side, tap in (("teacher", teacher), ("student", step.student)) for note in _form(side, tap, x)]
     frozen = [name for name, _ in step.student.model.named_parameters() if name not in step.reach["whole"]]
     if frozen:
         notes.append(f"not trained, as they came without need of a gradient: {', '.join(frozen[:3])} ({len(frozen)})")
@@ -239,6 +241,26 @@ def _notes(step: Step, teacher: FeatureTap | None, x: Tensor) -> list[str]:
             n_classes = teacher(x)[0].shape[-1]
         if n_classes != step.loss.n_classes:
             notes.append(f"the teacher has {n_classes} classes, the student {step.loss.n_classes}")
+    notes += [f"{name}: the loader gives {b.left_out}" for name, b in run.evaluated.items() if b.left_out]
+    return notes
+
+
+def _form(side: str, tap: FeatureTap | None, x: Inputs) -> list[str]:
+    """What is changed of the inputs and features of a network, in words."""
+    if tap is None or tap.feed is None:
+        return []
+    notes, dtype = [], tap.feed.dtype
+    word = str(dtype).removeprefix("torch.")
+    given = {part.dtype for part in tensors_in(x) if part.is_floating_point() and part.dtype != dtype}
+    if given:
+        notes.append(f"the {side} is given its inputs in {word}, as its parameters are")
+    if dtype != torch.float32:
+        notes.append(f"the {side} computes in {word}; the loss is computed in float32")
+    if any(part.dtype == torch.uint8 and part.dim() >= 3 for part in tensors_in(x)):
+        notes.append(f"the {side} is given bytes as numbers from 0 to 255, not normalised")
+    for path, axes in tap.axes.items():
+        if axes not in ("BD", "BLD", axes_of(len(axes), True)) or axes == "BCL":
+            notes.append(f"the {side}'s {path} is read as {axes}")
     return notes
 
 

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from pidkd.distill.features import Positive
+from pidkd.distill.feeding import Inputs, tensors_in
 from pidkd.distill.method import Phase
 from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.batches import Batches, stream
 from pidkd.distill.training.evaluation import measure, scores
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import Runtime, random_state, set_random_state
+from pidkd.distill.training.state import copied, finite_entries, first_not_finite
 from pidkd.distill.training.step import Step, first_nonfinite
 from pidkd.errors import Argument, DivergenceError, InputError
 
@@ -75,6 +77,7 @@ class Run:
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] | None = None
         self._random: dict[str, Any] | None = None
+        self._watched = finite_entries(step)  # a mask of infinities is none of our business
 
     def _optimizer(self, rule: Phase) -> Optimizer:
         decays = self.recipe.part_weight_decay
@@ -110,7 +113,7 @@ class Run:
             self.steps_done += 1
             yield self.steps_done
 
-    def _do(self, step: nn.Module, optimizer: Optimizer, trained: list[Tensor], x: Tensor, y: Tensor) -> None:
+    def _do(self, step: nn.Module, optimizer: Optimizer, trained: list[Tensor], x: Inputs, y: Tensor) -> None:
         with self.runtime.autocast():
             teacher = None if self._teacher is None else self.step.paired(self._teacher(x), 0)
             total, terms = step(x, teacher, y)
@@ -143,22 +146,25 @@ class Run:
             f"lower the learning rate (recipe.lr), or clip gradients (recipe.clip, now {self.recipe.clip})"
         )
 
-    def _first_nonfinite(self, x: Tensor, *outputs_and_labels: Any) -> str:
-        if not bool(x.isfinite().all()):
+    def _first_nonfinite(self, x: Inputs, *outputs_and_labels: Any) -> str:
+        if not all(bool(part.isfinite().all()) for part in tensors_in(x)):
             return "the inputs"
-        if self.teacher is not None and (layer := first_nonfinite(self.teacher.model, x)):
-            return f"teacher.{layer}"
+        if self.teacher is not None and (layer := first_nonfinite(self.teacher, x)):
+            return f"teacher.{layer.removeprefix('model.')}"
         layer = first_nonfinite(self.step, x, *outputs_and_labels)
         return layer.replace("student.model", "student") if layer else "the loss"
 
     def end_epoch(self, after_epoch: Callable[[Run], Mapping[str, Any] | None] | None = None) -> dict[str, Any]:
         """Evaluate the student, and add the epoch's row to the history."""
         self.runtime.share_buffers(self.step)
+        if not self.steps_done:
+            hint = "its data set must give its samples each time that it is read"
+            raise InputError(self.train.name, f"batches in epoch {self.epoch}", "none", hint)
         means = self.runtime.sum(self.sums) / (self.steps_done * self.runtime.world_size)
         self._check_finite(means)
         phase = self.schedule[self.epoch]
         rule = self.method.phases[phase]
-        row: dict[str, Any] = {"epoch": self.epoch, "phase": phase, "steps": (self.epoch + 1) * self.train.steps}
+        row: dict[str, Any] = {"epoch": self.epoch, "phase": phase, "steps": (self.epoch + 1) * (self.train.steps or 0)}
         row["lr"] = {group["name"]: group["lr"] for group in self.optimizers[rule].param_groups}
         row |= dict(zip(self.terms, means.tolist(), strict=True))
         for name, part in self.step.loss.named_modules():
@@ -173,7 +179,7 @@ class Run:
                 row |= {f"{name}_{key}": value if math.isfinite(value) else None for key, value in found.items()}
         accuracy = row.get("held_out_accuracy")
         if accuracy is not None and (self.best is None or accuracy > self.best["accuracy"]):
-            state = {name: value.detach().clone() for name, value in self.step.student.model.state_dict().items()}
+            state = copied(self.step.student.model.state_dict())
             self.best = {"epoch": self.epoch, "accuracy": accuracy, "student": state}
         if after_epoch is not None:
             row["monitor"] = dict(after_epoch(self) or {})
@@ -189,9 +195,8 @@ class Run:
     def state_dict(self) -> dict[str, Any]:
         """All that training changes, as plain values and tensors."""
         self._check_finite(self.sums)
-        for name, value in self.step.state_dict().items():
-            if not bool(value.isfinite().all()):
-                raise DivergenceError(f"train: expected finite weights after epoch {self.epoch}, got others in {name}")
+        if name := first_not_finite(self.step, self._watched):
+            raise DivergenceError(f"train: expected finite weights after epoch {self.epoch}, got others in {name}")
         return {
             "epoch": self.epoch,
             "steps_done": self.steps_done,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from pidkd.distill.features import Outputs
+from pidkd.distill.feeding import Forward, Inputs, check_network
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, Phase
 from pidkd.distill.taps import FeatureTap, guided_parameters
@@ -25,7 +26,7 @@ class Step(nn.Module):
         None where the method needs none. It is no part of the module: nothing of it is trained, or saved.
     student : FeatureTap
     taps : sequence of (teacher layer, student layer)
-    x : Tensor
+    x : nested tensors
         A few inputs, from which the loss infers its shapes.
     """
 
@@ -35,7 +36,7 @@ class Step(nn.Module):
         teacher: FeatureTap | None,
         student: FeatureTap,
         taps: Sequence[tuple[str, str]],
-        x: Tensor,
+        x: Inputs,
     ) -> None:
         super().__init__()
         self.taps = tuple(taps)
@@ -59,9 +60,9 @@ class Step(nn.Module):
     def paired(self, outputs: tuple[Tensor, dict[str, Tensor]], side: int) -> Outputs:
         """Logits, and the features in the order of the layer pairs."""
         logits, features = outputs
-        return logits, [features[pair[side]] for pair in self.taps]
+        return _as_float32(logits), [_as_float32(features[pair[side]]) for pair in self.taps]
 
-    def forward(self, x: Tensor, teacher: Outputs | None, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, x: Inputs, teacher: Outputs | None, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch and its terms."""
         student = self.paired(self.student(x), 1)
         result: tuple[Tensor, dict[str, Tensor]] = self.loss(student if teacher is None else teacher, student, y)
@@ -94,12 +95,25 @@ class Step(nn.Module):
         return {name: group for name, group in groups.items() if group}
 
 
-def tap(model: nn.Module, paths: Sequence[str], where: str, *, frozen: bool) -> FeatureTap:
+def _as_float32(values: Tensor) -> Tensor:
+    """The precision that losses and filters have, whatever that of a network; autocast brings its own to them."""
+    low = values.dtype in (torch.bfloat16, torch.float16)
+    return values if low and torch.is_autocast_enabled(values.device.type) else values.float()
+
+
+def tap(
+    model: nn.Module,
+    paths: Sequence[str],
+    where: str,
+    *,
+    frozen: bool,
+    forward: Forward | None = None,
+    layout: Mapping[str, str] | None = None,
+) -> FeatureTap:
     """A tap of a model whose messages speak of ``train``'s arguments."""
-    if not isinstance(model, nn.Module):
-        raise InputError(Argument("train", where), "a torch.nn.Module", type(model).__name__)
+    check_network(model, Argument("train", where))
     try:
-        return FeatureTap(model, paths, frozen=frozen)
+        return FeatureTap(model, paths, frozen=frozen, forward=forward, layout=layout, where=Argument("train", where))
     except InputError as error:
         raise error.at(Argument("train", f"{where}, taps" if "paths" in error.where else where)) from error
 

@@ -155,7 +155,7 @@ def test_data_that_cannot_be_used_is_refused(data, recipe, message):
 
 
 def test_batches_that_are_no_pairs_of_tensors_are_refused():
-    with pytest.raises(InputError, match="data: expected batches of two tensors, inputs and labels, got list"):
+    with pytest.raises(InputError, match="data: expected batches of inputs and labels, got list of 1"):
         next(opened(DataLoader(TensorDataset(ROWS), 4)).epoch(0))
 
 

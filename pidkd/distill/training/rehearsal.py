@@ -1,0 +1,97 @@
+"""A rehearsal of training: one step of every phase, in train mode, on a few samples, undone afterwards."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor
+
+from pidkd.distill.feeding import Inputs, batch_length, same_draws, take_rows
+from pidkd.distill.training.run import Run
+from pidkd.distill.training.state import restored
+from pidkd.errors import Argument, InputError
+
+
+def rehearse(run: Run, x: Inputs, y: Tensor) -> list[str]:
+    """Do a step of each phase without keeping it; what should be known of it, in words.
+
+    Raises
+    ------
+    InputError
+        When a network fails in train mode, a loss reaches nothing that a phase trains, or a batch of one sample, which
+        will come, cannot be trained on.
+    """
+    try:
+        notes = _every_phase(run, x, y)
+    except InputError:
+        taps = [tap for tap in (run.teacher, run.step.student) if tap is not None]
+        if all(tap.feed is None or tap.feed.memory_format == torch.contiguous_format for tap in taps):
+            raise
+        for tap in taps:  # a backward pass may mind what the forward pass does not
+            tap.unfasten()
+        notes = _every_phase(run, x, y)
+    if run.train.smallest == 1 and batch_length(x) not in (None, 1):
+        try:
+            _every_phase(run, take_rows(x, slice(1)), y[:1])
+        except InputError as error:
+            n, hint = run.train.n_samples, "set drop_last=True, or another batch size"
+            got = f"one of 1 in the {n} samples, and {error.what}"
+            raise InputError(run.train.name, "batches that the networks can be trained on", got, hint) from error
+    return notes
+
+
+def _every_phase(run: Run, x: Inputs, y: Tensor) -> list[str]:
+    step, notes = run.step, []
+    with ExitStack() as end:
+        end.enter_context(same_draws())
+        end.callback(step.start, step.loss.phase)
+        end.enter_context(restored(step))
+        for phase in dict.fromkeys(run.schedule):
+            step.start(phase)
+            notes += _step(run, phase, x, y)
+    return list(dict.fromkeys(notes))
+
+
+def _step(run: Run, phase: str, x: Inputs, y: Tensor) -> list[str]:
+    step, rule = run.step, run.method.phases[phase]
+    with torch.enable_grad(), run.runtime.autocast():
+        teacher = None if run.teacher is None else step.paired(run.teacher(x), 0)
+        if rule.student != "frozen" and step.loss.n_pairs and step.reach["whole"]:
+            _check_features(run, x)
+        total, _ = step(x, teacher, y)
+    trained = step.trained(rule)
+    where = Argument("train", "method", run.method.name)
+    if not total.requires_grad:
+        raise InputError(where, f"a loss in phase {phase!r} that reaches {', '.join(trained)}", "one without gradient")
+    total.backward()
+    notes = []
+    for group, named in trained.items():
+        lost = [name for name, p in named.items() if p.grad is None]
+        if len(lost) == len(named):
+            raise InputError(where, f"a loss in phase {phase!r} that reaches {group}", "one without gradient there")
+        if lost and rule.student != "guided":
+            shown = f"{', '.join(lost[:3])}{f' and {len(lost) - 3} more' if len(lost) > 3 else ''}"
+            notes.append(f"no gradient reaches {shown} of {group} in phase {phase!r}")
+    for p in step.parameters():
+        p.grad = None
+    return notes
+
+
+def _check_features(run: Run, x: Inputs) -> None:
+    """Refuse a tapped layer of the student from which no gradient goes back to its parameters."""
+    step = run.step
+    named = dict(step.student.model.named_parameters())
+    _, features = step.student(x)
+    for _, path in step.taps:
+        feature = features[path]
+        if feature.requires_grad:
+            feature.float().sum().backward(retain_graph=True)
+        reached = [name for name in step.reach["whole"] if named[name].grad is not None]
+        for p in named.values():
+            p.grad = None
+        if not reached:
+            got = "none before it that needs a gradient" if feature.requires_grad else "an output without gradient"
+            hint = "a re-entrant checkpoint gives none (use_reentrant=False does), nor does what is frozen or detached"
+            expected = "a layer from which the loss reaches parameters of the student in train mode"
+            raise InputError(f"train(student, taps)[{path!r}]", expected, got, hint)

@@ -1,0 +1,177 @@
+"""Weights of networks from files as they are found: state dictionaries, checkpoints, safetensors."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn
+
+from pidkd.distill.feeding import explain
+from pidkd.errors import InputError, PidkdError, WeightsWarning, import_extra
+from pidkd.files.format import Source
+from pidkd.files.formats.pt import read_state
+from pidkd.files.opening import MAX_MEMORY, existing_file, is_there
+from pidkd.runs.output import PathLike
+
+State: TypeAlias = dict[str, Any]
+
+EXPECTED = "a state dictionary, as torch.save writes it"
+HINT = "torch.save(network.state_dict(), FILE) writes the weights alone"
+
+
+def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = "") -> None:
+    """Load the weights of a file into a network.
+
+    The state dictionary may lie in an entry of a checkpoint ("state_dict", "model" and the like), and its names may
+    begin alike ("module.", "_orig_mod.", "model."): the one place in the file that has all the names of the network is
+    taken.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    path : path
+        A file that ``torch.save`` has written, or a ``.safetensors`` file.
+    where : str
+        What messages call the argument that names the file.
+    instead : str
+        What else ``where`` could say, for the message.
+
+    Warns
+    -----
+    WeightsWarning
+        When the weights were not loaded as they are: an entry was chosen, names were shortened, entries were left out,
+        or numbers were converted.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged or holds anything else, does not fit, or fits in more than one way.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> network = nn.Linear(2, 3)
+    >>> with TemporaryDirectory() as folder:
+    ...     torch.save(nn.Linear(2, 3).state_dict(), f"{folder}/weights.pt")
+    ...     load_weights(network, f"{folder}/weights.pt", "weights")
+    """
+    if not is_there(path):
+        raise InputError(where, f"{instead}a file with {EXPECTED}", repr(os.fspath(path)))
+    held = _read(path)
+    needed = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
+    places = {
+        (entry, prefix): state
+        for entry, state in _states(held)
+        for prefix in _prefixes(state, needed)
+        if all(prefix + name in state for name in needed)
+    }
+    name = os.fspath(path)
+    if not places:
+        raise InputError(name, f"weights of the network, {type(network).__name__}", _misfit(held, needed), None)
+    if len(places) > 1:
+        shown = " and ".join(repr(_joined(*place)) for place in list(places)[:3])
+        raise InputError(name, f"one set of weights of {type(network).__name__}", shown, f"choose one: {HINT}")
+    [((entry, prefix), state)] = places.items()
+    chosen = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    notes = _notes(network, entry, prefix, state, chosen)
+    try:
+        network.load_state_dict(chosen)
+    except Exception as error:  # shapes, or the extra state of somebody else's layer
+        got = explain(error)
+        raise InputError(name, f"weights of the network, {type(network).__name__}", got) from error
+    if notes:
+        warnings.warn(f"{name}: {'; '.join(notes)}", WeightsWarning, stacklevel=2)
+
+
+def _read(path: PathLike) -> Any:
+    """What a file holds, read without running any code."""
+    name, file = os.fspath(path), existing_file(path, EXPECTED)
+    if Path(path).suffix == ".safetensors":
+        reader = import_extra("safetensors.torch", "io", needed_by=name)
+        try:
+            return reader.load_file(name)
+        except Exception as error:  # SafetensorError is no ValueError
+            raise InputError(name, "a file in safetensors format", explain(error)) from error
+    try:
+        return read_state(Source(file, MAX_MEMORY))
+    except PidkdError:
+        raise
+    except Exception as error:  # whatever unpickling may raise
+        raise InputError(name, EXPECTED, why_not_loaded(error), HINT) from error
+
+
+def why_not_loaded(error: Exception) -> str:
+    """Why torch refuses to load a file, in one line.
+
+    Examples
+    --------
+    >>> why_not_loaded(RuntimeError("Weights only load failed. ... Unsupported global: GLOBAL my.Net was not an"))
+    'an object of class my.Net, which cannot be read without running its code'
+    """
+    text = " ".join(str(error).split())
+    _, found, rest = text.partition("GLOBAL ")
+    if found:
+        return f"an object of class {rest.split()[0]}, which cannot be read without running its code"
+    if "TorchScript" in text or "torch.jit" in text:
+        return "a scripted network"
+    return f"one that torch cannot read ({text.partition('. ')[0][:120]})"
+
+
+def _states(held: Any, entry: str = "") -> Iterator[tuple[str, State]]:
+    """Mappings with tensors in what a file holds, at most two entries deep, each with the name of its entry."""
+    if not isinstance(held, Mapping):
+        return
+    if any(isinstance(value, Tensor) for value in held.values()):
+        yield entry, {str(key): value for key, value in held.items()}
+    if entry.count(".") < 2:
+        for key, value in held.items():
+            yield from _states(value, f"{entry}{key}.")
+
+
+def _prefixes(state: State, needed: set[str]) -> set[str]:
+    """What may stand before the names of the network."""
+    longest = max(needed, key=len, default="")
+    ends = {key.removesuffix(longest) for key in state if key.endswith(longest)}
+    return {prefix for prefix in ends if not prefix or prefix.endswith(".")}
+
+
+def _misfit(held: Any, needed: set[str]) -> str:
+    """What of the names fails, for the entry that has most of them."""
+    states = [state for _, state in _states(held)]
+    if not states:
+        kind = type(held).__name__
+        return f"a {kind} of {', '.join(map(str, list(held)[:4]))}" if isinstance(held, Mapping) and held else kind
+    state = max(states, key=lambda s: len(needed & set(s)))
+    missing, other = sorted(needed - set(state)), sorted(set(state) - needed)
+    parts = [f"{word} {', '.join(names[:3])}" for word, names in (("no", missing), ("but", other)) if names]
+    return f"{len(needed & set(state))} of its {len(needed)} names, {', '.join(parts)}"
+
+
+def _joined(entry: str, prefix: str) -> str:
+    return f"{entry}{prefix}".rstrip(".") or "the whole file"
+
+
+def _notes(network: nn.Module, entry: str, prefix: str, state: State, chosen: State) -> list[str]:
+    """What was done to the weights of the file, in words."""
+    notes = []
+    if entry:
+        notes.append(f"took its entry {entry.rstrip('.')!r}")
+    if prefix:
+        notes.append(f"took {prefix!r} off the names")
+    rest = sorted(key for key in state if not key.startswith(prefix))
+    if rest:
+        notes.append(f"left out {', '.join(rest[:3])}{f' and {len(rest) - 3} more' if len(rest) > 3 else ''}")
+    own = network.state_dict()
+    kinds = {
+        (value.dtype, own[key].dtype)
+        for key, value in chosen.items()
+        if isinstance(value, Tensor) and isinstance(own.get(key), Tensor) and value.dtype != own[key].dtype
+    }
+    notes += [
+        f"{str(a).removeprefix('torch.')} became {str(b).removeprefix('torch.')}" for a, b in sorted(kinds, key=str)
+    ]
+    return notes
