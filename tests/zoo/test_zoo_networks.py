@@ -1,0 +1,264 @@
+"""Every network of the zoo: captured, trained, evaluated right, or refused in one line before the first step."""
+
+from __future__ import annotations
+
+import copy
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+from zoo.networks import NETWORKS, REFUSED, Fails, Network, vectors  # noqa: E402
+
+import pidkd  # noqa: E402
+from pidkd.distill import Recipe, capture, evaluate, get_method, prospect, train  # noqa: E402
+from pidkd.distill.axes import canonical  # noqa: E402
+from pidkd.distill.feeding import call_network, logits_of, map_tensors, network_dtype  # noqa: E402
+from pidkd.errors import InputError, PidkdWarning  # noqa: E402
+
+N = 48
+RECIPE = Recipe(epochs=2, batch_size=16, lr=0.01, clip=1.0)
+RID = get_method("rid")(q=2, r=0.5)
+
+
+def made(network: Network, seed: int = 0) -> Any:
+    torch.manual_seed(seed)
+    return network.make().eval()
+
+
+def data(network: Network) -> tuple[Any, Any]:
+    y = torch.arange(N) % 3
+    return network.inputs(y, torch.Generator().manual_seed(0)), y
+
+
+def state(model: Any) -> dict[str, Any]:
+    return copy.deepcopy(dict(model.state_dict()))
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Equal bit for bit, and lying alike in memory."""
+    return a.keys() == b.keys() and all(
+        torch.equal(v, b[k]) and v.stride() == b[k].stride() if isinstance(v, torch.Tensor) else v == b[k]
+        for k, v in a.items()
+    )
+
+
+@torch.no_grad()
+def direct(network: Network, model: Any, x: Any) -> tuple[Any, Any]:
+    """Feature and output as the network gives them by itself."""
+    kept: list[Any] = []
+    handle = dict(model.named_modules())[network.tap].register_forward_hook(lambda m, i, o: kept.append(o))
+    dtype = network_dtype(model)
+    output = call_network(
+        model, map_tensors(x, lambda v: v.to(dtype) if v.is_floating_point() else v), network.options.get("forward")
+    )
+    handle.remove()
+    feature = kept[0][0] if isinstance(kept[0], tuple) else kept[0]
+    feature = feature["last_hidden_state"] if isinstance(feature, dict) else feature
+    return canonical(feature, network.axes).float().numpy(), output
+
+
+def one_line(error: BaseException) -> str:
+    text = str(error)
+    assert "\n" not in text
+    assert len(text) < 900
+    return text
+
+
+TAPPED = [network for network in NETWORKS if network.tap is not None]
+
+
+@pytest.mark.parametrize("network", TAPPED, ids=str)
+def test_capture_writes_what_the_layer_puts_out(network: Network) -> None:
+    model, (x, y) = made(network), data(network)
+    before = state(model)
+    try:
+        held = capture(model, (x, y), [network.tap], batch_size=20, **network.options)
+    except InputError as error:
+        assert network.refused
+        assert network.refused in one_line(error)
+        if network.layout is None:
+            return
+        held = capture(model, (x, y), [network.tap], layout={network.tap: network.layout}, **network.options)
+    else:
+        assert not network.refused
+    feature, output = direct(network, made(network), x)
+    np.testing.assert_allclose(held[network.tap], feature, rtol=2e-2, atol=2e-3)
+    assert held["labels"].tolist() == y.tolist()
+    if network.logits:
+        right = (logits_of(output).argmax(1) == y).double().mean().item()
+        assert held.accuracy == pytest.approx(right, abs=0.05)
+    else:
+        assert held.accuracy is None
+    assert same(before, state(model))
+
+
+def trained(network: Network, method: Any, **options: Any) -> Any:
+    teacher, student = made(network, 1), made(network, 2)
+    before = state(teacher)
+    taps = [] if network.tap is None else [(network.tap, network.tap)]
+    layout = None if network.layout is None else [(network.layout, network.layout)]
+    result = train(
+        teacher, student, data(network), data(network), method=method, taps=taps, layout=layout, recipe=RECIPE,
+        **network.options, **options,
+    )  # fmt: skip
+    assert same(before, state(teacher)), "the teacher was changed"
+    return result
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("method", ["none", RID], ids=["none", "rid"])
+def test_train_changes_the_student_alone_or_refuses(network: Network, method: Any) -> None:
+    refused = network.refused if network.layout is None else ""
+    if method is RID:
+        refused = refused or network.refused_in_training
+    if not network.logits:
+        refused = "logits"
+    if method == "none" and network.refused_in_training:
+        refused = ""
+    first = state(made(network, 2))
+    try:
+        result = trained(network, method)
+    except InputError as error:
+        assert refused, str(error)
+        assert refused in one_line(error)
+        return
+    assert not refused
+    last = state(result.student)
+    floats = [k for k, v in first.items() if isinstance(v, torch.Tensor) and v.is_floating_point()]
+    assert any(not torch.equal(first[k], last[k]) for k in floats)
+    assert all(v.is_contiguous() for v in last.values() if isinstance(v, torch.Tensor))
+    assert len(result.history) == RECIPE.epochs
+
+
+@pytest.mark.parametrize("network", [n for n in NETWORKS if n.logits], ids=str)
+def test_evaluate_is_right(network: Network) -> None:
+    model, (x, y) = made(network), data(network)
+    before = state(model)
+    found = evaluate(model, (x, y), batch_size=20, **network.options)
+    _, output = direct(network, made(network), x) if network.tap else (None, None)
+    logits = logits_of(output).float()
+    assert found["accuracy"] == pytest.approx((logits.argmax(1) == y).double().mean().item(), abs=0.05)
+    assert found["loss"] == pytest.approx(nn.functional.cross_entropy(logits, y).item(), rel=2e-2)
+    assert same(before, state(model))
+
+
+@pytest.mark.parametrize(
+    "network", [n for n in TAPPED if not n.refused and n.axes in ("BLD", "LBD", "BCL", "BD") and n.logits], ids=str
+)
+def test_prospect_audits_it(network: Network) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PidkdWarning)
+        answer = prospect(
+            made(network, 1), made(network, 2), data(network), [(network.tap, network.tap)],
+            quantize=pidkd.Quantizer.from_text("pca=2,kmeans=3"), shuffles=0, **network.options,
+        )  # fmt: skip
+    [result] = answer.report.results.values()
+    assert result.residual < 1e-9
+
+
+@pytest.mark.parametrize(("name", "make", "words"), REFUSED, ids=[name for name, *_ in REFUSED])
+@pytest.mark.parametrize("verb", ["train", "capture", "evaluate"])
+def test_what_cannot_be_run_is_refused_in_one_line(verb: str, name: str, make: Any, words: str) -> None:
+    y = torch.arange(N) % 3
+    pairs = vectors()(y, torch.Generator().manual_seed(0)), y
+    network = make()
+    if verb == "capture" and name == "of one dimension":
+        return
+    with pytest.raises(InputError) as caught:
+        if verb == "train":
+            train(None, network, pairs, method="none", recipe=RECIPE)
+        elif verb == "capture":
+            tap = next((path for path, _ in network.named_modules() if path), "x") if name != "no module" else "x"
+            capture(network, pairs, [tap] if name != "on the meta device" else ["0"])
+        else:
+            evaluate(network, pairs)
+    text = one_line(caught.value)
+    if not (verb == "capture" and name == "on the meta device"):
+        assert words in text
+
+
+def test_a_fault_in_train_mode_alone_is_seen_before_the_first_step() -> None:
+    y = torch.arange(N) % 3
+    with pytest.raises(InputError, match=r"train\(student\): expected a network that runs on inputs .* KeyError"):
+        train(None, Fails(only_in_training=True), (torch.randn(N, 5), y), method="none", recipe=RECIPE)
+
+
+@pytest.mark.parametrize("shared", ["the head", "the stem", "a buffer", "storage", "dropout", "all"])
+@pytest.mark.parametrize("method", ["kd", "none"])
+def test_a_student_that_shares_state_with_its_teacher_is_refused(shared: str, method: str) -> None:
+    def network() -> Any:
+        return nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 3))
+
+    teacher, student = network(), network()
+    if shared == "the head":
+        student[3] = teacher[3]
+    if shared == "the stem":
+        student[0].weight = teacher[0].weight
+    if shared == "a buffer":
+        student[1].running_mean = teacher[1].running_mean
+    if shared == "storage":
+        student[0].weight.data = teacher[0].weight.data
+    if shared == "dropout":
+        student[2] = teacher[2]
+    if shared == "all":
+        student = nn.Sequential(teacher, nn.Identity())
+    before = state(teacher)
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    with pytest.raises(InputError, match="of its own, got '.*', which is the teacher's '.*; give the student a copy"):
+        train(teacher, student, pairs, method=method, recipe=RECIPE)
+    assert same(before, state(teacher))
+    train(teacher, copy.deepcopy(student), pairs, method=method, recipe=RECIPE)
+    assert same(before, state(teacher))
+
+
+def test_scripted_networks_train_without_taps_and_are_refused_with_them() -> None:
+    teacher = torch.jit.script(nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)))
+    student = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    train(teacher, student, pairs, method="kd", recipe=RECIPE)
+    evaluate(teacher, pairs)
+    with pytest.raises(InputError, match="a scripted or traced one; tap the Python module"):
+        capture(teacher, pairs, ["0"])
+
+
+def test_paths_may_be_numbers() -> None:
+    network = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    assert capture(network, pairs, [1])["1"].shape == (N, 6)
+    result = train(copy.deepcopy(network), network, pairs, method=RID, taps=[[1, 1]], recipe=RECIPE)
+    assert result.preflight.layers[0]["teacher"] == "1"
+
+
+def test_modes_of_single_layers_are_left_as_they_were() -> None:
+    network = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 3)).train()
+    network[1].eval()
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    capture(network, pairs, ["0"])
+    evaluate(network, pairs)
+    assert [layer.training for layer in network] == [True, False, True, True]
+
+
+def test_gradients_that_a_student_brings_are_not_trained_on() -> None:
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    torch.manual_seed(0)
+    clean = nn.Linear(5, 3)
+    stale = copy.deepcopy(clean)
+    stale(pairs[0]).square().sum().backward()
+    for student in (clean, stale):
+        train(None, student, pairs, method="none", recipe=RECIPE)
+    assert torch.equal(clean.weight, stale.weight)
+
+
+def test_what_the_preflight_changes_is_said() -> None:
+    wide = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)).double()
+    student = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    notes = train(wide, student, pairs, method="kd", recipe=RECIPE, dry_run=True).preflight.notes
+    assert any(re.search("teacher is given its inputs in float64", note) for note in notes)
+    assert any(re.search("teacher computes in float64; the loss is computed in float32", note) for note in notes)
