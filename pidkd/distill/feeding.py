@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from pidkd.errors import InputError, PidkdError
+from pidkd.errors import InputError, PidkdError, quote
 
 Inputs: TypeAlias = Any
 """What a network is called with: a tensor, a tuple of arguments, or a mapping of keyword arguments."""
@@ -257,14 +257,25 @@ def _state(model: nn.Module) -> dict[Any, str]:
 def check_pairs(pairs: Any, where: str) -> tuple[tuple[str, str], ...]:
     """Layer pairs with paths as text; whole numbers, as ``nn.Sequential`` names its layers, are taken as such."""
     if isinstance(pairs, str | Mapping) or not isinstance(pairs, Sequence):
-        raise InputError(where, "pairs (teacher layer, student layer)", repr(pairs))
+        raise InputError(where, "pairs (teacher layer, student layer)", quote(pairs))
     checked = []
     for pair in pairs:
         paths = [layer_path(p) for p in pair] if isinstance(pair, tuple | list) else [None]
         if len(paths) != 2 or None in paths:
-            raise InputError(where, "pairs (teacher layer, student layer)", repr(pair))
+            raise InputError(where, "pairs (teacher layer, student layer)", quote(pair))
         checked.append((str(paths[0]), str(paths[1])))
     return tuple(checked)
+
+
+def layouts(
+    layout: Sequence[tuple[str | None, str | None]] | None, pairs: Sequence[tuple[str, str]], where: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Axes by path, for the teacher and for the student, of those that are given for each layer pair."""
+    given = [(None, None)] * len(pairs) if layout is None else list(layout)
+    if len(given) != len(pairs) or not all(isinstance(axes, tuple | list) and len(axes) == 2 for axes in given):
+        raise InputError(where, f"(teacher axes, student axes) for each of {len(pairs)} pairs", quote(layout))
+    t, s = ({pair[k]: a for pair, axes in zip(pairs, given, strict=True) if (a := axes[k])} for k in (0, 1))
+    return t, s
 
 
 def layer_path(path: Any) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from pidkd.distill.feeding import explain
-from pidkd.errors import InputError, PidkdError, WeightsWarning, import_extra
+from pidkd.errors import InputError, PidkdError, WeightsWarning, import_extra, reason
 from pidkd.files.format import Source
 from pidkd.files.formats.pt import read_state
 from pidkd.files.opening import MAX_MEMORY, existing_file, is_there
@@ -101,24 +101,7 @@ def _read(path: PathLike) -> Any:
     except PidkdError:
         raise
     except Exception as error:  # whatever unpickling may raise
-        raise InputError(name, EXPECTED, why_not_loaded(error), HINT) from error
-
-
-def why_not_loaded(error: Exception) -> str:
-    """Why torch refuses to load a file, in one line.
-
-    Examples
-    --------
-    >>> why_not_loaded(RuntimeError("Weights only load failed. ... Unsupported global: GLOBAL my.Net was not an"))
-    'an object of class my.Net, which cannot be read without running its code'
-    """
-    text = " ".join(str(error).split())
-    _, found, rest = text.partition("GLOBAL ")
-    if found:
-        return f"an object of class {rest.split()[0]}, which cannot be read without running its code"
-    if "TorchScript" in text or "torch.jit" in text:
-        return "a scripted network"
-    return f"one that torch cannot read ({text.partition('. ')[0][:120]})"
+        raise InputError(name, EXPECTED, f"one that torch cannot read: {reason(error)}", HINT) from error
 
 
 def _states(held: Any, entry: str = "") -> Iterator[tuple[str, State]]:

@@ -22,8 +22,14 @@ from pidkd.files.shards import FOLDER, natural, read_folder
 from pidkd.files.tables import read_column
 from pidkd.runs.output import PathLike
 
-BESIDE_LAYERS = ("labels", "y", "ids")
+LABELS = ("labels", "label", "targets", "target", "y")
+"""Names of arrays of labels that lie beside layers."""
+
+BESIDE_LAYERS = (*LABELS, "ids")
 """Names of arrays that lie in a file of activations and are no layers."""
+
+WEIGHTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+"""Last parts of the names in the state dictionary of a network."""
 
 
 def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[str, Layer]:
@@ -35,7 +41,8 @@ def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[s
         A file in one of the formats of ``pidkd.files.formats``, such as ``.npy`` (one layer), ``.npz``, ``.pt``,
         ``.safetensors``, ``.h5`` or ``.zarr``; a folder of ``.npy`` files (one layer each, by file name); or a folder
         of shards, which are read one after the other: numbered files that each hold every layer, or one subfolder of
-        numbered ``.npy`` files per layer. Arrays called "labels", "y" or "ids" are no layers.
+        numbered ``.npy`` files per layer. Arrays called "labels", "label", "targets", "target", "y" or "ids" are no
+        layers.
     where : str
         What the user calls it, for arrays: the messages name files by themselves.
     max_memory : int, default 2 GiB
@@ -59,6 +66,9 @@ def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[s
     layers = {layer.name: layer for layer in opened if layer.name not in BESIDE_LAYERS}
     if not layers:
         raise InputError(where, "at least one layer", f"none beside {', '.join(BESIDE_LAYERS)}" if opened else "none")
+    if all(name.rpartition(".")[2] in WEIGHTS and "." in name for name in layers):
+        got = f"{', '.join(list(layers)[:3])}, which look like the weights of a network"
+        raise InputError(where, "activations, one row for each sample", got, "pidkd.distill.capture writes activations")
     for beside in opened:
         for layer in layers.values() if beside.name in BESIDE_LAYERS else ():
             if beside.shape[:1] != layer.shape[:1]:
@@ -145,7 +155,7 @@ def read_labels(source: Any, where: str, like: Layer | None = None, max_memory: 
     """
     if not isinstance(source, str | os.PathLike):
         return as_labels(where, source)
-    labels = open_array(source, ("labels", "y"), max_memory)
+    labels = open_array(source, LABELS, max_memory)
     if like is not None and len(labels.shape) == 1:
         check_rows(like, labels)
     return as_labels(labels.file or os.fspath(source), labels.array())

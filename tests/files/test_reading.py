@@ -123,7 +123,7 @@ def test_folder_without_layers(tmp_path):
 
 def test_archive_without_layers(tmp_path):
     np.savez(tmp_path / "a.npz", labels=np.arange(3))
-    assert "expected at least one layer, got none beside labels, y, ids" in complaint(
+    assert "expected at least one layer, got none beside labels, label, targets, target, y, ids" in complaint(
         open_layers, tmp_path / "a.npz", ""
     )
 
@@ -244,7 +244,7 @@ def test_float_labels_are_refused_with_the_cast_to_write(tmp_path):
 
 def test_which_of_several_arrays_are_the_labels(tmp_path):
     np.savez(tmp_path / "a.npz", one=np.arange(3), two=np.arange(3))
-    assert "expected one array, or one named 'labels' or 'y', got arrays one, two" in complaint(
+    assert "expected one array, or one named 'labels' or 'label' or 'targets' or 'target' or 'y', got arrays one, two" in complaint(
         read_labels, tmp_path / "a.npz", ""
     )
 

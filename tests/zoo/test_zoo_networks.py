@@ -13,13 +13,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
-from zoo.networks import NETWORKS, REFUSED, Fails, Network, vectors  # noqa: E402
 
 import pidkd  # noqa: E402
 from pidkd.distill import Recipe, capture, evaluate, get_method, prospect, train  # noqa: E402
 from pidkd.distill.axes import canonical  # noqa: E402
 from pidkd.distill.feeding import call_network, logits_of, map_tensors, network_dtype  # noqa: E402
 from pidkd.errors import InputError, PidkdWarning  # noqa: E402
+from zoo.networks import NETWORKS, REFUSED, Fails, Network, vectors  # noqa: E402
 
 N = 48
 RECIPE = Recipe(epochs=2, batch_size=16, lr=0.01, clip=1.0)

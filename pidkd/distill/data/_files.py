@@ -29,6 +29,18 @@ def required(path: Path | None, expected: str) -> Path:
     return existing(path, expected)
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a path has the suffix of a picture file."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def is_grey(file: Path) -> bool:
+    """Whether a picture file has one channel, of brightness."""
+    Image = import_extra("PIL.Image", "train", needed_by=str(file))
+    with faults(str(file)), Image.open(existing_file(file, "a picture")) as picture:
+        return picture.mode in ("1", "L", "LA")
+
+
 def read_pictures(files: Sequence[Path], size: int | None, channels: int) -> Array:
     """Picture files as bytes, shape (n, height, width, channels): RGB, or grey for one channel.
 
@@ -42,6 +54,9 @@ def read_pictures(files: Sequence[Path], size: int | None, channels: int) -> Arr
     for i, file in enumerate(files):
         try:
             with faults(str(file)), Image.open(existing_file(file, "a picture")) as picture:
+                if picture.mode.startswith(("I", "F")):
+                    hint = "convert it, for otherwise its brighter half is cut off"
+                    raise InputError(str(file), "a picture of 8 bits a channel", f"mode {picture.mode!r}", hint)
                 image = picture.convert("RGB" if channels == 3 else "L")
                 if size is not None:
                     image = _square(image, size)

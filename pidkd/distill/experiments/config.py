@@ -320,12 +320,11 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     values = _parsed(yaml, read_text(path, MAX_CONFIG), str(path))
     if not isinstance(values, dict):
         raise InputError(str(path), "keys with values", type(values).__name__)
+    _forget(values, overrides)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not all(key.split(".")):
             raise InputError(Argument("load_config", "overrides"), "key=value", repr(override))
-        if key in ("teacher.model", "student.model"):
-            _forget(values, key.partition(".")[0], overrides)
         _set(values, key.split("."), _parsed(yaml, value, key), key)
     return Config.from_dict(values)
 
@@ -337,13 +336,14 @@ MAX_VALUES = 100_000
 """Values of the largest configuration, where an alias counts as all that it stands for."""
 
 
-def _forget(values: dict[str, Any], side: str, overrides: Sequence[str]) -> None:
-    """Leave out what a configuration says of the network that another takes the place of: its options and layers."""
-    given = [override.partition("=")[0] for override in overrides]
-    if isinstance(values.get(side), dict) and not any(key.startswith(f"{side}.options") for key in given):
-        values[side].pop("options", None)
-    if not any(key.startswith("taps") for key in given):
-        values.pop("taps", None)
+def _forget(values: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Leave out what a configuration says of a network that another takes the place of: its options and layers."""
+    for side in ("teacher", "student"):
+        models = [model for key, _, model in (o.partition("=") for o in overrides) if key == f"{side}.model"]
+        network = values.get(side)
+        if models and isinstance(network, dict) and models[-1] != network.get("model"):
+            network.pop("options", None)
+            values.pop("taps", None)
 
 
 def _parsed(yaml: Any, text: str, where: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from pidkd.distill.feeding import Forward, check_apart, check_network, check_pairs, same_buffers
+from pidkd.distill.feeding import Forward, check_apart, check_network, check_pairs, layouts, same_buffers
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, get_method
 from pidkd.distill.taps import FeatureTap
@@ -218,7 +218,7 @@ def _taps(
     end: ExitStack,
 ) -> tuple[FeatureTap | None, FeatureTap]:
     """Taps of both networks, on the device; what they do to the networks is undone at the end."""
-    axes = _layouts(layout, pairs)
+    axes = layouts(layout, pairs, Argument("train", "layout"))
     taps: list[FeatureTap | None] = []
     for side, network in enumerate((teacher, student)):
         if network is None:
@@ -238,19 +238,6 @@ def _taps(
         taps.append(tapped)
     assert taps[1] is not None  # noqa: S101 the student is a network
     return taps[0], taps[1]
-
-
-def _layouts(
-    layout: Sequence[tuple[str | None, str | None]] | None, pairs: Sequence[tuple[str, str]]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Axes by path, for the teacher and for the student."""
-    given = [(None, None)] * len(pairs) if layout is None else list(layout)
-    if len(given) != len(pairs) or not all(isinstance(axes, tuple | list) and len(axes) == 2 for axes in given):
-        raise InputError(
-            Argument("train", "layout"), f"(teacher axes, student axes) for each of {len(pairs)} pairs", repr(layout)
-        )
-    t, s = ({pair[k]: a for pair, axes in zip(pairs, given, strict=True) if (a := axes[k])} for k in (0, 1))
-    return t, s
 
 
 def _prepare(

@@ -18,11 +18,12 @@ from pidkd.audits.auditing import audit
 from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
 from pidkd.distill.features import align
-from pidkd.distill.training.batches import open_batches
+from pidkd.distill.feeding import Forward, check_pairs, layouts
+from pidkd.distill.training.batches import Collate, open_batches
 from pidkd.distill.training.capturing import capture
 from pidkd.distill.training.run import Run
-from pidkd.errors import InputError, Parameter
-from pidkd.parameters import TEXT, Choice, OrNone, Several, Whole
+from pidkd.errors import Argument, InputError, Parameter
+from pidkd.parameters import Choice, OrNone, Whole
 from pidkd.quantize import Quantizer
 from pidkd.result import ATOMS
 from pidkd.runs.output import PathLike
@@ -84,8 +85,7 @@ class Monitor:
     ) -> None:
         Whole(1).check(Parameter("Monitor", "every"), every)
         OrNone(Choice(("unique", "information"))).check(Parameter("Monitor", "gate"), gate)
-        Several(Several(TEXT)).check(Parameter("Monitor", "pairs"), pairs)
-        self.teacher, self.data, self.pairs = teacher, data, [(t, s) for t, s in pairs]
+        self.teacher, self.data, self.pairs = teacher, data, check_pairs(pairs, Parameter("Monitor", "pairs"))
         cells = {} if {"quantize", "estimator"} & set(options) else {"quantize": Quantizer(seed=options.get("seed", 0))}
         self.every, self.gate = every, gate
         self.options = {"shuffles": 5, "uncertainty": None, **cells, **options}
@@ -105,7 +105,6 @@ class Monitor:
         if self._teacher is None:
             self._teacher = capture(self.teacher, self.data, [t for t, _ in self.pairs], device=device)
         student = capture(run.step.student.model, self.data, [s for _, s in self.pairs], device=device)
-        assert self._teacher is not None and student is not None  # noqa: S101, PT018 as no files were asked for
         self.reports[epochs] = report = self._audit(self._teacher, student, self.pairs)
         if self.folder is not None and run.runtime.is_main:
             report.save(self.folder / f"epoch-{epochs:05}.json", force=True)
@@ -246,6 +245,9 @@ def prospect(
     pairs: Sequence[tuple[str, str]],
     *,
     device: str = "cpu",
+    layout: Sequence[tuple[str | None, str | None]] | None = None,
+    forward: Forward | None = None,
+    collate: Collate | None = None,
     **options: Any,
 ) -> Prospect:
     r"""Has this teacher something to give? Uni(Y:T\S) by layer, before any distillation.
@@ -259,6 +261,8 @@ def prospect(
         Not trained on.
     pairs : sequence of (teacher layer, student layer)
     device : {"cpu", "cuda", "auto"}
+    layout, forward, collate
+        As for ``train``.
     **options
         Those of ``audit``.
 
@@ -277,10 +281,15 @@ def prospect(
     >>> found.gains["0", "0"] > 0.5
     True
     """
-    held_t = capture(teacher, data, [t for t, _ in pairs], device=device)
-    held_s = capture(student, data, [s for _, s in pairs], device=device)
-    labels = (held_t or {})["labels"]
-    return Prospect(audit(held_t, held_s, labels, [(t, s) for t, s in pairs], **options))
+    pairs = check_pairs(pairs, Argument("prospect", "pairs"))
+    axes = layouts(layout, pairs, Argument("prospect", "layout"))
+    held_t, held_s = (
+        capture(
+            network, data, [pair[k] for pair in pairs], device=device, layout=axes[k], forward=forward, collate=collate
+        )
+        for k, network in enumerate((teacher, student))
+    )
+    return Prospect(audit(held_t, held_s, held_t["labels"], pairs, **options))
 
 
 def _same(report: AuditReport, pair: AuditedPair) -> AuditedPair:

@@ -24,10 +24,10 @@ def rehearse(run: Run, x: Inputs, y: Tensor) -> list[str]:
     """
     try:
         notes = _every_phase(run, x, y)
-    except InputError:
+    except InputError as error:
         taps = [tap for tap in (run.teacher, run.step.student) if tap is not None]
         if all(tap.feed is None or tap.feed.memory_format == torch.contiguous_format for tap in taps):
-            raise
+            raise (_of_one(run, error) if batch_length(x) == 1 else error) from error
         for tap in taps:  # a backward pass may mind what the forward pass does not
             tap.unfasten()
         notes = _every_phase(run, x, y)
@@ -35,10 +35,17 @@ def rehearse(run: Run, x: Inputs, y: Tensor) -> list[str]:
         try:
             _every_phase(run, take_rows(x, slice(1)), y[:1])
         except InputError as error:
-            n, hint = run.train.n_samples, "set drop_last=True, or another batch size"
-            got = f"one of 1 in the {n} samples, and {error.what}"
-            raise InputError(run.train.name, "batches that the networks can be trained on", got, hint) from error
+            raise _of_one(run, error) from error
     return notes
+
+
+def _of_one(run: Run, error: InputError) -> InputError:
+    """What fails on a batch of one sample, as a fault of the batches."""
+    got, hint = (
+        f"one of 1 in the {run.train.n_samples} samples, and {error.what}",
+        "set drop_last=True, or larger batches",
+    )
+    return InputError(run.train.name, "batches that the networks can be trained on", got, hint)
 
 
 def _every_phase(run: Run, x: Inputs, y: Tensor) -> list[str]:

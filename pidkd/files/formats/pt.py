@@ -77,7 +77,10 @@ def _dense(file: Source, name: str, values: Any) -> Any:
     if isinstance(values, list) and all(type(value) in (bool, int, float, str) for value in values):
         return as_array(where, values)
     if not isinstance(values, torch.Tensor):
-        raise InputError(where, "a tensor, or a list of labels", type(values).__name__)
+        hint = "of a checkpoint only the activations: pidkd.distill.capture writes them"
+        raise InputError(
+            where, "a tensor, or a list of labels", type(values).__name__, hint if isinstance(values, dict) else None
+        )
     if values.layout != torch.strided or values.is_quantized or values.device.type != "cpu":
         raise InputError(where, "a dense tensor", "another layout")
     size, held = values.numel() * values.element_size(), values.untyped_storage().nbytes()
@@ -95,7 +98,34 @@ def _opened(file: Source) -> Any:
         check_budget(file.where, file.path.stat().st_size, file.max_memory)
     with warnings.catch_warnings():  # of pickles that are refused a moment later
         warnings.simplefilter("ignore")
-        return torch.load(file.path, weights_only=True, map_location="cpu", mmap=archive or None)
+        try:
+            return torch.load(file.path, weights_only=True, map_location="cpu", mmap=archive or None)
+        except pickle.UnpicklingError as error:
+            if (refused := _refused(error)) is None:
+                raise
+            raise InputError(file.where, "tensors, or labels, by name", *refused) from error
+
+
+def _refused(error: Exception) -> tuple[str, str] | None:
+    """An object that torch refuses to build, and what to save in its place; None where that is not the fault.
+
+    Examples
+    --------
+    >>> _refused(ValueError("... Unsupported global: GLOBAL collections.defaultdict was not an allowed global"))
+    ('an object of class collections.defaultdict', 'save a plain dict of it: dict(...)')
+    """
+    _, found, rest = " ".join(str(error).split()).partition("GLOBAL ")
+    if not found:
+        return None
+    name = rest.split()[0]
+    if name.startswith("numpy"):
+        return "NumPy arrays or numbers", "numpy.savez writes those, and torch.save tensors: torch.from_numpy(array)"
+    if name.startswith("collections."):
+        return f"an object of class {name}", "save a plain dict of it: dict(...)"
+    return f"an object of class {name}, which cannot be read without running its code", HINT
+
+
+HINT = "save its tensors by name; of a network network.state_dict()"
 
 
 def _check_members(file: Source) -> None:

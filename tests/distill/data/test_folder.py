@@ -46,7 +46,23 @@ def test_scales_the_shorter_side_and_takes_the_middle(tmp_path: Path) -> None:
     train, _ = load_data("folder", tmp_path, size=4, channels=1)
     assert train.shape == (4, 4, 1)
     assert (train.images == 128).all()
-    assert load_data("folder", tmp_path, size=8)[0].shape == (8, 8, 3)
+    assert load_data("folder", tmp_path, size=8, channels=3)[0].shape == (8, 8, 3)
+
+
+def test_grey_pictures_are_read_as_grey_and_none_is_lost_or_cut_off(root: Path) -> None:
+    assert load_data("folder", root)[0].shape == (6, 8, 3)
+    for file in root.rglob("*.png"):
+        with Image.open(file) as picture:
+            picture.convert("L").save(file)
+    assert load_data("folder", root)[0].shape == (6, 8, 1)
+    save(root / "val" / "cat" / "0.png", np.zeros((6, 8, 3)))
+    assert [part.shape for part in load_data("folder", root)] == [(6, 8, 3), (6, 8, 3)]
+    Image.fromarray(np.full((6, 8), 3000, np.uint16)).save(root / "train" / "cat" / "1.png")
+    with pytest.raises(InputError, match="a picture of 8 bits a channel, got mode 'I"):
+        load_data("folder", root)
+    save(root / "train" / "dog" / "more" / "0.png", np.zeros((6, 8, 3)))
+    with pytest.raises(InputError, match="pictures, and no folders of pictures, got 'more'"):
+        load_data("folder", root)
 
 
 def test_pictures_of_several_sizes_must_be_scaled(root: Path) -> None:
