@@ -205,7 +205,7 @@ def same_buffers(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def same_draws() -> Iterator[None]:
     """Random numbers of the CPU and of CUDA are as they were after the block."""
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices=devices):
         yield
 

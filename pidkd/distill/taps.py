@@ -281,7 +281,8 @@ def guided_parameters(model: nn.Module, features: Mapping[str, Tensor]) -> list[
     before = {name: p.grad for name, p in named.items()}
     for p in named.values():
         p.grad = None
-    total.backward(retain_graph=True)  # and not torch.autograd.grad, which re-entrant checkpoints refuse
+    # Not by torch.autograd.grad, which re-entrant checkpoints refuse.
+    total.backward(retain_graph=True)  # type: ignore[no-untyped-call]
     reached = [name for name, p in named.items() if p.grad is not None]
     for name, p in named.items():
         p.grad = before[name]
@@ -308,7 +309,7 @@ def _checked_paths(model: nn.Module, paths: Sequence[Any]) -> list[str]:
     names = []
     for given in paths:
         path = layer_path(given)
-        if path not in layers:
+        if path is None or path not in layers:
             near = difflib.get_close_matches(str(given), layers, n=5, cutoff=0.3) or list(layers)[:5]
             hint = f"the nearest are {', '.join(map(repr, near)) or '(none)'}; model.named_modules() lists all"
             raise InputError(

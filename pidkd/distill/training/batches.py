@@ -332,7 +332,8 @@ def as_class_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True)
             hint = "labels.long(), if they are classes"
         got = f"{got} beside inputs of {describe_inputs(x)}"
         raise InputError(where, "one class label, an integer, for each input", got, hint)
-    return y.long()
+    labels: Tensor = y.long()
+    return labels
 
 
 def _length(sized: Any) -> int | None:

@@ -175,6 +175,8 @@ def train(
         teacher_used = teacher if method.needs_teacher else None
         taps_of = _taps(teacher_used, student, pairs, layout, forward, recipe, runtime, end)
         run = _prepare(taps_of, data, evaluated, method, pairs, recipe, seed, runtime, end)
+        if out is not None:
+            check_can_be_kept(run.step.student.model, Argument("train", "student"))
         report = preflight(run, remarks)
         folder = None
         if not dry_run and out is not None:
@@ -263,7 +265,6 @@ def _prepare(
     if recipe.sync_batchnorm:
         step.loss = _synchronised(step.loss, runtime)
     _check_parts(recipe, step)
-    check_can_be_kept(student.model, Argument("train", "student"))
     run = Run(step, teacher, recipe, data, evaluated, runtime, seed)
     end.callback(run.close)
     return run

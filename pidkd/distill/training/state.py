@@ -46,8 +46,6 @@ def _hash(digest: Any, value: Any) -> None:
         digest.update(f"{type(value).__name__} {len(value)}".encode())
         for part in value:
             _hash(digest, part)
-    elif isinstance(value, torch.jit.ScriptObject | torch.ScriptObject):
-        _hash(digest, value.__getstate__() if hasattr(value, "__getstate__") else type(value).__name__)
     else:
         plain = value is None or isinstance(value, bool | int | float | complex | str | bytes | torch.dtype)
         digest.update((repr(value) if plain else type(value).__qualname__).encode())
