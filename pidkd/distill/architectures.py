@@ -81,8 +81,10 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
         except PidkdError:
             raise
         except Exception as error:  # whatever somebody else's code may raise, or an option of another type
-            got = f"{type(error).__name__}: {error}"
-            raise InputError(where, f"to be made with {quote(options) if options else 'no options'}", got) from error
+            from pidkd.distill.feeding import explain
+
+            made_with = quote(options) if options else "no options"
+            raise InputError(where, f"to be made with {made_with}", explain(error)) from error
     if not isinstance(model, torch.nn.Module):
         raise InputError(where, "a callable that gives a torch.nn.Module", type(model).__name__)
     return model

@@ -147,7 +147,7 @@ def pidkd(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_network_of_the_current_folder(tmp_path: Path) -> None:
-    done = pidkd(tmp_path, "train", "digits-rid", "student.model=mynets:net", "taps=[[stage2, 2]]", "--dry-run")
+    done = pidkd(tmp_path, "train", "digits-rid", "student.model=mynets:net", "taps=[[flatten, 2]]", "--dry-run")
     assert done.returncode == 0, done.stderr
     for model, words in {
         "mynets:broken": "ZeroDivisionError: division by zero (mynets.py, line 7)",
@@ -155,7 +155,7 @@ def test_a_network_of_the_current_folder(tmp_path: Path) -> None:
         "yournets:net": "No module named 'yournets'",
         "mynets:Fails": "missing 2 required positional arguments",
     }.items():
-        done = pidkd(tmp_path, "train", "digits-rid", f"student.model={model}", "taps=[[stage2, 2]]", "--dry-run")
+        done = pidkd(tmp_path, "train", "digits-rid", f"student.model={model}", "taps=[[flatten, 2]]", "--dry-run")
         assert done.returncode == 2, done.stderr
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1

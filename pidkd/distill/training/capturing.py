@@ -21,7 +21,10 @@ from pidkd.distill.dataset import ImageData
 from pidkd.distill.features import kind
 from pidkd.distill.feeding import Forward, eval_mode, same_buffers
 from pidkd.distill.taps import FeatureTap
-from pidkd.distill.training.batches import Batch, Batches, Collate, open_batches
+from pidkd.distill.training.batches import Batches
+from pidkd.distill.training.labels import Batch
+from pidkd.distill.training.loader import Collate
+from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import device_of
 from pidkd.distill.training.state import fingerprint

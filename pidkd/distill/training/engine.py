@@ -16,8 +16,10 @@ from pidkd.distill.feeding import Forward, check_apart, check_network, check_pai
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, get_method
 from pidkd.distill.taps import FeatureTap
-from pidkd.distill.training.batches import Batches, Collate, hold_out, open_batches, stream
+from pidkd.distill.training.batches import Batches, stream
 from pidkd.distill.training.checkpoint import load_checkpoint
+from pidkd.distill.training.loader import Collate
+from pidkd.distill.training.opening import hold_out, open_batches
 from pidkd.distill.training.preflight import Preflight, preflight
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.run import Run

@@ -14,7 +14,10 @@ from torch.nn import functional
 
 from pidkd.distill.feeding import Forward, eval_mode, same_buffers
 from pidkd.distill.taps import FeatureTap
-from pidkd.distill.training.batches import Batch, Batches, Collate, check_range, open_batches
+from pidkd.distill.training.batches import Batches
+from pidkd.distill.training.labels import Batch, check_range
+from pidkd.distill.training.loader import Collate
+from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import Argument, DataWarning, InputError
 

@@ -19,8 +19,9 @@ from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
 from pidkd.distill.features import align
 from pidkd.distill.feeding import Forward, check_pairs, layouts
-from pidkd.distill.training.batches import Collate, open_batches
 from pidkd.distill.training.capturing import capture
+from pidkd.distill.training.loader import Collate
+from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.run import Run
 from pidkd.errors import Argument, InputError, Parameter
 from pidkd.parameters import Choice, OrNone, Whole

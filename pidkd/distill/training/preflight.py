@@ -14,7 +14,8 @@ from pidkd.distill.features import align
 from pidkd.distill.feeding import Inputs, batch_length, eval_mode, same_buffers, tensors_in
 from pidkd.distill.method import Phase
 from pidkd.distill.taps import FeatureTap
-from pidkd.distill.training.batches import Batches, check_range
+from pidkd.distill.training.batches import Batches
+from pidkd.distill.training.labels import check_range
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.rehearsal import rehearse
 from pidkd.distill.training.run import Run

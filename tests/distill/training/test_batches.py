@@ -15,8 +15,9 @@ from torch.utils.data import (  # noqa: E402
 )
 
 from pidkd.distill.dataset import ImageData  # noqa: E402
-from pidkd.distill.training.batches import augment, hold_out, open_batches  # noqa: E402
+from pidkd.distill.training.batches import augment  # noqa: E402
 from pidkd.distill.training.evaluation import evaluate  # noqa: E402
+from pidkd.distill.training.opening import hold_out, open_batches  # noqa: E402
 from pidkd.distill.training.recipe import Recipe  # noqa: E402
 from pidkd.errors import InputError  # noqa: E402
 

@@ -15,7 +15,7 @@ import small  # noqa: E402
 from small import data, equal, in_two_processes, run_on_vectors  # noqa: E402
 
 from pidkd.distill import Recipe, list_methods  # noqa: E402
-from pidkd.distill.training.batches import open_batches  # noqa: E402
+from pidkd.distill.training.opening import open_batches  # noqa: E402
 from pidkd.distill.training.runtime import Runtime  # noqa: E402
 from pidkd.errors import InputError  # noqa: E402
 

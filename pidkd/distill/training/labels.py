@@ -1,0 +1,118 @@
+"""Inputs and class labels of what users give: batches, arrays, data frames, lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pidkd.distill.feeding import Inputs, batch_length, describe_inputs, tensors_in
+from pidkd.errors import InputError
+from pidkd.files.reading import LABELS
+
+Batch: TypeAlias = tuple[Inputs, Tensor]
+"""Inputs, and their class labels of shape (B,)."""
+
+
+def split_batch(batch: Any, where: str) -> tuple[Inputs, Any]:
+    """Inputs and labels of a batch: a pair, or a mapping with one entry for labels.
+
+    Raises
+    ------
+    InputError
+        When it is neither.
+    """
+    if isinstance(batch, Mapping):
+        keys = [key for key in LABELS if key in batch]
+        inputs = {key: value for key, value in batch.items() if key not in keys}
+        if len(keys) == 1 and inputs:
+            return inputs, batch[keys[0]]
+        got = f"entries {', '.join(map(str, batch))}"
+        raise InputError(where, f"batches with inputs and one of {', '.join(LABELS)}", got, HINT_COLLATE)
+    if isinstance(batch, tuple | list) and len(batch) == 2 and len(tensors_in(batch[0])):
+        return (tuple(batch[0]) if isinstance(batch[0], list) else batch[0]), batch[1]
+    got = type(batch).__name__
+    if isinstance(batch, tuple | list):
+        got = f"{got} of {len(batch)}: {', '.join(type(part).__name__ for part in batch)}"
+    raise InputError(where, "batches of inputs and labels", got, HINT_COLLATE)
+
+
+HINT_COLLATE = "say which is which by collate=lambda batch: (inputs, labels)"
+
+
+def as_class_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True) -> Tensor:
+    """Class labels of the samples as int64.
+
+    Raises
+    ------
+    InputError
+        When they are not one integer for each sample.
+    """
+    n = batch_length(x) if check_length else None
+    whole = isinstance(y, Tensor) and not (y.is_floating_point() or y.is_complex())
+    if not whole or y.dim() != 1 or (n is not None and len(y) != n):
+        got = f"{type(y).__name__}"
+        if isinstance(y, Tensor):
+            got = f"{y.dtype} of shape {tuple(y.shape)}"
+        hint = None
+        if isinstance(y, Tensor) and y.dim() == 2:
+            hint = "labels.squeeze(1) has one axis" if y.shape[1] == 1 else "labels.argmax(1) are the classes"
+        elif isinstance(y, Tensor) and y.dim() == 1 and y.is_floating_point():
+            hint = "labels.long(), if they are classes"
+        got = f"{got} beside inputs of {describe_inputs(x)}"
+        raise InputError(where, "one class label, an integer, for each input", got, hint)
+    labels: Tensor = y.long()
+    return labels
+
+
+def check_range(where: str, y: Tensor, n_classes: int, of: str = "the classes of the student") -> None:
+    """Refuse a label that is none of the classes."""
+    odd = y[(y < 0) | (y >= n_classes)]
+    if len(odd):
+        raise InputError(where, f"labels from 0 to {n_classes - 1}, {of}", str(int(odd[0])))
+
+
+def arrays_of(data: Any, where: str) -> Batch:
+    """Inputs and labels that a user gave, as tensors.
+
+    Raises
+    ------
+    InputError
+        When they are no pair of arrays with as many rows, or the labels are no classes.
+    """
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        got = f"{type(data).__name__} of {len(data)}" if isinstance(data, tuple | list) else type(data).__name__
+        raise InputError(where, "(x, y), a torch Dataset or DataLoader, or ImageData", got)
+    x, y = as_tensors(data[0], f"{where}[0]"), as_tensors(data[1], f"{where}[1]")
+    if not tensors_in(x):
+        raise InputError(f"{where}[0]", "arrays of inputs", type(data[0]).__name__)
+    if batch_length(x) is None:
+        raise InputError(f"{where}[0]", "inputs with one row for each sample", describe_inputs(x))
+    return x, as_class_labels(f"{where}[1]", x, y)
+
+
+def as_tensors(values: Any, where: str) -> Inputs:
+    """Arrays, data frames or lists as tensors, dtype kept; of a mapping or a tuple each part."""
+    if isinstance(values, Tensor):
+        return values.detach()
+    if isinstance(values, Mapping):
+        return {str(key): as_tensors(part, f"{where}[{key!r}]") for key, part in values.items()}
+    if isinstance(values, tuple) and values and all(hasattr(part, "shape") and part.shape for part in values):
+        return tuple(as_tensors(part, where) for part in values)
+    try:
+        if isinstance(values, list) and values and isinstance(values[0], Tensor):
+            values = torch.stack(values)
+            return values.detach()
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        got = " ".join(str(error).split())
+        raise InputError(where, "numbers, with rows of one shape", got, "pad rows to one length") from error
+    if array.dtype.kind not in "biufc":
+        raise InputError(where, "numbers", f"dtype {array.dtype}", "encode text and categories as integers from 0")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        raise InputError(where, "numbers of at most 64 bits", f"dtype {array.dtype}", "convert them by astype(float)")
+    dtype = array.dtype.newbyteorder("=") if array.dtype.kind != "u" or array.dtype.itemsize == 1 else np.int64
+    return torch.from_numpy(np.array(array, dtype=dtype, order="C"))

@@ -1,0 +1,130 @@
+"""The batches of a DataLoader, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, IterableDataset, SequentialSampler, Subset
+
+from pidkd.arrays import Array
+from pidkd.distill.feeding import map_tensors, others_code
+from pidkd.distill.training.batches import Batches, stream
+from pidkd.distill.training.labels import Batch, as_class_labels, check_range, split_batch
+from pidkd.errors import InputError
+
+Collate: TypeAlias = Callable[[Any], tuple[Any, Any]]
+"""Inputs and labels of what a loader gives, where that is no pair."""
+
+
+class FromLoader(Batches):
+    """The batches of a ``DataLoader``, in the order that it makes of torch's random numbers, alike in every process."""
+
+    def __init__(
+        self, loader: DataLoader[Any], seed: int, *place: Any, name: str, collate: Collate | None = None
+    ) -> None:
+        super().__init__(*place)
+        self.loader, self.seed, self.name, self.collate = loader, seed, name, collate
+        self.steps = length_of(loader)
+        self.n_samples = _n_given(loader)
+        n_held = length_of(loader.dataset)
+        if n_held is not None and self.n_samples is not None and self.n_samples != n_held:
+            why = "as it drops the last batch" if loader.drop_last else "as its sampler draws them"
+            self.left_out = f"{self.n_samples:,} samples of the {n_held:,} of its data set, {why}"
+        if self.n_samples is not None and loader.batch_size is not None:
+            rest = self.n_samples % loader.batch_size
+            self.smallest = (rest or loader.batch_size) // self.world_size
+        if _in_order(loader) and n_held is not None:
+            self.ids = _row_numbers(loader.dataset, n_held)
+        batch_sampler = loader.batch_sampler
+        self.drawing: tuple[Any, ...] = (
+            loader,
+            loader.sampler,
+            batch_sampler,
+            getattr(batch_sampler, "sampler", None),
+        )
+        if self.world_size > 1 and any(isinstance(part, DistributedSampler) for part in self.drawing):
+            expected = "a loader of whole batches, of which each process takes its share"
+            raise InputError(name, expected, "one with a DistributedSampler", "leave the sampler out")
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """What a loader draws, it draws again for the same epoch, if it uses torch, numpy or random to draw."""
+        for part in self.drawing:
+            if (generator := getattr(part, "generator", None)) is not None:
+                generator.manual_seed(stream(self.seed, 1, epoch))
+            if hasattr(part, "set_epoch"):
+                part.set_epoch(epoch)
+        batches = self._read()
+        for _ in range(start):
+            next(batches)
+        return (self.share(self._ready(batch)) for batch in batches)
+
+    def in_order(self) -> Iterator[Batch]:
+        """The loader's own order: a sum over them does not mind."""
+        return map(self._ready, self._read())
+
+    def _read(self) -> Iterator[Any]:
+        """The loader's batches as they come."""
+        expected, hint = "samples that can be read and put into batches", "collate= says how batches become tensors"
+        with others_code(self.name, expected, hint):
+            batches = iter(self.loader)
+        while True:
+            with others_code(self.name, expected, hint):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _ready(self, batch: Any) -> Batch:
+        if self.collate is not None:
+            with others_code(f"{self.name}: collate", "a function from a batch to inputs and labels"):
+                batch = self.collate(batch)
+        x, y = split_batch(batch, self.name)
+        y = as_class_labels(f"{self.name}[1]", x, y, check_length=self.collate is None)
+        if self.n_classes is not None:
+            check_range(self.name, y, self.n_classes)
+        return map_tensors(x, self._move), self._move(y)
+
+    def _move(self, part: Tensor) -> Tensor:
+        return part.to(self.device, non_blocking=True)
+
+    @property
+    def fingerprint(self) -> str:
+        """Its type and size, for its content may be drawn anew each time."""
+        return f"{type(self.loader.dataset).__qualname__} of {self.n_samples}, {self.steps} batches"
+
+
+def length_of(sized: Any) -> int | None:
+    """The length of a loader or data set, where it has one."""
+    try:
+        return len(sized)
+    except (TypeError, NotImplementedError, AttributeError):
+        return None
+
+
+def _n_given(loader: DataLoader[Any]) -> int | None:
+    """Number of samples that a loader gives, where its samplers tell."""
+    if loader.batch_size is None:
+        return None
+    n = length_of(loader.dataset if isinstance(loader.dataset, IterableDataset) else loader.sampler)
+    return n if n is None or not loader.drop_last else n - n % loader.batch_size
+
+
+def _in_order(loader: DataLoader[Any]) -> bool:
+    """Whether a loader is known to give the rows of its data set one after the other."""
+    return (
+        not isinstance(loader.dataset, IterableDataset)
+        and type(loader.sampler) is SequentialSampler
+        and type(loader.batch_sampler) is BatchSampler
+    )
+
+
+def _row_numbers(dataset: Any, n: int) -> Array:
+    """Rows of the samples in the data set that they were taken from: a ``Subset`` has those of the whole."""
+    rows = np.arange(n)
+    while type(dataset) is Subset:
+        rows = np.asarray(dataset.indices, dtype=np.int64)[rows]
+        dataset = dataset.dataset
+    return rows
