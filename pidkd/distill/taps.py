@@ -125,7 +125,7 @@ class FeatureTap(nn.Module):
     def forward(self, *inputs: Any, **options: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Run the model once; logits, and the features by path in the order given."""
         outputs = self._outputs(inputs, options)
-        n = batch_length(inputs)
+        n = None if torch.compiler.is_compiling() else batch_length(inputs)
         features = {}
         for path, caught in outputs[1].items():
             feature = _feature(path, caught)

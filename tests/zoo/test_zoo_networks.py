@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 import pidkd  # noqa: E402
-from pidkd.distill import Recipe, capture, evaluate, get_method, prospect, train  # noqa: E402
+from pidkd.distill import Monitor, Recipe, capture, evaluate, get_method, prospect, train  # noqa: E402
 from pidkd.distill.axes import canonical  # noqa: E402
 from pidkd.distill.feeding import call_network, logits_of, map_tensors, network_dtype  # noqa: E402
 from pidkd.errors import InputError, PidkdWarning  # noqa: E402
@@ -278,3 +278,65 @@ def test_what_the_preflight_changes_is_said() -> None:
     notes = train(wide, student, pairs, method="kd", recipe=RECIPE, dry_run=True).preflight.notes
     assert any(re.search("teacher is given its inputs in float64", note) for note in notes)
     assert any(re.search("teacher computes in float64; the loss is computed in float32", note) for note in notes)
+
+
+def test_state_that_is_no_number_goes_through_checkpoints_and_monitors(tmp_path: Any) -> None:
+    network = next(n for n in NETWORKS if n.name == "infinities and extra state")
+    x, y = data(network)
+    items = [{"ids": ids, "y": label, "path": f"{i}.txt"} for i, (ids, label) in enumerate(zip(x, y, strict=True))]
+    options: Any = {
+        "method": RID,
+        "taps": [("layer", "layer")],
+        "collate": lambda batch: (batch["ids"], batch["y"]),
+        "forward": lambda model, ids: {"logits": model(ids)},
+        "out": tmp_path / "run",
+        "resume": True,
+    }
+    recipe = Recipe(epochs=4, batch_size=16, lr=0.01, clip=1.0, held_out=0.25)
+
+    def stop(_: float, row: Any) -> None:
+        if row and row["epoch"] == 1:
+            raise InterruptedError
+
+    monitor = Monitor(
+        made(network, 1), Items(items), [("layer", "layer")], every=2, shuffles=0,
+        quantize=pidkd.Quantizer.from_text("pca=2,kmeans=3"),
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PidkdWarning)
+        whole = train(
+            made(network, 1), made(network, 2), Items(items), method=RID, recipe=recipe, strict=True,
+            after_epoch=monitor, **{k: v for k, v in options.items() if k in ("taps", "collate", "forward")},
+        )  # fmt: skip
+    assert sorted(monitor.reports) == [2, 4]
+    with pytest.raises(InterruptedError):
+        train(made(network, 1), made(network, 2), Items(items), recipe=recipe, strict=True, progress=stop, **options)
+    rest = train(made(network, 1), made(network, 2), Items(items), recipe=recipe, strict=True, **options)
+    assert same(state(whole.student), state(rest.student))
+    assert rest.best is not None
+    assert rest.best["student"]["layer._extra_state"] == {"calls": 0, "names": ["a"]}
+
+
+def test_extra_state_that_no_checkpoint_can_hold_is_refused(tmp_path: Any) -> None:
+    class Odd(nn.Linear):
+        def get_extra_state(self) -> Any:
+            return Network
+
+        def set_extra_state(self, state: Any) -> None:
+            pass
+
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    train(None, Odd(5, 3), pairs, method="none", recipe=RECIPE)
+    with pytest.raises(InputError, match="a state of tensors and plain values, got type in '_extra_state'"):
+        train(None, Odd(5, 3), pairs, method="none", recipe=RECIPE, out=tmp_path / "run")
+
+
+class Items(torch.utils.data.Dataset[Any]):
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.items[row]

@@ -19,6 +19,7 @@ from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
 from pidkd.distill.features import align
 from pidkd.distill.feeding import Forward, check_pairs, layouts
+from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.capturing import capture
 from pidkd.distill.training.loader import Collate
 from pidkd.distill.training.opening import open_batches
@@ -102,10 +103,9 @@ class Monitor:
         if epochs % self.every and epochs < run.recipe.epochs:
             return None
         self._remember(epochs)
-        device = run.runtime.device.type
         if self._teacher is None:
-            self._teacher = capture(self.teacher, self.data, [t for t, _ in self.pairs], device=device)
-        student = capture(run.step.student.model, self.data, [s for _, s in self.pairs], device=device)
+            self._teacher = self._capture(self.teacher, 0, run.teacher, run)
+        student = self._capture(run.step.student.model, 1, run.step.student, run)
         self.reports[epochs] = report = self._audit(self._teacher, student, self.pairs)
         if self.folder is not None and run.runtime.is_main:
             report.save(self.folder / f"epoch-{epochs:05}.json", force=True)
@@ -119,6 +119,14 @@ class Monitor:
             found["gate"] = gate_of(report, self.gate)
             run.step.loss.gate.fill_(found["gate"])
         return found
+
+    def _capture(self, network: nn.Module, side: int, tap: FeatureTap | None, run: Run) -> dict[str, Array]:
+        """Activations of one network, which is run and read as it is trained."""
+        paths = [pair[side] for pair in self.pairs]
+        axes = {} if tap is None else {path: tap.axes[path] for path in paths if path in tap.axes}
+        collate = getattr(run.train, "collate", None)
+        device, forward = run.runtime.device.type, run.step.student.run_network
+        return capture(network, self.data, paths, device=device, layout=axes, forward=forward, collate=collate)
 
     @property
     def report(self) -> AuditReport:
@@ -173,7 +181,8 @@ def filtered(run: Run, data: Any) -> tuple[list[tuple[Array, Array]], Array]:
         raise InputError("filtered(run)", "a method with filters f_t and f_s", repr(run.method.name))
     was_training = step.training
     step.eval()
-    batches = open_batches(data, "Monitor(data)", run.recipe, 0, (run.runtime.device, 0, 1), training=False)
+    place, collate = (run.runtime.device, 0, 1), getattr(run.train, "collate", None)
+    batches = open_batches(data, Argument("Monitor", "data"), run.recipe, 0, place, training=False, collate=collate)
     pieces: list[list[tuple[Array, Array]]] = [[] for _ in step.taps]
     labels = []
     for x, y in batches.in_order():

@@ -111,7 +111,7 @@ class RunFolder:
         for name, state in {"student.pt": student.state_dict(), "best.pt": best and best["student"]}.items():
             if state is not None:
                 with writing(self.path / name, force=True) as stream:
-                    torch.save({key: value.cpu() for key, value in state.items()}, stream)
+                    torch.save({k: v.cpu() if isinstance(v, torch.Tensor) else v for k, v in state.items()}, stream)
 
     def close(self) -> None:
         """Close what is open, and leave the folder to other runs."""
