@@ -72,6 +72,8 @@ def describe_inputs(inputs: Inputs) -> str:
     >>> describe_inputs({"ids": torch.zeros(2, 5, dtype=torch.long)})
     'ids of shape (2, 5), int64'
     """
+    if isinstance(inputs, nn.utils.rnn.PackedSequence):
+        return "a PackedSequence"
     if isinstance(inputs, Tensor):
         return f"shape {tuple(inputs.shape)}, {str(inputs.dtype).removeprefix('torch.')}"
     if isinstance(inputs, Mapping):
@@ -124,7 +126,8 @@ def call_network(model: nn.Module, inputs: Inputs, forward: Forward | None = Non
         if len(inputs) == 1 and not _takes(model, next(iter(inputs))):
             return model(*inputs.values())
         return model(**inputs)
-    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+    several = isinstance(inputs, tuple) and not isinstance(inputs, nn.utils.rnn.PackedSequence)
+    return model(*inputs) if several else model(inputs)
 
 
 def _takes(model: nn.Module, name: str) -> bool:
@@ -210,11 +213,14 @@ def same_draws() -> Iterator[None]:
         yield
 
 
-def arrange(model: nn.Module, memory_format: torch.memory_format) -> None:
-    """Bring the parameters with four axes into a memory layout; values and all other parameters stay as they are."""
+def arrange(model: nn.Module, memory_format: torch.memory_format) -> list[Tensor]:
+    """The parameters with four axes that lay otherwise, brought into a memory layout; all values stay as they are."""
+    moved: list[Tensor] = []
     for p in model.parameters():
-        if p.dim() == 4 and p.layout == torch.strided:
+        if p.dim() == 4 and p.layout == torch.strided and p.is_contiguous():
             p.data = p.data.to(memory_format=memory_format)
+            moved.append(p)
+    return moved
 
 
 def check_network(model: Any, where: str) -> None:
@@ -246,7 +252,7 @@ def _state(model: nn.Module) -> dict[Any, str]:
     """Names of the memory of parameters and buffers, and of layers that act by mode."""
     named: dict[Any, str] = {}
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
-        if value.numel() and value.layout == torch.strided and not nn.parameter.is_lazy(value):
+        if not nn.parameter.is_lazy(value) and value.numel() and value.layout == torch.strided:
             named.setdefault((value.device, value.untyped_storage().data_ptr()), name)
     for name, layer in model.named_modules():
         if isinstance(layer, nn.modules.dropout._DropoutNd):

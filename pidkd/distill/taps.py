@@ -109,6 +109,7 @@ class FeatureTap(nn.Module):
         self.paths = tuple(dict.fromkeys(names))
         self.where, self.run_network, self.needs_logits = where, forward, logits
         self.feed: Feed | None = None
+        self._rearranged: list[Tensor] = []
         self.axes = {str(path): check_axes(axes, "layout") for path, axes in (layout or {}).items()}
         for path in self.axes:
             if path not in self.paths:
@@ -233,7 +234,7 @@ class FeatureTap(nn.Module):
         """Channels-last memory where the logits stay what they are, to rounding."""
         assert self.feed is not None  # noqa: S101 settle has made it
         self.feed = replace(self.feed, memory_format=torch.channels_last)
-        arrange(self.model, torch.channels_last)
+        self._rearranged = arrange(self.model, torch.channels_last)
         try:
             with same_draws():
                 logits = self._traced(inputs)[0]
@@ -247,7 +248,8 @@ class FeatureTap(nn.Module):
         """Give up channels-last memory, and bring the weights back into the usual layout."""
         if self.feed is not None and self.feed.memory_format != torch.contiguous_format:
             self.feed = replace(self.feed, memory_format=torch.contiguous_format)
-            arrange(self.model, torch.contiguous_format)
+            for p in self._rearranged:
+                p.data = p.data.to(memory_format=torch.contiguous_format)
 
     def freeze(self, frozen: bool = True) -> None:
         """Eval mode and no gradient, whatever ``train()`` is called later; or, with ``False``, train mode again."""

@@ -16,7 +16,7 @@ from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 import pidkd  # noqa: E402
-from pidkd.distill import ImageData, Recipe, capture, evaluate, prospect, train  # noqa: E402
+from pidkd.distill import ImageData, Recipe, capture, evaluate, get_method, prospect, train  # noqa: E402
 from pidkd.errors import DataWarning, InputError, PidkdWarning  # noqa: E402
 from pidkd.files.reading import open_layers, stored  # noqa: E402
 from zoo.datasets import DATA, WIDTH, Data, Once, SizedStream, Stream, X, Y  # noqa: E402
@@ -209,3 +209,48 @@ def test_rows_of_several_lengths_are_refused_or_pooled(width: int) -> None:
         capture(Text(), loader, ["layer"])
     held = capture(Text(), loader, ["layer"], pool="mean")
     assert held["layer"].shape == (8, 4)
+
+
+def test_data_to_evaluate_on_is_tried_before_the_first_step() -> None:
+    student = network()
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    with pytest.raises(InputError, match=r"train\(student\): expected a network that runs on inputs of shape \(2, 2\)"):
+        train(None, student, (X, Y), (X[:, :2], Y), method="none", recipe=RECIPE)
+    with pytest.raises(InputError, match=r"train\(valid_data\): expected labels from 0 to 2"):
+        train(None, student, (X, Y), (X, Y + 1), method="none", recipe=RECIPE)
+    assert all(torch.equal(value, before[name]) for name, value in student.state_dict().items())
+    result = train(None, student, (X, Y), Stream(), method="none", recipe=RECIPE)
+    assert result.history[-1]["valid_accuracy"] >= 0
+    with pytest.raises(InputError, match="each time that it is read"):
+        train(None, student, (X, Y), Once(), method="none", recipe=RECIPE)
+
+
+def test_what_a_collate_function_gives() -> None:
+    """Arrays and lists of labels are tensors to us; a packed sequence is one argument."""
+    arrays = DataLoader(
+        TensorDataset(X, Y), 8, collate_fn=lambda rows: (np.stack([x for x, _ in rows]), [int(y) for _, y in rows])
+    )
+    assert capture(network(), arrays, ["layer"])["labels"].tolist() == Y.tolist()
+
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.head = nn.LSTM(1, 5), nn.Linear(5, 3)
+
+        def forward(self, packed: Any) -> Any:
+            return self.head(self.lstm(packed)[1][0][-1])
+
+    def pack(rows: Any) -> Any:
+        parts = [x[: 2 + i % 2, None] for i, (x, _) in enumerate(rows)]
+        return nn.utils.rnn.pack_sequence(parts, enforce_sorted=False), torch.stack([y for _, y in rows])
+
+    loader = DataLoader(TensorDataset(X, Y), 8, collate_fn=list)
+    assert evaluate(Recurrent(), loader, collate=pack)["loss"] > 0
+    assert len(train(None, Recurrent(), loader, method="none", recipe=RECIPE, collate=pack).history) == 2
+    with pytest.raises(InputError, match="one row for each sample"):
+        capture(Recurrent(), loader, ["lstm"], collate=pack)
+    with pytest.raises(InputError, match="one row for each sample"):
+        train(
+            Recurrent(), Recurrent(), loader, method=get_method("rid")(q=2, r=0.5), taps=[("lstm", "lstm")],
+            recipe=RECIPE, collate=pack,
+        )  # fmt: skip

@@ -243,6 +243,22 @@ def test_a_quantised_network_is_a_teacher() -> None:
         train(None, teacher, pairs, method="none", recipe=RECIPE)
 
 
+def test_a_lazy_teacher_is_refused() -> None:
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    with pytest.raises(InputError, match=r"train\(teacher\): .* run one batch through it first"):
+        train(nn.Sequential(nn.LazyLinear(3)), nn.Linear(5, 3), pairs, method="kd", recipe=RECIPE)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_weights_are_left_in_the_memory_layout_that_they_came_in(last: bool) -> None:
+    torch.manual_seed(0)
+    student = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    student = student.to(memory_format=torch.channels_last if last else torch.contiguous_format)
+    before = student[0].weight.stride()
+    train(None, student, (torch.randn(N, 2, 8, 8), torch.arange(N) % 3), method="none", recipe=RECIPE)
+    assert student[0].weight.stride() == before
+
+
 def test_paths_may_be_numbers() -> None:
     network = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
     pairs = torch.randn(N, 5), torch.arange(N) % 3

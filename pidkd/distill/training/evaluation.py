@@ -84,6 +84,9 @@ def evaluate(
 def scores(sums: Tensor) -> dict[str, float]:
     """Means of what ``measure`` summed, in one process or over all."""
     loss, n_right, n = sums.tolist()
+    if not n:
+        hint = "a data set must give its samples each time that it is read"
+        raise InputError("evaluated data", "at least one sample", "none", hint)
     return {"loss": loss / n, "accuracy": n_right / n}
 
 

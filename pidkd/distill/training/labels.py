@@ -17,8 +17,10 @@ Batch: TypeAlias = tuple[Inputs, Tensor]
 """Inputs, and their class labels of shape (B,)."""
 
 
-def split_batch(batch: Any, where: str) -> tuple[Inputs, Any]:
+def split_batch(batch: Any, where: str, *, anything: bool = False) -> tuple[Inputs, Any]:
     """Inputs and labels of a batch: a pair, or a mapping with one entry for labels.
+
+    Inputs without a tensor are let through where ``anything`` is: somebody has said what the inputs are.
 
     Raises
     ------
@@ -29,15 +31,28 @@ def split_batch(batch: Any, where: str) -> tuple[Inputs, Any]:
         keys = [key for key in LABELS if key in batch]
         inputs = {key: value for key, value in batch.items() if key not in keys}
         if len(keys) == 1 and inputs:
-            return inputs, batch[keys[0]]
+            return _from_numpy(inputs), _from_numpy(batch[keys[0]])
         got = f"entries {', '.join(map(str, batch))}"
         raise InputError(where, f"batches with inputs and one of {', '.join(LABELS)}", got, HINT_COLLATE)
-    if isinstance(batch, tuple | list) and len(batch) == 2 and len(tensors_in(batch[0])):
-        return (tuple(batch[0]) if isinstance(batch[0], list) else batch[0]), batch[1]
+    if isinstance(batch, tuple | list) and len(batch) == 2:
+        x, y = (_from_numpy(part) for part in batch)
+        if anything or tensors_in(x):
+            return x, y
     got = type(batch).__name__
     if isinstance(batch, tuple | list):
         got = f"{got} of {len(batch)}: {', '.join(type(part).__name__ for part in batch)}"
     raise InputError(where, "batches of inputs and labels", got, HINT_COLLATE)
+
+
+def _from_numpy(part: Any) -> Any:
+    """Arrays in a batch as tensors, and lists as tuples of arguments."""
+    if isinstance(part, np.ndarray) and part.dtype.kind in "biuf":
+        return as_tensors(part, "batch")
+    if isinstance(part, dict):
+        return {key: _from_numpy(value) for key, value in part.items()}
+    if isinstance(part, list) and not all(isinstance(value, int | float | str) for value in part):
+        return tuple(map(_from_numpy, part))
+    return part
 
 
 HINT_COLLATE = "say which is which by collate=lambda batch: (inputs, labels)"
@@ -52,6 +67,8 @@ def as_class_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True)
         When they are not one integer for each sample.
     """
     n = batch_length(x) if check_length else None
+    if isinstance(y, list | tuple) and all(type(label) in (int, bool) for label in y):
+        y = torch.tensor(y)
     whole = isinstance(y, Tensor) and not (y.is_floating_point() or y.is_complex())
     if not whole or y.dim() != 1 or (n is not None and len(y) != n):
         got = f"{type(y).__name__}"

@@ -81,7 +81,7 @@ class FromLoader(Batches):
         if self.collate is not None:
             with others_code(f"{self.name}: collate", "a function from a batch to inputs and labels"):
                 batch = self.collate(batch)
-        x, y = split_batch(batch, self.name)
+        x, y = split_batch(batch, self.name, anything=self.collate is not None)
         y = as_class_labels(f"{self.name}[1]", x, y, check_length=self.collate is None)
         if self.n_classes is not None:
             check_range(self.name, y, self.n_classes)

@@ -15,6 +15,7 @@ from pidkd.distill.feeding import Inputs, batch_length, eval_mode, same_buffers,
 from pidkd.distill.method import Phase
 from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.batches import Batches
+from pidkd.distill.training.evaluation import check_logits
 from pidkd.distill.training.labels import check_range
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.rehearsal import rehearse
@@ -121,6 +122,7 @@ def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
     x, y = batches.example()
     check_owners(run)
     unreached = rehearse(run, x, y)
+    check_evaluated(run)
     taps = {"student": step.student} | ({} if teacher is None else {"teacher": teacher})
     seen = {side: look(tap, x) for side, tap in taps.items()}
     return Preflight(
@@ -144,6 +146,16 @@ def check_classes(batches: Batches, n_classes: int) -> None:
     batches.n_classes = n_classes
     if batches.labels is not None:
         check_range(batches.name, batches.labels, n_classes)
+
+
+def check_evaluated(run: Run) -> None:
+    """Refuse data to evaluate on that the student cannot be run on."""
+    student = run.step.student
+    for batches in run.evaluated.values():
+        if batches.steps is not None:  # a stream may be one that can be read once only
+            x, y = batches.example()
+            with torch.no_grad(), eval_mode(student), same_buffers(student), run.runtime.autocast():
+                check_logits(student(x)[0], y, batches.name)
 
 
 def check_owners(run: Run) -> None:

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor
 
-from pidkd.distill.feeding import Inputs, batch_length, same_draws, take_rows
+from pidkd.distill.axes import HINT_ROWS
+from pidkd.distill.feeding import Inputs, batch_length, eval_mode, same_buffers, same_draws, take_rows
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.state import restored
 from pidkd.errors import Argument, InputError
@@ -22,6 +23,7 @@ def rehearse(run: Run, x: Inputs, y: Tensor) -> list[str]:
         When a network fails in train mode, a loss reaches nothing that a phase trains, or a batch of one sample, which
         will come, cannot be trained on.
     """
+    _check_rows(run, x, y)
     try:
         notes = _every_phase(run, x, y)
     except InputError as error:
@@ -46,6 +48,18 @@ def _of_one(run: Run, error: InputError) -> InputError:
         "set drop_last=True, or larger batches",
     )
     return InputError(run.train.name, "batches that the networks can be trained on", got, hint)
+
+
+def _check_rows(run: Run, x: Inputs, y: Tensor) -> None:
+    """Refuse a tapped layer that has not one row for each label, where the inputs do not tell the batch."""
+    for side, tap in (("teacher", run.teacher), ("student", run.step.student)):
+        if tap is not None:
+            with torch.no_grad(), eval_mode(tap), same_buffers(tap), run.runtime.autocast():
+                features = tap(x)[1]
+            for path, feature in features.items():
+                if len(feature) != len(y):
+                    where, got = f"train({side}, taps)[{path!r}]", f"{len(feature)} for {len(y)} samples"
+                    raise InputError(where, "an output with one row for each sample", got, HINT_ROWS)
 
 
 def _every_phase(run: Run, x: Inputs, y: Tensor) -> list[str]:
