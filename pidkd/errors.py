@@ -258,6 +258,10 @@ class WeightsWarning(PidkdWarning):
     """Weights were not loaded as they are in the file: names were shortened, or entries were left out."""
 
 
+class TrainingWarning(PidkdWarning):
+    """The log of a run shows a fault that costs accuracy; the message names the remedy."""
+
+
 class NegativeAtomWarning(PidkdWarning):
     """An atom is negative beyond the certified gap; it is reported as it is."""
 

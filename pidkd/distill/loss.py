@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 Terms = dict[str, tuple[float, Tensor]]
 """Weight and value of each term of a loss."""
+
+TASK = "task"
+"""Name of the term that the labels ask for."""
+
+ON_LOGITS = ("kd",)
+"""Names of the terms that match logits: their gradient points the task's way, and no cap applies to it."""
 
 
 class DistillationLoss(nn.Module, abc.ABC):
@@ -37,6 +43,9 @@ class DistillationLoss(nn.Module, abc.ABC):
         The current phase; the first of the method at the start.
     gate : Tensor, shape ()
         What multiplies the weights of all terms but the task's, where the student is trained; 1 unless it is set.
+    scale : Tensor, shape ()
+        What multiplies the gradient that matching sends through the student's features, in phases that train the whole
+        student; 1 unless it is set. It is no part of the state.
 
     Examples
     --------
@@ -63,6 +72,8 @@ class DistillationLoss(nn.Module, abc.ABC):
         self.layer_weights = tuple(weights)
         self.gate: Tensor
         self.register_buffer("gate", torch.ones((), device=student[0].device))
+        self.scale: Tensor
+        self.register_buffer("scale", torch.ones((), device=student[0].device), persistent=False)
         self.build(pairs)
         self.start(next(iter(method.phases)))
 
@@ -89,17 +100,27 @@ class DistillationLoss(nn.Module, abc.ABC):
         y : Tensor, shape (B,)
             Class labels.
         """
-        constant = self.method.phases[self.phase].student == "frozen"
+        weighted, values = self.weighted(teacher, student, y)
+        return torch.stack(list(weighted.values())).sum(), values
+
+    def weighted(self, teacher: Outputs, student: Outputs, y: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The terms times weight and gate, whose sum is the loss; and the terms without, detached; both by name."""
+        reach = self.method.phases[self.phase].student
+        constant = reach == "frozen"
         pairs = _pairs(teacher, student) if self.n_pairs else []
         if len(pairs) != self.n_pairs:
             raise InputError(f"{self.method.name}: features", f"{self.n_pairs} layer pairs", str(len(pairs)))
         pairs = [align(t.detach(), s.detach() if constant else s) for t, s in pairs]
+        if reach == "whole":
+            scaled = _ScaledGradient.apply
+            pairs = [(t, scaled(s, self.scale)) for t, s in pairs]  # type: ignore[no-untyped-call]
         s_logits = student[0].detach() if constant else student[0]
         terms = self.terms(full(teacher[0].detach()), full(s_logits), pairs, y)
-        ungated = terms if constant else {"task"}
-        parts = [w * value if name in ungated else w * (self.gate * value) for name, (w, value) in terms.items()]
-        total = torch.stack(parts).sum()
-        return total, {name: value.detach() for name, (_, value) in terms.items()}
+        ungated = terms if constant else {TASK}
+        weighted = {
+            name: w * value if name in ungated else w * (self.gate * value) for name, (w, value) in terms.items()
+        }
+        return weighted, {name: value.detach() for name, (_, value) in terms.items()}
 
     def start(self, phase: str) -> None:
         """Enter a phase: its parts need gradients and are in train mode, the others neither.
@@ -137,6 +158,20 @@ class DistillationLoss(nn.Module, abc.ABC):
             weight * value(k, t, s) for k, (weight, (t, s)) in enumerate(zip(self.layer_weights, pairs, strict=True))
         ]
         return torch.stack(values).sum()
+
+
+class _ScaledGradient(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by a scale."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(scale)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (scale,) = ctx.saved_tensors
+        return gradient * scale.to(gradient.dtype), None
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pidkd.errors import import_extra
+from pidkd.errors import Argument, InputError, import_extra
 from pidkd.parameters import NonNegative, Parameterised, Positive
 from pidkd.registry import Registry
 
 if TYPE_CHECKING:
     from pidkd.distill.features import Outputs
     from pidkd.distill.loss import DistillationLoss
+    from pidkd.distill.training.recipe import Recipe
 
 
 Weight: TypeAlias = Annotated[float, NonNegative()]
@@ -76,6 +77,34 @@ class Method(Parameterised, abc.ABC):
     @abc.abstractmethod
     def schedule(self, epochs: int) -> tuple[str, ...]:
         """The phase of every epoch, by name."""
+
+    def epochs_of(self, recipe: Recipe) -> tuple[str, ...]:
+        """The phase of every epoch of a recipe: as many as it counts, or as give the student as many as it counts.
+
+        Raises
+        ------
+        InputError
+            When fewer than half of them train the student.
+        """
+        phases = self.schedule(recipe.epochs)
+        if recipe.count == "student":
+            while 0 < (n := sum(map(self.trains_student, phases))) < recipe.epochs:
+                phases = self.schedule(len(phases) + recipe.epochs - n)
+            last = [epoch for epoch, phase in enumerate(phases) if self.trains_student(phase)][: recipe.epochs]
+            phases = phases[: last[-1] + 1 if last else None]
+        n = sum(self.phases[phase].student != "frozen" for phase in phases)
+        if 2 * n < len(phases):
+            counts = {phase: phases.count(phase) for phase in dict.fromkeys(phases)}
+            got = f"{n} of {len(phases)} ({', '.join(f'{name} {k}' for name, k in counts.items())})"
+            hint = "have more epochs, or other phases by the parameters of the method"
+            raise InputError(
+                Argument("train", "method", self.name), "at least half of the epochs to train the student", got, hint
+            )
+        return phases
+
+    def trains_student(self, phase: str) -> bool:
+        """Whether a phase trains the whole student."""
+        return self.phases[phase].student == "whole"
 
     @abc.abstractmethod
     def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:

@@ -244,8 +244,9 @@ def test_float_labels_are_refused_with_the_cast_to_write(tmp_path):
 
 def test_which_of_several_arrays_are_the_labels(tmp_path):
     np.savez(tmp_path / "a.npz", one=np.arange(3), two=np.arange(3))
-    assert "expected one array, or one named 'labels' or 'label' or 'targets' or 'target' or 'y', got arrays one, two" in complaint(
-        read_labels, tmp_path / "a.npz", ""
+    assert (
+        "expected one array, or one named 'labels' or 'label' or 'targets' or 'target' or 'y', got arrays one, two"
+        in complaint(read_labels, tmp_path / "a.npz", "")
     )
 
 

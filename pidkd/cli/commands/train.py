@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pidkd.cli.configuration import Configuration, Overrides, Resume
 from pidkd.cli.console import print_json, progress_bar, say, stderr, stdout
 from pidkd.errors import InputError, import_extra
+
+if TYPE_CHECKING:
+    from pidkd.distill import Config
 
 
 def command(
@@ -23,6 +27,10 @@ def command(
     methods: Annotated[str | None, typer.Option("--methods", help="Several: none,vid,rid; or all.")] = None,
     teachers: Annotated[
         str | None, typer.Option("--teachers", help="Several: trained,untrained, or files of weights.")
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--sweep", metavar="KEY=V,V", help="First choose a value, on a part of the training set."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and stop.")] = False,
     resume: Resume = False,
@@ -58,6 +66,8 @@ def command(
     if out is None:
         raise InputError("--out", "a folder for the results, or --dry-run", "neither")
     try:
+        if sweep is not None:
+            settings = _swept(settings, out, sweep, axes, resume)
         with progress_bar("training") as progress:
             experiment = run_experiment(
                 settings,
@@ -79,6 +89,22 @@ def command(
     else:
         stdout().print(experiment)
     say(f"wrote {out / 'results.csv'}, results.json, and a report for each case in {out / 'results'}")
+
+
+def _swept(settings: Config, out: Path, text: str, axes: Mapping[str, Any], resume: bool) -> Config:
+    """The configuration with the value that a sweep has chosen; its record lies under the folder of the results."""
+    from pidkd.distill.experiments.config import parse_value
+    from pidkd.distill.experiments.sweep import run_sweep
+
+    key, equals, values = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise InputError("--sweep", "key=value,value", repr(text))
+    parsed = [parse_value(value, "--sweep") for value in values.split(",")]
+    own = {name: axes[name] for name in ("seeds", "methods")}
+    with progress_bar("sweeping") as progress:
+        sweep = run_sweep(settings, out / "sweep", key, parsed, resume=resume, progress=progress, **own)
+    stderr().print(sweep)
+    return sweep.config
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -11,6 +11,9 @@ from pathlib import Path
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.method import get_method
 
+UNFILED = ("trained", "untrained", "untrained-raw")
+"""Names of teachers whose weights are read from no file."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -24,7 +27,7 @@ class Case:
     @property
     def teacher_name(self) -> str:
         """The name of the teacher's folder."""
-        label = self.teacher if self.teacher in ("trained", "untrained") else Path(self.teacher).stem
+        label = self.teacher if self.teacher in UNFILED else Path(self.teacher).stem
         return f"{label}-t{self.teacher_seed}"
 
     @property

@@ -6,6 +6,7 @@ or of another type is an error that names the key as it was written.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,9 @@ class DataConfig(Parameterised):
         As many of each class, drawn by ``seed``; all unless given.
     label_noise : float
         The part of the student's training labels that is replaced by another class, drawn by ``seed``.
+    validation : float
+        The part of the training set that takes the place of the test set, and that no network is trained on: to choose
+        values by, without a look at the test set.
     seed : int
         The same for every run, so that all students see the same samples.
     """
@@ -52,6 +56,7 @@ class DataConfig(Parameterised):
     std: tuple[Annotated[float, Positive()], ...] = ()
     samples_per_class: Annotated[int, Whole(1)] | None = None
     label_noise: Annotated[float, Fraction()] = 0.0
+    validation: Annotated[float, Fraction()] = 0.0
     seed: Seed = 0
 
     def __post_init__(self) -> None:
@@ -86,7 +91,9 @@ class TeacherConfig(StudentConfig):
     model, options
         As for a student.
     weights : str
-        "trained" by this command, "untrained", or a file of weights: a state dictionary, as ``torch.save`` writes it.
+        "trained" by this command; "untrained", with running statistics of BatchNorm set by one pass over the teacher's
+        training data; "untrained-raw", as it was made, statistics and all, as in the paper; or a file of weights: a
+        state dictionary, as ``torch.save`` writes it.
     n_classes : int, optional
         Classes of the teacher, where they are not those of the data.
     samples_per_class : int, optional
@@ -177,6 +184,8 @@ class Config(Parameterised):
         For a method the one whose student, of the same seed, its own begins as.
     audit : AuditConfig
     monitor : MonitorConfig, optional
+    gate : {"unique", "information"}, optional
+        That of the monitor; where there is no monitor, one with an audit every fifteenth of the epochs.
     seed : int
         The student's: its first weights, the order of samples, augmentation.
     teacher_seed : int
@@ -211,6 +220,7 @@ class Config(Parameterised):
     starts: Mapping[str, str] = field(default_factory=dict)
     audit: AuditConfig = field(default_factory=AuditConfig)
     monitor: MonitorConfig | None = None
+    gate: Literal["unique", "information"] | None = None
     seed: Seed = 0
     teacher_seed: Seed = 0
     device: str = "cpu"
@@ -230,6 +240,11 @@ class Config(Parameterised):
         for name, changes in self.recipes.items():
             changed(self.recipe, changes, f"recipes.{name}")
         changed(self.recipe, self.teacher.recipe, "teacher.recipe")
+        if self.gate is not None:
+            monitor = self.monitor or MonitorConfig(every=max(1, self.recipe.epochs // 15))
+            if monitor.gate not in (None, self.gate):
+                raise InputError("gate", f"that of monitor.gate, {monitor.gate}, or null", self.gate)
+            object.__setattr__(self, "monitor", dataclasses.replace(monitor, gate=self.gate))
         if self.monitor is not None and (self.audit.layers == "none" or not self.taps):
             raise InputError(
                 "monitor", "layer pairs that are audited", f"audit.layers {self.audit.layers}, taps {self.taps}"
@@ -287,8 +302,8 @@ def list_presets() -> list[str]:
 
     Examples
     --------
-    >>> list_presets()
-    ['cifar10-rid-paper', 'cifar10-rid-repo', 'cifar100-rid-paper', 'cub-rid-paper', 'digits-rid', 'fmnist-rid']
+    >>> list_presets()[-2:]
+    ['digits-rid', 'fmnist-rid']
     """
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
@@ -327,6 +342,24 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
             raise InputError(Argument("load_config", "overrides"), "key=value", repr(override))
         _set(values, key.split("."), _parsed(yaml, value, key), key)
     return Config.from_dict(values)
+
+
+def with_value(config: Config, key: str, value: Any) -> Config:
+    """A configuration with one value changed, by its key with dots.
+
+    Raises
+    ------
+    InputError
+        When there is no such key, or the value cannot be used.
+    """
+    values = config.to_dict()
+    _set(values, key.split("."), value, key)
+    return Config.from_dict(values)
+
+
+def parse_value(text: str, where: str) -> Any:
+    """A value written as YAML."""
+    return _parsed(import_extra("yaml", "train", needed_by="a configuration"), text, where)
 
 
 MAX_CONFIG = 2**23

@@ -18,6 +18,7 @@ from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
 from pidkd.distill.experiments.cases import Case, cases_of
 from pidkd.distill.experiments.config import Config, load_config
+from pidkd.distill.experiments.pairing import BASELINE, paired_differences
 from pidkd.distill.experiments.provenance import check_alike, telling
 from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench
 from pidkd.distill.training.preflight import Preflight
@@ -40,7 +41,9 @@ class Experiment:
     folder : Path
     rows : list of dict
         One for each case: "method", "teacher", "teacher_seed", "seed", "run"; "accuracy" and "loss" on the test set
-        after the last epoch; "teacher_accuracy"; "cpu_seconds" of this process; and of the last audited layer pair, in
+        after the last epoch; "train_accuracy" in the last epoch that trains the whole student; where there is matching,
+        the mean over epochs of the "ratio" of matching to task gradient on the student and of the "factor" of the cap;
+        "teacher_accuracy"; "cpu_seconds" of this process; and of the last audited layer pair, in
         bits, "redundant", "unique_t", "unique_s", "synergistic", "mi_t" and "mi_s".
     is_main : bool
         Of several processes the one that audits and writes; the rows of others have no atoms.
@@ -67,7 +70,11 @@ class Experiment:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {"summary": self.summary(), "cases": self.rows}
+        return {"summary": self.summary(), "differences": self.differences(), "cases": self.rows}
+
+    def differences(self) -> list[dict[str, Any]]:
+        """For each method and teacher the differences to the student without one, paired by seed."""
+        return paired_differences(self.rows)
 
     def report(self) -> AuditReport | None:
         """The audits of all cases in one, each layer named with its case; None where nothing was audited."""
@@ -106,9 +113,14 @@ class Experiment:
             cells = (_shown(entry, key) for key in columns.values())
             means.add_row(entry["method"], f"{entry['teacher']}-t{entry['teacher_seed']}", str(entry["n"]), *cells)
         parts: list[RenderableType] = [runs, means] if any(entry["n"] > 1 for entry in self.summary()) else [runs]
+        if differences := self.differences():
+            parts.append(_differences(differences))
         if (report := self.report()) is not None and report.pairs[0].history:
             parts.append(_trajectories(report))
-        note = "Accuracy in per cent on the test set after the last epoch; atoms in bits there; deviations are n - 1."
+        note = (
+            "Accuracy in per cent on the test set after the last epoch; atoms in bits there; deviations are n - 1; p "
+            "is of the two-sided sign test over seeds."
+        )
         return Group(*parts, Text(note, "dim"))
 
 
@@ -247,6 +259,26 @@ def _trajectories(report: AuditReport) -> Table:
         atoms = [pair.stages[i].result.atoms for i in shown]
         table.add_row(pair.student, *(f"{a['redundant']:.2f}, {a['unique_t']:.2f}" for a in atoms))
     return table
+
+
+def _differences(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """What each method gains over the baseline, in points of accuracy and in bits."""
+    title = f"Differences to {BASELINE}, paired by seed (standard error)"
+    table = _table(title, ["method", "with", "n"], ["student", *ATOMS, "above", "p"])
+    for entry in entries:
+        cells = [_difference(entry, key) for key in ("accuracy", *ATOMS.values())]
+        teacher = f"{entry['teacher']}-t{entry['teacher_seed']}"
+        sign_test = [f"{entry['above']} of {entry['n']}", f"{entry['p']:.2g}"]
+        table.add_row(entry["method"], teacher, str(entry["n"]), *cells, *sign_test)
+    return table
+
+
+def _difference(entry: Mapping[str, Any], key: str) -> str:
+    if entry.get(key) is None:
+        return ""
+    scale, digits = (100, 1) if key == "accuracy" else (1, 2)
+    error = entry[f"{key}_se"]
+    return f"{scale * entry[key]:+.{digits}f}" + ("" if error is None else f" ({scale * error:.{digits}f})")
 
 
 def _table(title: str, names: Sequence[str], numbers: Iterable[str]) -> Table:

@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from pidkd.distill.architectures import build_model
 from pidkd.distill.corruption import corrupt
 from pidkd.distill.dataset import ImageData, load_data
 from pidkd.distill.experiments.config import Config, StudentConfig
 from pidkd.distill.training.batches import stream
+from pidkd.distill.training.opening import open_batches
+from pidkd.distill.training.recipe import Recipe
+
+N_CALIBRATION = 4096
+"""Samples from which the statistics of an untrained teacher are taken."""
 
 Side = Literal["teacher", "student"]
 SIDES: tuple[Side, Side] = ("teacher", "student")
@@ -48,6 +55,20 @@ def make_network(config: Config, side: Side, data: ImageData) -> nn.Module:
     # Alike networks of one seed are not to begin alike.
     seed = stream(config.teacher_seed, 5) if side == "teacher" else stream(config.seed, 4)
     return build_model(network.model, data.shape, n_classes, seed, **network.options)
+
+
+def calibrate_batchnorm(network: nn.Module, data: ImageData) -> None:
+    """Set running statistics of BatchNorm to means over batches of one pass over data, 4,096 samples where it has more.
+
+    A network that was never trained has 0 and 1 there, which normalise nothing: its features grow from block to block.
+    """
+    rows = np.random.default_rng(0).permutation(len(data))[:N_CALIBRATION]
+    data, recipe = data.take(rows), Recipe(batch_size=min(256, len(rows)))
+    batches = open_batches(data, "data", recipe, 0, (torch.device("cpu"), 0, 1), training=False)
+    with torch.random.fork_rng(devices=[]):  # layers of dropout draw
+        torch.manual_seed(0)
+        update_bn(batches.in_order(), network)
+    network.eval()
 
 
 def corrupt_teacher(network: nn.Module, config: Config) -> None:

@@ -8,18 +8,26 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from torch import nn
 
 from pidkd.audits.auditing import audit
 from pidkd.distill.dataset import ImageData
-from pidkd.distill.experiments.cases import Case
+from pidkd.distill.experiments.cases import UNFILED, Case
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.keys import key_in_configuration
-from pidkd.distill.experiments.making import SIDES, corrupt_teacher, drawing, make_network, read_data
+from pidkd.distill.experiments.making import (
+    SIDES,
+    calibrate_batchnorm,
+    corrupt_teacher,
+    drawing,
+    make_network,
+    read_data,
+)
 from pidkd.distill.experiments.provenance import FREE, check_same, note, remarks
 from pidkd.distill.method import get_method
 from pidkd.distill.training.capturing import capture
@@ -64,6 +72,8 @@ class Workbench:
         self.audited = {"last": config.taps[-1:], "all": config.taps, "none": ()}[config.audit.layers]
         whole, self.test = read_data(config)
         settings = config.data
+        if settings.validation:
+            whole, self.test = whole.split(settings.validation, settings.seed)
         self.teacher_data, self.student_data = (
             whole if n is None else whole.per_class(n, settings.seed)
             for n in (config.teacher.samples_per_class, settings.samples_per_class)
@@ -130,7 +140,7 @@ class Workbench:
         started = time.process_time()
         run = self._train(teacher, student, case, show)
         measured: dict[str, Any] = {"cpu_seconds": time.process_time() - started}
-        measured |= {key: run.history[-1][f"valid_{key}"] for key in ("accuracy", "loss")}
+        measured |= {key: run.history[-1][f"valid_{key}"] for key in ("accuracy", "loss")} | _balance(run.history)
         if run.best is not None:
             measured |= {"best_epoch": run.best["epoch"], "held_out_accuracy": run.best["accuracy"]}
         if case.run_name != case.name or case.method in self.config.starts.values():
@@ -149,6 +159,8 @@ class Workbench:
                 load_weights(network, folder / "student.pt", "teacher")
             elif case.teacher == "trained":
                 self._teach(network, case, show)
+            elif case.teacher == "untrained":
+                calibrate_batchnorm(network, self.teacher_data)
             corrupt_teacher(network, config)
             alike = config.teacher.n_classes in (None, self.test.n_classes)
             with drawing(case.teacher_seed):
@@ -166,8 +178,8 @@ class Workbench:
             When it cannot be made, or its file cannot be used.
         """
         network = make_network(case.of(self.config), "teacher", self.test)
-        if case.teacher not in ("trained", "untrained"):
-            load_weights(network, case.teacher, "teacher.weights", "trained, untrained, or ")
+        if case.teacher not in UNFILED:
+            load_weights(network, case.teacher, "teacher.weights", f"{', '.join(UNFILED)}, or ")
         return network
 
     def record(self, name: str, text: str) -> None:
@@ -249,7 +261,8 @@ class Workbench:
 
     def _keep(self, student: nn.Module, case: Case, epochs: int) -> None:
         """Capture the student after so many epochs, if it is to be audited then."""
-        every, last = self.config.audit.every, case.of(self.config).student_recipe.epochs
+        config = case.of(self.config)
+        every, last = config.audit.every, len(config.make_method().epochs_of(config.student_recipe))
         due = every is not None and epochs % every == 0 and epochs < last
         if due and self.is_main and self.audited:
             out = self._snapshots(case) / f"{epochs:05}"
@@ -297,6 +310,14 @@ def _teaching(config: Config) -> dict[str, Any]:
     """What a trained teacher depends on."""
     held = config.to_dict()
     return {key: held[key] for key in ("data", "teacher", "teacher_seed", "recipe", "strict")}
+
+
+def _balance(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Of the epochs that train the whole student: the last training accuracy, and means of what the balance logged."""
+    accuracies = [row["train_accuracy"] for row in history if "train_accuracy" in row]
+    balances = [row["balance"] for row in history if row.get("balance", {}).get("ratio") is not None]
+    means = {key: fmean(balance[key] for balance in balances) for key in ("ratio", "factor") if balances}
+    return {"train_accuracy": accuracies[-1], **means}
 
 
 def _now(row: Mapping[str, Any]) -> str:

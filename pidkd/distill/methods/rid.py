@@ -36,8 +36,10 @@ class RID(Method):
         ``"sum"`` is the formula above, as printed; ``"mean"`` has means over channels and positions in place of both
         sums, as the published code does. Weights of one are not those of the other, and
         the optimal :math:`\sigma` is another.
-    warm_up, q : int
-        Epochs of phase ``warm_up`` at the start; epochs of a cycle after it.
+    warm_up, q : int, optional
+        Epochs of phase ``warm_up`` at the start; epochs of a cycle after it. Unless given they suit the number of
+        epochs: a fifteenth of them for the warm-up, and cycles of 4, 8, 12 and so on, of which about eight go into a
+        run of 60 epochs or more.
     r : float
         The part of each cycle, at its start, in phase ``filters``.
     warm_up_within_cycles : bool
@@ -99,8 +101,8 @@ class RID(Method):
     task_weight: Weight = 1.0
     weight: Weight = 10.0
     reduction: Reduction = "mean"
-    warm_up: Annotated[int, Whole(0)] = 0
-    q: Annotated[int, Whole(1)] = 30
+    warm_up: Annotated[int, Whole(0)] | None = None
+    q: Annotated[int, Whole(1)] | None = None
     r: Annotated[float, Fraction()] = 0.25
     warm_up_within_cycles: bool = False
     head: Literal["flatten", "pool"] = "flatten"
@@ -120,9 +122,9 @@ class RID(Method):
 
     def schedule(self, epochs: int) -> tuple[str, ...]:
         """Algorithm 1, in its modulo form."""
-        return alternating(
-            epochs, warm_up=self.warm_up, q=self.q, r=self.r, warm_up_within_cycles=self.warm_up_within_cycles
-        )
+        warm_up = epochs // 15 if self.warm_up is None else self.warm_up
+        q = 4 * max(1, round(epochs / 30)) if self.q is None else self.q
+        return alternating(epochs, warm_up=warm_up, q=q, r=self.r, warm_up_within_cycles=self.warm_up_within_cycles)
 
     def loss(self, teacher: Outputs, student: Outputs) -> DistillationLoss:
         """The loss, for networks that put out what one batch shows."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,6 +25,9 @@ def build(shape: tuple[int, int, int], n_classes: int, depth: Annotated[int, Who
     -----
     Shortcuts have no parameters: where the shape changes, every second pixel is taken, and new channels are zero. Tap
     ``stage1``, ``stage2`` and ``stage3``.
+
+    State dictionaries of github.com/akamaster/pytorch_resnet_cifar10 can be loaded as they are: layers are renamed, and
+    since new channels lie before and after the old ones there and all after them here, channels are reordered.
 
     References
     ----------
@@ -50,6 +54,7 @@ class ResNet(nn.Module):
         self.stage2 = stage(16, 32, 2)
         self.stage3 = stage(32, 64, 2)
         self.classifier = nn.Linear(64, n_classes)
+        self.register_load_state_dict_pre_hook(_translate)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, shape (B, n_classes), of images (B, C, H, W)."""
@@ -76,3 +81,38 @@ class Block(nn.Module):
         if self.new_channels:
             shortcut = functional.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))
         return functional.relu(inner + shortcut)
+
+
+def published_order() -> tuple[list[int], list[int], list[int]]:
+    """For every channel after each stage its index in the published networks, whose shortcuts pad on both sides."""
+    first = list(range(16))
+    second = [8 + i for i in first] + [*range(8), *range(24, 32)]
+    third = [16 + i for i in second] + [*range(16), *range(48, 64)]
+    return first, second, third
+
+
+def _translate(model: nn.Module, state: dict[str, Any], prefix: str, *rest_of_hook: object) -> None:
+    """Rename and reorder in place what the published names tell to be of the published networks."""
+    if f"{prefix}layer1.0.conv1.weight" not in state:
+        return
+    orders = dict(enumerate(published_order(), start=1))
+    for name in [name for name in state if name.startswith(prefix)]:
+        value = state.pop(name)
+        path = name.removeprefix(prefix)
+        head, _, rest = path.partition(".")
+        if head == "conv1":
+            path = f"stem.0.{rest}"
+        elif head == "bn1":
+            path = f"stem.1.{rest}"
+        elif head == "linear":
+            path = f"classifier.{rest}"
+            value = value[:, orders[3]] if rest == "weight" else value
+        elif head.startswith("layer"):
+            block, layer, kind = rest.split(".", 2)
+            number = int(head.removeprefix("layer"))
+            if layer == "conv1":
+                value = value[:, orders[number - 1 if block == "0" and number > 1 else number]]
+            elif value.dim() and layer in ("conv2", "bn2"):
+                value = value[orders[number]]
+            path = f"stage{number}.{block}.{layer.replace('bn', 'norm')}.{kind}"
+        state[prefix + path] = value.contiguous() if torch.is_tensor(value) else value

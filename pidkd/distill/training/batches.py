@@ -71,8 +71,13 @@ class Batches(abc.ABC):
 
     def example(self) -> Batch:
         """A few samples."""
-        for x, y in self.in_order():
-            return (x, y) if batch_length(x) is None else (take_rows(x, slice(2)), y[:2])
+        x, y = self.first()
+        return (x, y) if batch_length(x) is None else (take_rows(x, slice(2)), y[:2])
+
+    def first(self) -> Batch:
+        """The first batch."""
+        for batch in self.in_order():
+            return batch
         raise InputError(self.name, "at least one batch", "none")
 
     def share(self, batch: Batch) -> Batch:
@@ -120,6 +125,8 @@ class InMemory(Batches):
         self.x, self.y = map_tensors(x, lambda part: part.contiguous().to(self.device)), y.to(self.device)
         self.labels = self.y
         self.is_normalised = bool(len(mean))
+        self.rows = torch.zeros(0, dtype=torch.long, device=self.device)
+        """Rows of the current batch of an epoch."""
         self.scale = 255 * torch.tensor(std, device=self.device)
         self.shift = 255 * torch.tensor(mean, device=self.device)
 
@@ -133,6 +140,7 @@ class InMemory(Batches):
         size = self.recipe.batch_size
         for step in range(start, self.steps):
             _, rows = self.share((None, order[step * size : (step + 1) * size]))
+            self.rows = rows
             x = take_rows(self.x, rows)
             if self.recipe.flip or crop:
                 x = augment(x, mirrored[rows], cut[rows], crop)
@@ -143,6 +151,10 @@ class InMemory(Batches):
         size = self.recipe.batch_size
         for start in range(0, self.n_samples, size):
             yield self._ready(take_rows(self.x, slice(start, start + size))), self.y[start : start + size]
+
+    def inputs(self, rows: Tensor) -> Inputs:
+        """The inputs of these rows, as they are."""
+        return self._ready(take_rows(self.x, rows))
 
     def _ready(self, x: Inputs) -> Inputs:
         if self.is_normalised:

@@ -262,7 +262,7 @@ def _prepare(
         if tapped is not None:
             tapped.settle(x, fast=True)
     runtime.seed(stream(seed, 0))
-    step = Step(method, teacher, student, pairs if method.needs_taps else (), x)
+    step = Step(method, teacher, student, pairs if method.needs_taps else (), data.first()[0])
     step.loss.to(runtime.device)
     if recipe.sync_batchnorm:
         step.loss = _synchronised(step.loss, runtime)
@@ -279,7 +279,7 @@ def _train(
     progress: Callable[[float, Mapping[str, Any]], None] | None,
 ) -> None:
     """The loop: epochs of steps, a row of the log and a checkpoint after each epoch."""
-    runtime, n_epochs = run.runtime, run.recipe.epochs
+    runtime, n_epochs = run.runtime, len(run.schedule)
     try:
         while run.epoch < n_epochs:
             for done in run.steps():

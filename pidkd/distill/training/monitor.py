@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from pidkd.distill.training.capturing import capture
 from pidkd.distill.training.loader import Collate
 from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.run import Run
-from pidkd.errors import Argument, InputError, Parameter
+from pidkd.errors import Argument, InputError, Parameter, SmallSampleWarning
 from pidkd.parameters import Choice, OrNone, Whole
 from pidkd.quantize import Quantizer
 from pidkd.result import ATOMS
@@ -100,7 +101,7 @@ class Monitor:
     def __call__(self, run: Run) -> dict[str, Any] | None:
         """Audit, if it is time to; the atoms by pair, in the units of the audit, for the log."""
         epochs = run.epoch + 1
-        if epochs % self.every and epochs < run.recipe.epochs:
+        if epochs % self.every and epochs < len(run.schedule):
             return None
         self._remember(epochs)
         if self._teacher is None:
@@ -150,7 +151,10 @@ class Monitor:
     def _audit(
         self, teacher: Mapping[str, Array], student: Mapping[str, Array], pairs: Sequence[tuple[str, str]]
     ) -> AuditReport:
-        return audit(teacher, student, teacher["labels"], pairs, resume=self._finished.name, **self.options)
+        with warnings.catch_warnings():
+            if self.reports:  # all audits have as many samples: once is enough
+                warnings.simplefilter("ignore", SmallSampleWarning)
+            return audit(teacher, student, teacher["labels"], pairs, resume=self._finished.name, **self.options)
 
     def _assumption(self, run: Run) -> dict[str, dict[str, float]]:
         """I(eps;Y|f_s(S)) of each layer pair of the loss, and what it is for shuffled labels."""
@@ -188,7 +192,7 @@ def filtered(run: Run, data: Any) -> tuple[list[tuple[Array, Array]], Array]:
     for x, y in batches.in_order():
         of_t, of_s = list(step.paired(teacher(x), 0)[1]), list(step.paired(step.student(x), 1)[1])
         for k, pair in enumerate(zip(of_t, of_s, strict=True)):
-            t, s = align(*pair)  # type: ignore[arg-type]
+            t, s = align(*pair)
             f_t, f_s = step.loss.f_t[k](t), step.loss.f_s[k](s)  # type: ignore[index, operator]
             pieces[k].append(((f_t - f_s).float().cpu().numpy(), f_s.float().cpu().numpy()))
         labels.append(y.cpu().numpy())
@@ -229,14 +233,22 @@ class Prospect:
         return {key: r.unique_t - (r.null or {}).get("unique_t", 0.0) for key, r in self.report.results.items()}
 
     @property
+    def verdicts(self) -> dict[tuple[str, str], str]:
+        """For each layer pair whether the teacher has more to give than the student would lose."""
+        verdicts = {}
+        for key, gain in self.gains.items():
+            r = self.report.results[key]
+            verdicts[key] = "nothing to give" if gain <= 0 else "less to give than to lose"
+            if gain > 0 and r.unique_t > r.unique_s:
+                verdicts[key] = "something to give"
+        return verdicts
+
+    @property
     def words(self) -> list[str]:
         """A line for each layer pair: what the teacher has to give, beside what the student has that it lacks."""
         lines = []
         for (t, s), gain in self.gains.items():
-            r = self.report.results[t, s]
-            verdict = "nothing to give" if gain <= 0 else "less to give than to lose"
-            if gain > 0 and r.unique_t > r.unique_s:
-                verdict = "something to give"
+            r, verdict = self.report.results[t, s], self.verdicts[t, s]
             lines.append(
                 f"the teacher's {t} knows {r.unique_t:.3f} {r.units} of the label that the student's {s} does not, "
                 f"{r.unique_t - gain:.3f} of them by chance, and lacks {r.unique_s:.3f} that it does: {verdict}"

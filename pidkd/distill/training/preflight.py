@@ -14,13 +14,14 @@ from pidkd.distill.features import align
 from pidkd.distill.feeding import Inputs, batch_length, eval_mode, same_buffers, tensors_in
 from pidkd.distill.method import Phase
 from pidkd.distill.taps import FeatureTap
+from pidkd.distill.training.balance import estimate_balance
 from pidkd.distill.training.batches import Batches
 from pidkd.distill.training.evaluation import check_logits
 from pidkd.distill.training.labels import check_range
-from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.rehearsal import rehearse
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.step import Step
+from pidkd.distill.training.teacher_check import check_teacher, remarks_on
 from pidkd.errors import Argument, InputError
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Preflight:
         Of an epoch.
     n_samples : int
         Trained on.
+    teacher : mapping
+        On a few training samples the teacher's "accuracy", and the standard deviations of its "logits" and "features".
+    balance : mapping
+        On the first batches, before any training, what the log says of each epoch: norms of the "task" and the
+        "matching" gradient on the student, their "ratio" and "cosine".
     notes : tuple of str
         What else should be known.
     """
@@ -60,6 +66,8 @@ class Preflight:
     flops: Mapping[str, int]
     steps: int
     n_samples: int
+    teacher: Mapping[str, Any] = field(default_factory=dict)
+    balance: Mapping[str, float | None] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,6 +104,7 @@ class Preflight:
             parts.append(layers)
         flops = ", ".join(f"{name} {n / 1e6:,.1f} MFLOP" for name, n in self.flops.items())
         parts.append(Text(f"One sample forward: {flops}. {self.n_samples:,} samples, {self.steps:,} steps an epoch."))
+        parts += [Text(line) for line in (*_teacher_lines(self.teacher), *_balance_lines(self.balance))]
         return Group(*parts, *(Text(f"- {note}") for note in self.notes))
 
     def __str__(self) -> str:
@@ -125,15 +134,18 @@ def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
     check_evaluated(run)
     taps = {"student": step.student} | ({} if teacher is None else {"teacher": teacher})
     seen = {side: look(tap, x) for side, tap in taps.items()}
+    checked = check_teacher(run)
     return Preflight(
         schedule=schedule,
         trained={phase: _sizes(step, run.method.phases[phase]) for phase in dict.fromkeys(schedule)},
-        rates=_rates_of(step, run.recipe, schedule),
+        rates=_rates_of(run),
         layers=() if teacher is None else tuple(_pair(t, s, seen) for t, s in step.taps),
         flops={side: total for side, (_, total) in seen.items()},
         steps=batches.steps or 0,
         n_samples=batches.n_samples or 0,
-        notes=(*remarks, *_notes(run, x), *unreached),
+        teacher=checked,
+        balance=estimate_balance(run),
+        notes=(*remarks, *_notes(run, x), *unreached, *remarks_on(checked, run.step.loss.n_classes), *_cache_note(run)),
     )
 
 
@@ -219,11 +231,14 @@ def _sizes(step: Step, rule: Phase) -> dict[str, int]:
     return {group: sum(p.numel() for p in named.values()) for group, named in step.trained(rule).items()}
 
 
-def _rates_of(step: Step, recipe: Recipe, schedule: Sequence[str]) -> dict[str, tuple[float | None, ...]]:
-    groups = [list(step.trained(step.loss.method.phases[phase])) for phase in schedule]
+def _rates_of(run: Run) -> dict[str, tuple[float | None, ...]]:
+    groups = [list(run.step.trained(run.method.phases[phase])) for phase in run.schedule]
     names = dict.fromkeys(name for group in groups for name in group)
     return {
-        name: tuple(recipe.rate(name, epoch) if name in group else None for epoch, group in enumerate(groups))
+        name: tuple(
+            run.recipe.rate(name, epoch) if name in group else None
+            for epoch, group in zip(run.clock, groups, strict=True)
+        )
         for name in names
     }
 
@@ -275,6 +290,34 @@ def _form(side: str, tap: FeatureTap | None, x: Inputs) -> list[str]:
         if axes not in ("BD", "BLD", axes_of(len(axes), True)) or axes == "BCL":
             notes.append(f"the {side}'s {path} is read as {axes}")
     return notes
+
+
+def _cache_note(run: Run) -> list[str]:
+    if run.teacher is None:
+        return []
+    size = f"{run.cache_bytes / 2**20:,.1f} MiB"
+    if run.why_live is None:
+        return [f"the teacher's outputs on the training set are kept, {size}"]
+    return [f"the teacher runs in every step, as {run.why_live}"]
+
+
+def _teacher_lines(teacher: Mapping[str, Any]) -> list[str]:
+    if not teacher:
+        return []
+    spreads = ", ".join(
+        f"{name} {value:.3g}" for name, value in {**teacher["features"], "logits": teacher["logits"]}.items()
+    )
+    right = "" if teacher["accuracy"] is None else f"right on {teacher['accuracy']:.1%} of them; "
+    return [f"Teacher on {teacher['n_samples']} training samples: {right}standard deviations {spreads}."]
+
+
+def _balance_lines(balance: Mapping[str, float | None]) -> list[str]:
+    if balance.get("ratio") is None:
+        return []
+    return [
+        f"Gradients on the student at the start: matching {balance['ratio']:.2g} times the task's, "
+        f"cosine {balance['cosine']:.2f}."
+    ]
 
 
 def _layer(layer: Mapping[str, Any], side: str) -> tuple[str, str, str]:

@@ -18,11 +18,19 @@ class Recipe(Parameterised):
 
     With E epochs f(e) is 1 for ``"constant"``, :math:`\gamma` to the number of milestones :math:`\le e` for
     ``"multistep"``, and :math:`(1 + \cos(\pi e / E)) / 2` for ``"cosine"``; epochs are counted from 0 over the whole
-    run, whatever their phases.
+    run, whatever their phases, or, with ``count="student"``, over those that train the whole student.
+
+    The *balance*: with :math:`g` and :math:`h` the gradients on the student's parameters of the task and of what
+    matches features, as moving averages of their norms, h is multiplied by :math:`\min(1, c\,|g| / |h|)`. It is only
+    ever lowered. Terms on logits, and the parts of the loss (filters, heads, variances), are left as they are.
 
     Parameters
     ----------
     epochs : int
+        E.
+    count : {"all", "student"}
+        Which epochs are counted: all, or those that train the whole student, so that every method trains it for as
+        many, at the same learning rates; phases that train something else come on top.
     batch_size : int
         Samples of a step, over all processes together. An epoch is ``n_samples // batch_size`` steps. A ``DataLoader``
         keeps batches of its own.
@@ -35,13 +43,25 @@ class Recipe(Parameterised):
         Epochs from which on the rate is multiplied by ``gamma`` once more.
     gamma : float
     clip : float, optional
-        Largest norm of the gradient of all parameters that a step trains.
+        Largest norm of the gradient of each group of parameters: the student, and every part of the method's loss.
+    clip_jointly : bool
+        Clip the norm of all groups together, as published codes do; a large gradient of the loss's own parts then
+        makes the student's small.
+    cap : float, optional
+        c: how many times as large as the task's the matching gradient on the student may be.
+    balance_every : int, optional
+        Steps from one measurement of both gradients to the next; None measures, logs and caps nothing.
     part_lr, part_weight_decay : mapping from str to float
         Those of parts of the method's loss (filters, heads, variances), by name, where they differ from the student's.
     flip : bool
         Mirror each image left to right with probability 1/2.
     crop : int
         Pad each image with as many black pixels on each side, and cut its size out of that at random.
+    cache : {"auto", "never"}
+        Whether the teacher's outputs on the training set are kept, to the same bits, where it lies in memory and is not
+        augmented; otherwise the teacher runs in every step.
+    cache_memory : float
+        GiB that they may take.
     held_out : float
         The part of the training set, in [0, 1), that is not trained on and says which epoch was best.
     precision : {"auto", "float32", "bfloat16"}
@@ -67,6 +87,7 @@ class Recipe(Parameterised):
     """
 
     epochs: Annotated[int, Whole(1, MOST_EPOCHS)] = 30
+    count: Literal["all", "student"] = "all"
     batch_size: Annotated[int, Whole(1)] = 128
     optimizer: Literal["sgd", "adam"] = "sgd"
     lr: Annotated[float, Positive()] = 0.05
@@ -77,10 +98,15 @@ class Recipe(Parameterised):
     milestones: tuple[Annotated[int, Whole(1)], ...] = ()
     gamma: Annotated[float, Positive()] = 0.2
     clip: Annotated[float, Positive()] | None = None
+    clip_jointly: bool = False
+    cap: Annotated[float, Positive()] | None = 3.0
+    balance_every: Annotated[int, Whole(1)] | None = 20
     part_lr: Mapping[str, Annotated[float, NonNegative()]] = field(default_factory=dict)
     part_weight_decay: Mapping[str, Annotated[float, NonNegative()]] = field(default_factory=dict)
     flip: bool = False
     crop: Annotated[int, Whole(0, 1_024)] = 0
+    cache: Literal["auto", "never"] = "auto"
+    cache_memory: Annotated[float, Positive()] = 1.0
     held_out: Annotated[float, Fraction(ends="[)")] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool = False
@@ -90,6 +116,8 @@ class Recipe(Parameterised):
     def __post_init__(self) -> None:
         self.check_params()
         self._check("milestones", "rising epochs", sorted(set(self.milestones)) == list(self.milestones))
+        measured = self.balance_every is not None or self.cap is None
+        self._check("balance_every", "a number of steps, or cap None", measured)
         object.__setattr__(self, "milestones", tuple(self.milestones))
         fits = bool(self.milestones) == (self.schedule == "multistep")
         self._check("milestones", "some with schedule 'multistep', and none without", fits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,17 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
-from pidkd.distill.features import Positive
+from pidkd.distill.features import Outputs, Positive
 from pidkd.distill.feeding import Inputs, tensors_in
 from pidkd.distill.method import Phase
 from pidkd.distill.taps import FeatureTap
-from pidkd.distill.training.batches import Batches, stream
+from pidkd.distill.training.advice import advice_on
+from pidkd.distill.training.balance import Balance
+from pidkd.distill.training.batches import Batches, InMemory, stream
+from pidkd.distill.training.cache import TeacherCache, cache_size, why_live
 from pidkd.distill.training.evaluation import measure, scores
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import Runtime, random_state, set_random_state
 from pidkd.distill.training.state import copied, finite_entries, first_not_finite
 from pidkd.distill.training.step import Step, first_nonfinite
-from pidkd.errors import Argument, DivergenceError, InputError
+from pidkd.distill.training.tally import Tally
+from pidkd.errors import Argument, DivergenceError, InputError, TrainingWarning
 
 
 class Run:
@@ -48,6 +53,16 @@ class Run:
         "epoch", "accuracy" and the "student" of the epoch with the best accuracy on what was held out.
     optimizers : dict from Phase to Optimizer
         Phases that train the same have one together, which keeps its momentum while others have their turn.
+    schedule : tuple of str
+        The phase of every epoch.
+    clock : list of int
+        For every epoch the one that it counts as for learning rates.
+    cache_bytes : int
+        What the teacher's outputs on the training set take.
+    why_live : str or None
+        Why the teacher runs in every step, if it does.
+    balance : Balance
+        The factor of the matching gradient on the student.
     """
 
     def __init__(
@@ -63,7 +78,9 @@ class Run:
         self.step, self.teacher, self.recipe = step, teacher, recipe
         self.train, self.evaluated, self.runtime, self.seed = train, evaluated, runtime, seed
         self.method = step.loss.method
-        self.schedule = self.method.schedule(recipe.epochs)
+        self.schedule = self.method.epochs_of(recipe)
+        whole = [self.method.trains_student(phase) for phase in self.schedule]
+        self.clock = [sum(whole[:epoch]) if recipe.count == "student" else epoch for epoch in range(len(whole))]
         self.optimizers = {rule: self._optimizer(rule) for rule in self.method.phases.values()}
         compiled = recipe.compile and not runtime.strict
         if compiled:  # else the runs of a process have one limit of recompilations, past which torch compiles no more
@@ -71,9 +88,13 @@ class Run:
         self._teacher: Any = torch.compile(teacher) if compiled and teacher is not None else teacher
         self._step: Any = torch.compile(step) if compiled else step
         self._wrapped: dict[Phase, nn.Module] = {}
+        self.advised: set[str] = set()
+        self.cache: TeacherCache | None = None
+        self.cache_bytes = 0
+        self.why_live = "the method needs no teacher" if teacher is None else self._measure_cache(teacher)
         self.epoch = self.steps_done = 0
-        self.terms: list[str] = []
-        self.sums = torch.zeros(0)
+        self.losses, self.clips = Tally(), Tally()
+        self.balance = Balance(recipe, runtime)
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] | None = None
         self._random: dict[str, Any] | None = None
@@ -93,41 +114,85 @@ class Run:
         momentum = self.recipe.momentum
         return SGD(groups, self.recipe.lr, momentum, nesterov=self.recipe.nesterov and momentum > 0, fused=fused)
 
+    @torch.no_grad()
+    def _measure_cache(self, teacher: FeatureTap) -> str | None:
+        with self.runtime.autocast():
+            outputs = self.step.paired(teacher(self.train.example()[0]), 0)
+        self.cache_bytes = cache_size(outputs[0], outputs[1], self.train.n_samples or 0)
+        return why_live(self.recipe, self.train, self.cache_bytes)
+
+    def _fill_cache(self) -> None:
+        """Keep the teacher's outputs, if that can be done to the bit."""
+        if self.why_live is not None or self.cache is not None or not isinstance(self.train, InMemory):
+            return
+        with self.runtime.autocast():
+            self.cache = TeacherCache.of(lambda x: self.step.paired(self._teacher(x), 0), self.train)
+        if self.cache is None:
+            self.why_live = "outputs of a sample are other bits in another batch"
+
+    def _teach(self, x: Inputs) -> Outputs | None:
+        """The teacher's outputs on the current batch."""
+        if self.cache is not None and isinstance(self.train, InMemory):
+            return self.cache(self.train.rows)
+        return None if self._teacher is None else self.step.paired(self._teacher(x), 0)
+
     def steps(self) -> Iterator[int]:
         """Do the remaining steps of the current epoch; after each, how many have been done."""
+        self._fill_cache()
         rule = self.method.phases[self.schedule[self.epoch]]
         self.step.start(self.schedule[self.epoch])
         if rule not in self._wrapped:
             self._wrapped[rule] = self.runtime.wrap(self._step)
         optimizer = self.optimizers[rule]
         for group in optimizer.param_groups:
-            group["lr"] = self.recipe.rate(group["name"], self.epoch)
-        trained = [p for group in optimizer.param_groups for p in group["params"]]
+            group["lr"] = self.recipe.rate(group["name"], self.clock[self.epoch])
+        whole = rule.student == "whole"
+        self.step.loss.scale.copy_(self.balance.factor if whole else torch.ones(()))
         self.runtime.seed(stream(self.seed, 3, self.epoch))
         batches = self.train.epoch(self.epoch, self.steps_done)
         if self._random is not None:  # the batches that were skipped may have drawn what the layers did not
             set_random_state(self._random)
             self._random = None
         for x, y in batches:
-            self._do(self._wrapped[rule], optimizer, trained, x, y)
+            self._do(self._wrapped[rule], optimizer, whole, x, y)
             self.steps_done += 1
             yield self.steps_done
 
-    def _do(self, step: nn.Module, optimizer: Optimizer, trained: list[Tensor], x: Inputs, y: Tensor) -> None:
+    def _do(self, step: nn.Module, optimizer: Optimizer, whole: bool, x: Inputs, y: Tensor) -> None:
+        """One step; in phases that train the whole student with a look at the balance when it is due."""
+        loss, balance = self.step.loss, self.balance
+        student: list[Tensor] = next((g["params"] for g in optimizer.param_groups if g["name"] == "student"), [])
+        is_due = whole and bool(student) and balance.is_due()
+        if is_due:
+            loss.scale.fill_(1.0)
         with self.runtime.autocast():
-            teacher = None if self._teacher is None else self.step.paired(self._teacher(x), 0)
-            total, terms = step(x, teacher, y)
-        values = torch.stack([total.detach(), *terms.values()]).double()
-        if not len(self.sums):
-            self.terms, self.sums = ["loss", *terms], torch.zeros_like(values)
-        self.sums += values
+            teacher = self._teach(x)
+            result = step(x, teacher, y)
+        values = torch.stack([result.total.detach(), *result.values.values()]).double()
+        self.losses.add(["loss", *result.values], values)
         if self.runtime.device.type == "cpu":  # elsewhere the host would wait for the device; see end_epoch
             self._check_finite(values, x, teacher, y)
-        total.backward()
-        if self.recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(trained, self.recipe.clip)
+        before = balance.before(result, student) if is_due else None
+        result.total.backward()
+        if before is not None:
+            balance.after(result, before, student, loss.gate)
+            loss.scale.copy_(balance.factor)
+        balance.steps += whole
+        self._clip(optimizer)
         optimizer.step()
         optimizer.zero_grad()
+
+    def _clip(self, optimizer: Optimizer) -> None:
+        """Clip the gradient of each group of parameters by itself, or of all together."""
+        largest, groups = self.recipe.clip, optimizer.param_groups
+        if largest is None:
+            return
+        if self.recipe.clip_jointly:
+            named = {"all": [p for group in groups for p in group["params"]]}
+        else:
+            named = {group["name"]: group["params"] for group in groups}
+        norms = [nn.utils.clip_grad_norm_(parameters, largest) for parameters in named.values()]
+        self.clips.add(list(named), (largest / torch.stack(norms)).clamp(max=1).double())
 
     def _check_finite(self, values: Tensor, *batch: Any) -> None:
         """Refuse a loss, and its terms, of an epoch or of one batch; of a batch the layer can be named."""
@@ -135,7 +200,9 @@ class Run:
         if bool(finite.all()):
             return
         bad = [
-            repr(name) for name, fine in zip(self.terms, finite.tolist(), strict=True) if not fine and name != "loss"
+            repr(name)
+            for name, fine in zip(self.losses.names, finite.tolist(), strict=True)
+            if not fine and name != "loss"
         ]
         where = [f"term {' and '.join(bad)}" if bad else "its terms are finite"]
         if batch:
@@ -160,13 +227,16 @@ class Run:
         if not self.steps_done:
             hint = "its data set must give its samples each time that it is read"
             raise InputError(self.train.name, f"batches in epoch {self.epoch}", "none", hint)
-        means = self.runtime.sum(self.sums) / (self.steps_done * self.runtime.world_size)
+        means = self.runtime.sum(self.losses.sums) / (self.steps_done * self.runtime.world_size)
         self._check_finite(means)
         phase = self.schedule[self.epoch]
         rule = self.method.phases[phase]
         row: dict[str, Any] = {"epoch": self.epoch, "phase": phase, "steps": (self.epoch + 1) * (self.train.steps or 0)}
         row["lr"] = {group["name"]: group["lr"] for group in self.optimizers[rule].param_groups}
-        row |= dict(zip(self.terms, means.tolist(), strict=True))
+        row |= dict(zip(self.losses.names, means.tolist(), strict=True))
+        row |= {"balance": balance} if (balance := self.balance.row()) else {}
+        if self.clips.count:
+            row["clip"] = dict(zip(self.clips.names, (self.clips.sums / self.clips.count).tolist(), strict=True))
         for name, part in self.step.loss.named_modules():
             if isinstance(part, Positive):
                 row[name] = part().mean().item()
@@ -181,11 +251,34 @@ class Run:
         if accuracy is not None and (self.best is None or accuracy > self.best["accuracy"]):
             state = copied(self.step.student.model.state_dict())
             self.best = {"epoch": self.epoch, "accuracy": accuracy, "student": state}
+        is_last = self.epoch + 1 == len(self.schedule)
+        self._warn(
+            advice_on(
+                row,
+                self.method.name,
+                gate=self.step.loss.gate.item(),
+                is_capped=self.recipe.cap is not None,
+                is_last=is_last,
+            )
+        )
         if after_epoch is not None:
             row["monitor"] = dict(after_epoch(self) or {})
         self.history.append(row)
-        self.epoch, self.steps_done, self.sums = self.epoch + 1, 0, torch.zeros(0)
+        self.epoch, self.steps_done = self.epoch + 1, 0
+        for tally in self._tallies.values():
+            tally.clear()
         return row
+
+    def _warn(self, lines: Mapping[str, str]) -> None:
+        """Give each kind of advice once, in the main process."""
+        for kind, line in lines.items():
+            if kind not in self.advised and self.runtime.is_main:
+                warnings.warn(f"train: {line}", TrainingWarning, stacklevel=2)
+            self.advised.add(kind)
+
+    @property
+    def _tallies(self) -> dict[str, Tally]:
+        return {"losses": self.losses, "clips": self.clips, "balance": self.balance.tally}
 
     def close(self) -> None:
         """Let go of what holds on to the other processes: freed after these have gone, it may wait for them forever."""
@@ -194,7 +287,7 @@ class Run:
 
     def state_dict(self) -> dict[str, Any]:
         """All that training changes, as plain values and tensors."""
-        self._check_finite(self.sums)
+        self._check_finite(self.losses.sums)
         if name := first_not_finite(self.step, self._watched):
             raise DivergenceError(f"train: expected finite weights after epoch {self.epoch}, got others in {name}")
         return {
@@ -204,8 +297,8 @@ class Run:
             "loss": self.step.loss.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers.values()],
             "random": self.runtime.gather(random_state(self.runtime.device)),
-            "sums": self.runtime.gather(self.sums.cpu()),
-            "terms": self.terms,
+            "tallies": self.runtime.gather({name: tally.state_dict() for name, tally in self._tallies.items()}),
+            "balance": self.balance.state_dict(),
             "history": self.history,
             "best": self.best,
         }
@@ -217,6 +310,8 @@ class Run:
         for optimizer, saved in zip(self.optimizers.values(), state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.epoch, self.steps_done = state["epoch"], state["steps_done"]
-        self.terms, self.history, self.best = state["terms"], state["history"], state["best"]
-        self.sums = state["sums"][self.runtime.rank].to(self.runtime.device)
+        self.history, self.best = state["history"], state["best"]
+        for name, tally in self._tallies.items():
+            tally.load_state_dict(state["tallies"][self.runtime.rank][name], self.runtime.device)
+        self.balance.load_state_dict(state["balance"])
         self._random = state["random"][self.runtime.rank] if self.steps_done else None

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pidkd.distill.features import Outputs
 from pidkd.distill.feeding import Forward, Inputs, check_network
-from pidkd.distill.loss import DistillationLoss
+from pidkd.distill.loss import ON_LOGITS, TASK, DistillationLoss
 from pidkd.distill.method import Method, Phase
 from pidkd.distill.taps import FeatureTap, guided_parameters
 from pidkd.errors import Argument, InputError
+
+
+class StepResult(NamedTuple):
+    """What a step computes on a batch."""
+
+    total: Tensor
+    """The loss."""
+    task: Tensor | None
+    """The task's term with its weight; None in phases without."""
+    on_logits: Tensor | None
+    """The sum of the terms on logits with their weights; None without any."""
+    on_features: bool
+    """Whether there are other terms."""
+    values: dict[str, Tensor]
+    """The terms before their weights, and "train_accuracy" where the whole student is trained; detached."""
 
 
 class Step(nn.Module):
@@ -27,7 +43,7 @@ class Step(nn.Module):
     student : FeatureTap
     taps : sequence of (teacher layer, student layer)
     x : nested tensors
-        A few inputs, from which the loss infers its shapes.
+        A batch of inputs, from which the loss infers its shapes, and where it may begin.
     """
 
     def __init__(
@@ -41,7 +57,9 @@ class Step(nn.Module):
         super().__init__()
         self.taps = tuple(taps)
         self.student = student.eval()  # one batch without batch statistics
-        seen = student(x)
+        guided = any(rule.student == "guided" for rule in method.phases.values())
+        with torch.set_grad_enabled(guided):
+            seen = student(x)
         if seen[0].dim() != 2:
             raise InputError(
                 Argument("train", "student"), "logits of shape (n_samples, n_classes)", f"shape {tuple(seen[0].shape)}"
@@ -49,7 +67,6 @@ class Step(nn.Module):
         shown = self.paired(seen, 1)
         self.loss: DistillationLoss = method.loss(shown if teacher is None else self.paired(teacher(x), 0), shown)
         named = [name for name, p in student.model.named_parameters() if p.requires_grad]
-        guided = any(rule.student == "guided" for rule in method.phases.values())
         self.reach = {
             "frozen": [],
             "guided": guided_parameters(student.model, seen[1]) if guided else [],
@@ -57,16 +74,25 @@ class Step(nn.Module):
         }
         self.train()
 
-    def paired(self, outputs: tuple[Tensor, dict[str, Tensor]], side: int) -> Outputs:
+    def paired(self, outputs: tuple[Tensor, dict[str, Tensor]], side: int) -> tuple[Tensor, list[Tensor]]:
         """Logits, and the features in the order of the layer pairs."""
         logits, features = outputs
         return _as_float32(logits), [_as_float32(features[pair[side]]) for pair in self.taps]
 
-    def forward(self, x: Inputs, teacher: Outputs | None, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, x: Inputs, teacher: Outputs | None, y: Tensor) -> StepResult:
         """The loss of a batch and its terms."""
         student = self.paired(self.student(x), 1)
-        result: tuple[Tensor, dict[str, Tensor]] = self.loss(student if teacher is None else teacher, student, y)
-        return result
+        weighted, values = self.loss.weighted(student if teacher is None else teacher, student, y)
+        if self.loss.method.phases[self.loss.phase].student == "whole":
+            values["train_accuracy"] = (student[0].detach().argmax(1) == y).float().mean()
+        on_logits = [value for name, value in weighted.items() if name in ON_LOGITS]
+        return StepResult(
+            torch.stack(list(weighted.values())).sum(),
+            weighted.get(TASK),
+            torch.stack(on_logits).sum() if on_logits else None,
+            any(name != TASK and name not in ON_LOGITS for name in weighted),
+            values,
+        )
 
     def start(self, phase: str) -> None:
         """Enter a phase: what it trains needs gradients and is in train mode, all else neither."""

@@ -19,8 +19,9 @@ pytest.importorskip("yaml")
 
 from pidkd.distill.experiments.cases import cases_of  # noqa: E402
 from pidkd.distill.experiments.experiment import Experiment, preview, run_experiment  # noqa: E402
+from pidkd.distill.experiments.pairing import paired_differences  # noqa: E402
 
-QUICK = ["recipe.epochs=4", "teacher.recipe.epochs=1", "methods.rid={warm_up: 1, q: 2, r: 0.5}", "audit.layers=none"]
+QUICK = ["recipe.epochs=4", "teacher.recipe.epochs=1", "methods.rid={warm_up: 0, q: 2, r: 0.5}", "audit.layers=none"]
 AUDITED = [*QUICK, "audit={every: 2, shuffles: 0, quantize: 'pca=1,kmeans=2'}"]
 
 
@@ -61,6 +62,29 @@ def test_means_and_deviations_are_those_of_the_rows(experiment: Experiment) -> N
     assert entry["n"] == 2
     assert entry["accuracy"] == pytest.approx(statistics.mean(values))
     assert entry["accuracy_sd"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+
+
+def test_differences_are_paired_by_seed(experiment: Experiment) -> None:
+    accuracy = {(r["method"], r["teacher"], r["seed"]): r["accuracy"] for r in experiment.rows}
+    entries = experiment.differences()
+    assert [(e["method"], e["teacher"], e["n"]) for e in entries] == [("rid", "trained", 2), ("rid", "untrained", 2)]
+    for entry in entries:
+        gains = [accuracy["rid", entry["teacher"], seed] - accuracy["none", entry["teacher"], seed] for seed in (0, 1)]
+        assert entry["accuracy"] == pytest.approx(statistics.mean(gains))
+        assert entry["accuracy_se"] == pytest.approx(statistics.stdev(gains) / 2**0.5)
+        assert entry["redundant"] + entry["unique_s"] == pytest.approx(entry["mi_s"], abs=1e-9)
+        assert entry["above"] == sum(gain > 0 for gain in gains)
+    assert "Differences to none, paired by seed" in to_text(experiment)
+
+
+def test_the_sign_test_leaves_ties_out() -> None:
+    def row(method: str, seed: int, accuracy: float) -> dict[str, Any]:
+        return {"method": method, "teacher": "a", "teacher_seed": 0, "seed": seed, "accuracy": accuracy}
+
+    rows = [row("none", seed, 0.5) for seed in range(7)]
+    rows += [row("kd", seed, accuracy) for seed, accuracy in enumerate((0.6, 0.6, 0.6, 0.6, 0.6, 0.5, 0.5))]
+    [entry] = paired_differences([*rows, row("kd", 9, 0.9)])  # a seed without its baseline is left out
+    assert (entry["n"], entry["above"], entry["p"]) == (7, 5, pytest.approx(2 / 2**5))
 
 
 def test_atoms_of_a_row_are_those_of_its_report_and_hold_the_identities(experiment: Experiment) -> None:
@@ -199,7 +223,7 @@ def test_label_noise_is_the_students_alone(tmp_path: Path) -> None:
         (["recipe.batch_size=512"], {}, r"^recipe.batch_size: expected at most as many as there are samples"),
         (["teacher.recipe.batch_size=2048"], {}, r"^teacher.recipe.batch_size: expected at most as many"),
         (["teacher.n_classes=7"], {}, r"^teacher.model: expected 10 classes, as digits has, got 7"),
-        (["teacher.weights=absent.pt"], {}, r"teacher.weights: expected trained, untrained, or a file"),
+        (["teacher.weights=absent.pt"], {}, r"teacher.weights: expected trained, untrained, untrained-raw, or a file"),
         (["audit.quantize=pca"], {}, "pca"),
         (["data.samples_per_class=10000"], {}, "samples_per_class"),
         (["student.options.widths=[0]"], {}, "widths: expected a list, each a whole number"),
@@ -240,16 +264,19 @@ def test_a_preview_shows_every_method_and_writes_nothing(
     shown: dict[str, Any] = {}
     preview(config, shown.__setitem__, methods=["none", "rid"])
     assert list(shown) == ["none-s0", "rid-trained-t0-s0"]
-    assert shown["rid-trained-t0-s0"].schedule == ("warm_up", "filters", "student", "filters")
+    assert shown["rid-trained-t0-s0"].schedule == ("filters", "student", "filters", "student")
     assert not list(tmp_path.iterdir())
 
 
 def test_chosen_values_are_shown_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = load_config("digits-rid", ["chosen={methods.rid.q: not printed, methods.vid.weight: not printed}"])
+    config = load_config(
+        "digits-rid",
+        ["methods.rid.weight=20", "chosen={methods.rid.weight: not printed, methods.vid.weight: not printed}"],
+    )
     shown: dict[str, Any] = {}
     preview(config, shown.__setitem__)
     [report] = shown.values()
-    assert "chosen: methods.rid.q 8; not printed" in report.notes
+    assert "chosen: methods.rid.weight 20; not printed" in report.notes
     assert not any("vid" in note for note in report.notes)
 
 

@@ -55,3 +55,18 @@ def test_the_mean_s_network_has_the_depth_and_width_asked_for():
     assert [tuple(p.shape[:2]) for p in loss.mu.parameters() if p.dim() == 4] == [(10, 3), (10, 10), (5, 10)]
     plain, *_ = setting(depth=3, width=1, norm=False)
     assert [type(layer).__name__ for layer in plain.mu[0]] == ["Conv2d", "ReLU", "Conv2d", "ReLU", "Conv2d"]
+
+
+def test_the_first_variance_is_the_squared_error_on_what_the_loss_is_made_for():
+    loss, _, _, _, error = setting()
+    np.testing.assert_allclose(loss.variance[0]().detach(), error.mean(axis=(0, 2, 3)), rtol=1e-3)
+    tokens = torch.randn(N, 7, 4), torch.randn(N, 7, 3)
+    of_tokens = VID().loss((torch.zeros(N, CLASSES), [tokens[0]]), (torch.zeros(N, CLASSES), [tokens[1]]))
+    expected = (tokens[0] - of_tokens.mu[0](tokens[1])).square().mean((0, 1))
+    torch.testing.assert_close(of_tokens.variance[0](), expected, rtol=1e-4, atol=0)
+
+
+def test_a_silent_channel_begins_above_the_floor():
+    zero = torch.zeros(N, CLASSES), [torch.zeros(N, 5, 2, 2)]
+    loss = VID(floor=1e-3).loss(zero, (zero[0], [torch.zeros(N, 3, 2, 2)]))
+    torch.testing.assert_close(loss.variance[0](), torch.full((5,), 0.01), rtol=1e-3, atol=0)

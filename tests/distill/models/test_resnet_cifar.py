@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from pidkd.distill.architectures import build_model
 
 torch = pytest.importorskip("torch")
 
+from torch.nn import functional  # noqa: E402
+
+from pidkd.distill.models.resnet_cifar import published_order  # noqa: E402
 from pidkd.distill.taps import FeatureTap  # noqa: E402
 
 
@@ -36,3 +41,56 @@ def test_a_shortcut_takes_every_second_pixel_and_adds_empty_channels() -> None:
     out = block(x)
     assert torch.equal(out[:, :16], x[:, :, ::2, ::2])
     assert not out[:, 16:].any()
+
+
+def published(state):
+    """A state dictionary of ours under the published names and in the published order of channels."""
+    orders = dict(enumerate(published_order(), start=1))
+    renamed = {}
+    for name, value in state.items():
+        part, rest = name.split(".", 1)
+        if part == "stem":
+            number, kind = rest.split(".")
+            renamed[f"{['conv1', 'bn1'][int(number)]}.{kind}"] = value
+        elif part == "classifier":
+            renamed[f"linear.{rest}"] = value[:, torch.tensor(orders[3]).argsort()] if rest == "weight" else value
+        else:
+            n, (block, layer, kind) = int(part[-1]), rest.split(".")
+            before = orders[n - 1 if block == "0" and n > 1 else n]
+            if layer == "conv1":
+                value = value[:, torch.tensor(before).argsort()]
+            elif value.dim() and layer in ("conv2", "norm2"):
+                value = value[torch.tensor(orders[n]).argsort()]
+            renamed[f"layer{n}.{block}.{layer.replace('norm', 'bn')}.{kind}"] = value
+    return renamed
+
+
+def forward_as_published(state, x, blocks):
+    """A network whose shortcuts pad a quarter of the new channels on either side."""
+
+    def norm(x, name):
+        mean, var, weight, bias = (state[f"{name}.{k}"] for k in ("running_mean", "running_var", "weight", "bias"))
+        return functional.batch_norm(x, mean, var, weight, bias)
+
+    x = functional.relu(norm(functional.conv2d(x, state["conv1.weight"], padding=1), "bn1"))
+    for n, block in itertools.product((1, 2, 3), range(blocks)):
+        name, stride = f"layer{n}.{block}", 2 if n > 1 and block == 0 else 1
+        inner = functional.relu(
+            norm(functional.conv2d(x, state[f"{name}.conv1.weight"], None, stride, 1), f"{name}.bn1")
+        )
+        inner = norm(functional.conv2d(inner, state[f"{name}.conv2.weight"], padding=1), f"{name}.bn2")
+        new = inner.shape[1] - x.shape[1]
+        shortcut = functional.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, new // 2, new // 2))
+        x = functional.relu(inner + shortcut)
+    return functional.linear(x.mean((2, 3)), state["linear.weight"], state["linear.bias"])
+
+
+def test_published_weights_mean_the_same_here():
+    model = build_model("resnet_cifar", (8, 8, 3), 10, depth=14).eval()
+    for p in model.parameters():
+        torch.nn.init.uniform_(p, -0.2, 0.2)
+    x, state = torch.randn(4, 3, 8, 8), published(model.state_dict())
+    again = build_model("resnet_cifar", (8, 8, 3), 10, 1, depth=14).eval()
+    again.load_state_dict(state)
+    torch.testing.assert_close(again(x), model(x))
+    torch.testing.assert_close(forward_as_published(state, x, 2), model(x), rtol=1e-4, atol=1e-5)

@@ -138,6 +138,18 @@ def run_on_vectors(folder: Path, resume: bool = False, processes: int | None = N
     )  # fmt: skip
 
 
+def run_capped(folder: Path) -> TrainResult:
+    """VID at a weight that the cap has to lower, without batch statistics; measured within epochs and across them."""
+    torch.manual_seed(7)
+    teacher, student = (
+        nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Tanh(), nn.Linear(width, CLASSES)) for width in (12, 5)
+    )
+    method = get_method("vid")(weight=1000.0, depth=1)
+    recipe = Recipe(epochs=3, batch_size=16, lr=0.02, clip=1.0, cap=1.0, balance_every=4)
+    options = {"method": method, "taps": [("2", "2")], "recipe": recipe, "strict": True, "out": folder}
+    return train(teacher, student, data(), data(50, seed=9), **options)  # type: ignore[arg-type]
+
+
 def keep_own(folder: Path) -> None:
     """Keep what this process has trained."""
     result = run_on_vectors(folder, processes=2)

@@ -312,7 +312,7 @@ def test_a_loss_that_is_not_finite_stops_names_term_and_layer_and_keeps_the_last
         r"first not finite: student\.2\); lower the learning rate \(recipe\.lr\), or clip gradients "
         r"\(recipe\.clip, now None\); the last good checkpoint is .*last\.pt"
     )
-    recipe = Recipe(epochs=3, batch_size=16)
+    recipe = Recipe(epochs=3, batch_size=16, cap=None, balance_every=None)
     with pytest.raises(DivergenceError, match=message):
         train(small.teacher(), student, data(), method="kd", recipe=recipe, out=tmp_path)
     kept = torch.load(tmp_path / "last.pt", weights_only=True)
@@ -371,7 +371,8 @@ IMAGES = ImageData(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 4, 4, mean
         ({"recipe": Recipe(batch_size=128)}, r"Recipe\(batch_size\): expected at most as many as there are samples"),
         ({"recipe": Recipe(part_lr={"f": 1.0}, **SMALL)}, r"Recipe\(part_lr\): expected a part of the loss of 'rid'"),
         ({"recipe": Recipe(sync_batchnorm=True, **SMALL)}, r"Recipe\(sync_batchnorm\): expected CUDA devices"),
-        ({"recipe": Recipe(epochs=2, batch_size=16)}, r"train\(method='rid'\): expected an epoch of 2 for every"),
+        ({"method": get_method("rid")(q=30), "recipe": Recipe(epochs=12, **SMALL)}, r"at least half of .* 4 of 12"),
+        ({"method": get_method("fitnet")(hint=0.3), "recipe": Recipe(epochs=3, **SMALL)}, r"an epoch of 3 for every"),
         ({"device": "gpu"}, r"train\(device\): expected 'cpu', 'cuda' or 'auto', got 'gpu'"),
         ({"processes": 2}, r"train\(processes\): expected 2 processes, as asked for, got 1; start it with: torchrun"),
     ],
@@ -463,7 +464,7 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path):
 
 def test_networks_are_left_without_hooks_whatever_happens():
     teacher, student = small.teacher(), small.student()
-    options = {"method": "rid", "taps": TAPS}
+    options = {"method": get_method("rid")(q=30), "taps": TAPS}
     with pytest.raises(InputError):
         train(teacher, student, data(), recipe=Recipe(epochs=2, batch_size=16), **options)
     train(teacher, student, data(), recipe=Recipe(epochs=40, batch_size=16), dry_run=True, **options)

@@ -16,7 +16,7 @@ from pidkd.quantize import Quantizer  # noqa: E402
 
 HELD = data(150, seed=5)
 RECIPE = Recipe(epochs=5, batch_size=16, lr=0.02, clip=5.0)
-METHOD = get_method("rid")(q=2, r=1 / 2)
+METHOD = get_method("rid")(q=3, r=1 / 3)
 OPTIONS = {"quantize": Quantizer(n_components=2, n_clusters=4, seed=0), "shuffles": 1, "uncertainty": None}
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{AlignmentWarning.__module__}.{AlignmentWarning.__qualname__}")
@@ -96,7 +96,8 @@ def test_the_gate_weighs_what_is_not_the_task(gate):
         gates.append(value)
         x, y = HELD
         run.step.eval()
-        total, terms = run.step(x, run.step.paired(run.teacher(x), 0), y)
+        result = run.step(x, run.step.paired(run.teacher(x), 0), y)
+        total, terms = result.total, result.values
         expected = 0.1 * terms["task"] + 0.9 * value * terms["kd"]
         torch.testing.assert_close(total.detach(), expected)
 

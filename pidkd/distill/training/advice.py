@@ -1,0 +1,76 @@
+"""Faults of a run that its log tells, with their remedies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+HEAVY = 30.0
+"""Times the task's gradient above which the task starves."""
+
+LIGHT = 0.5
+"""Times the task's gradient below which nothing is gained once all labels are fitted."""
+
+FITTED = 0.999
+"""Training accuracy at which all labels are fitted."""
+
+CLIPPED = 0.2
+"""Mean factor of clipping below which a learning rate is not what it says."""
+
+ROOM = 0.04
+"""Training accuracy less that on held-out data, below which a student has nothing to regularise."""
+
+
+def advice_on(
+    row: Mapping[str, Any], method: str, *, gate: float = 1.0, is_capped: bool = False, is_last: bool = False
+) -> dict[str, str]:
+    """What is wrong with an epoch, a line for each kind of fault.
+
+    Parameters
+    ----------
+    row : mapping
+        The epoch's row of the log.
+    method : str
+    gate : float
+        A gate that is not open explains matching that has no say.
+    is_capped : bool
+        Whether there is a cap; what pushes too hard all the same is on logits, where it does not act.
+    is_last : bool
+        Whether it is the last epoch, after which the student's room is judged.
+
+    Examples
+    --------
+    >>> row = {"epoch": 7, "balance": {"ratio": 57.2, "factor": 1.0}, "train_accuracy": 0.6}
+    >>> print(advice_on(row, "vid")["heavy"])
+    epoch 7: matching pushes the student 57 times as hard as the task; lower methods.vid.weight, or set recipe.cap
+    """
+    lines, epoch = {}, f"epoch {row['epoch']}"
+    balance, accuracy = row.get("balance", {}), row.get("train_accuracy")
+    if balance.get("ratio") is not None:
+        ratio = balance["ratio"] * balance["factor"]
+        if ratio > HEAVY:
+            lines["heavy"] = (
+                f"{epoch}: matching pushes the student {ratio:.0f} times as hard as the task; "
+                f"lower methods.{method}.weight{'' if is_capped else ', or set recipe.cap'}"
+            )
+        if ratio < LIGHT and gate == 1 and accuracy is not None and accuracy >= FITTED:
+            lines["light"] = (
+                f"{epoch}: all training labels are fitted and matching pushes the student only {ratio:.2g} times as "
+                f"hard as the task, so that distillation has no say; raise methods.{method}.weight"
+            )
+    for group in ("student", "all"):
+        factor = row.get("clip", {}).get(group, 1.0)
+        if factor < CLIPPED:
+            lines["clipped"] = (
+                f"{epoch}: clipping multiplies the gradient of {group} by {factor:.2g} on average, so that the "
+                f"learning rate is not what it says; raise recipe.clip, or lower recipe.lr or methods.{method}.weight"
+            )
+    held_out = row.get("held_out_accuracy", row.get("valid_accuracy"))
+    if accuracy is None or held_out is None or not is_last or method == "none":
+        return lines
+    if accuracy < FITTED and accuracy - held_out < ROOM:
+        lines["room"] = (
+            f"training accuracy {accuracy:.1%} is close to {held_out:.1%} on held-out data: the student has no room "
+            "for what a teacher adds; make it wider, or give it fewer labels"
+        )
+    return lines
