@@ -66,9 +66,8 @@ def advice_on(
                 f"learning rate is not what it says; raise recipe.clip, or lower recipe.lr or methods.{method}.weight"
             )
     held_out = row.get("held_out_accuracy", row.get("valid_accuracy"))
-    if accuracy is None or held_out is None or not is_last or method == "none":
-        return lines
-    if accuracy < FITTED and accuracy - held_out < ROOM:
+    is_judged = is_last and method != "none"
+    if is_judged and accuracy is not None and held_out is not None and accuracy < min(FITTED, held_out + ROOM):
         lines["room"] = (
             f"training accuracy {accuracy:.1%} is close to {held_out:.1%} on held-out data: the student has no room "
             "for what a teacher adds; make it wider, or give it fewer labels"

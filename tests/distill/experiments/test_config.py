@@ -167,8 +167,8 @@ def test_overrides_reach_every_depth() -> None:
         ("data=3", r"data: expected keys with values"),
         ("data.name.x=3", r"data.name.x: expected a key of values"),
         ("starts={rid: ted, ted: none}", r"starts.rid: expected a method whose student starts from nothing"),
-        ("recipe", r"override: expected key=value, got 'recipe'"),
-        ("=3", r"override: expected key=value"),
+        ("recipe", r"load_config\(overrides\): expected key=value, got 'recipe'"),
+        ("=3", r"load_config\(overrides\): expected key=value"),
         ("taps=[", r"taps: expected YAML"),
     ],
 )
@@ -186,7 +186,7 @@ def test_a_monitor_needs_something_to_audit() -> None:
     ("override", "words"),
     [
         ("methods.rid.qq=3", r"methods.rid.qq: .*did you mean 'q'"),
-        ("methods.rid.q=0", r"methods.rid.q: expected a whole number >= 1, got 0"),
+        ("methods.rid.q=0", r"methods.rid.q: expected a whole number >= 1, or None, got 0"),
         ("methods.rid.q=many", r"methods.rid.q: expected a whole number, got 'many'"),
         ("methods.rid.reduction=median", r"methods.rid.reduction: expected mean or sum"),
     ],

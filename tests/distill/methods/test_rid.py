@@ -121,5 +121,5 @@ def test_a_head_may_pool():
 )
 def test_parameters_that_cannot_be_used_are_refused(wrong):
     [name] = wrong
-    with pytest.raises(InputError, match=rf"RID\({name}\): expected"):
+    with pytest.raises(InputError, match=rf"RID\({name}=\.\.\.\): expected"):
         RID(**wrong)

@@ -176,7 +176,7 @@ def test_training_accuracy_is_the_share_of_right_answers_in_training():
 
     seen = []
     result = train(None, Watched(), (x, y), method="none", recipe=Recipe(epochs=1, batch_size=16))
-    for batch, logits in seen:
+    for batch, logits in seen[1:]:  # the first is the rehearsal
         rows = [int((x == image).flatten(1).all(1).nonzero()) for image in batch]
         right += (logits.argmax(1) == y[rows]).tolist()
     assert result.history[0]["train_accuracy"] == pytest.approx(sum(right) / len(right))
