@@ -10,26 +10,27 @@ from estimator_pages import Written
 from sphinx.application import Sphinx
 
 from pidkd.codec import plain
-from pidkd.distill import list_presets, load_config
+from pidkd.distill import get_method, list_presets, load_config
 from pidkd.distill.experiments.config import Config
 
 
 def comparison() -> list[str]:
     """A MyST table with one preset a row."""
-    header = ["preset", "data", "teacher, student", "layer pairs", "epochs", "learning rate", "RID's cycle"]
+    header = ["preset", "data", "teacher, student", "layer pairs", "epochs", "learning rate", "RID's epochs"]
     rows = [_row(name, load_config(name)) for name in list_presets()]
     return [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows]]
 
 
 def _row(name: str, config: Config) -> list[str]:
-    recipe, rid = config.recipe, config.methods.get("rid", {})
+    recipe = config.recipe
+    phases = get_method("rid")(**config.methods.get("rid", {})).schedule(recipe.epochs)
     data = config.data.name
     if config.data.samples_per_class:
         data += f", {config.data.samples_per_class:,} of each class"
     networks = [f"`{n.model}` {_options(n.options)}" for n in (config.teacher, config.student)]
     at = ", ".join(map(str, recipe.milestones))
     rate = f"{recipe.lr:g}, times {recipe.gamma:g} at {at}" if at else f"{recipe.lr:g}, {recipe.schedule}"
-    cycle = f"{rid.get('warm_up')}, {rid.get('q')}, {rid.get('r'):g}"
+    cycle = f"{', '.join(f'{phases.count(phase)} {phase}' for phase in dict.fromkeys(phases))}"
     pairs = ", ".join(s for _, s in config.taps)
     return [f"`{name}`", data, "; ".join(networks), pairs, str(recipe.epochs), rate, cycle]
 

@@ -108,11 +108,11 @@ def _translate(model: nn.Module, state: dict[str, Any], prefix: str, *rest_of_ho
             path = f"classifier.{rest}"
             value = value[:, orders[3]] if rest == "weight" else value
         elif head.startswith("layer"):
-            block, layer, kind = rest.split(".", 2)
+            block, layer, statistic = rest.split(".", 2)
             number = int(head.removeprefix("layer"))
             if layer == "conv1":
                 value = value[:, orders[number - 1 if block == "0" and number > 1 else number]]
             elif value.dim() and layer in ("conv2", "bn2"):
                 value = value[orders[number]]
-            path = f"stage{number}.{block}.{layer.replace('bn', 'norm')}.{kind}"
+            path = f"stage{number}.{block}.{layer.replace('bn', 'norm')}.{statistic}"
         state[prefix + path] = value.contiguous() if torch.is_tensor(value) else value

@@ -1,7 +1,7 @@
 """Steps on a device that is not there: no operation may mix it with the host.
 
-The device is "meta", whose tensors have shape and type but no values; builds of torch without CUDA can neither move fake
-CUDA tensors nor take their gradients. Kernels for "meta" let some mixtures pass, and so every operation is looked at.
+The device is "meta", whose tensors have shape and type but no values; builds of torch without CUDA can neither move
+fake CUDA tensors nor take their gradients. Kernels for "meta" let some mixtures pass: every operation is looked at.
 """
 
 import pytest
@@ -101,5 +101,5 @@ def host_teacher(step, teacher, x, y):
 def test_what_is_left_on_the_host_is_noticed(mistake):
     step, teacher, x, y = step_of(get_method("rid")())
     step.start("student")
-    with OneDevice(), pytest.raises((MixedDevicesError, RuntimeError), match="device|cpu"):
+    with OneDevice(), pytest.raises((MixedDevicesError, RuntimeError), match=r"device|cpu"):
         mistake(step, teacher, x, y)
