@@ -97,7 +97,8 @@ class VIDLoss(DistillationLoss):
         )
         if m.initial_variance is None:
             for mean, variance, (t, s) in zip(self.mu, self.variance, pairs, strict=True):
-                variance.set(_squared_error(mean, t, s).clamp(min=10 * m.floor))  # type: ignore[operator]
+                if not t.is_meta:  # which has shapes and no values
+                    variance.set(_squared_error(mean, t, s).clamp(min=10 * m.floor))  # type: ignore[operator]
 
     def terms(self, t_logits: Tensor, s_logits: Tensor, pairs: list[tuple[Tensor, Tensor]], y: Tensor) -> Terms:
         """The task's, and the negative log-likelihood."""
