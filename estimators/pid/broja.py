@@ -67,7 +67,8 @@ class BROJA(PIDEstimator):
     def _decompose_batch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
         if ctx.device == "cuda":
             return self._in_torch(data, ctx)
-        return decompose_tables([item.p for item in data], self.tol, int(self.max_memory), ctx.progress)
+        tables = [item.p for item in data]
+        return decompose_tables(tables, self.tol, int(self.max_memory), ctx.progress, plan="plan" in ctx.keep)
 
     def _in_torch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
         """Tables of one shape all at once; what that leaves open is finished on the CPU."""

@@ -54,8 +54,8 @@ def alternate(
         if done % CHECK_EVERY == 0 or done == sweeps:
             with np.errstate(divide="ignore"):
                 potentials = Potentials(np.log(alpha), np.log(beta))
-            lower = dual_value(p_yt, ys, feasible_potentials(p_yt, ys, potentials))
-            upper = dual_value(p_yt, ys, potentials) - float(_xlogy(r * g, g).sum())
+            lower = dual_value((p_yt, ys), feasible_potentials((p_yt, ys), potentials))
+            upper = dual_value((p_yt, ys), potentials) - float(_xlogy(r * g, g).sum())
             if progress is not None:
                 progress(done / sweeps)
             if upper - lower <= tol:

@@ -1,7 +1,11 @@
-"""The chain that does not fail: which Newton system, how many tables together, and what to try when one falls short."""
+"""The chain that does not fail: which Newton system, how many tables together, and what to try when one falls short.
+
+Elimination of the classes and alternating minimisation know two sources only; more go by elimination of the cells.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,12 +64,12 @@ def solve_chain(
     Tables of one shape are solved together. A table that Newton's method cannot hold goes by alternating minimisation.
     """
     solutions: list[Solution | None] = [None] * len(tables)
-    by_shape: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, table in enumerate(tables):
         by_shape[table.shape].append(index)
     done = 0
     for shape, indices in by_shape.items():
-        together = max(1, CHUNK_BYTES // _memory(shape)["cells"])
+        together = max(1, CHUNK_BYTES // needed_memory(shape)["cells"])
         for start in range(0, len(indices), together):
             chunk = indices[start : start + together]
             for index, solution in zip(
@@ -88,7 +92,8 @@ def _solve(
             Solution(q, a, b, route, done)
             for q, a, b, done in (alternate(table.yt, table.ys, tol, SWEEPS, within) for table in tables)
         ]
-    marginals = Marginals(np.stack([table.yt for table in tables]), np.stack([table.ys for table in tables]))
+    stacked = (np.stack([getattr(table, name) for table in tables]) for name in ("yt", "ys"))
+    marginals = Marginals(*stacked, tables[0].sizes)
     best = Best.start(marginals)
     for attempt in _attempts(tables[0].shape, max_memory):
         if (best.gap <= tol).all():
@@ -97,28 +102,37 @@ def _solve(
     return [Solution(best.q[i], best.a[i], best.b[i], route, int(best.iterations[i])) for i in range(len(tables))]
 
 
-def _attempts(shape: tuple[int, int, int], max_memory: int) -> list[Attempt]:
+def _attempts(shape: tuple[int, ...], max_memory: int) -> list[Attempt]:
     """What to try on tables of a shape, in order: the quickest system that fits, the other one, extended precision."""
-    n_y, n_t, n_s = shape
     attempts = [attempt for route in _routes(shape, max_memory) for attempt in SYSTEMS[route]]
-    return attempts + (EXTENDED if n_y * (n_t + n_s) <= EXTENDED_UNKNOWNS else [])
+    return attempts + (EXTENDED if shape[0] * sum(shape[1:]) <= EXTENDED_UNKNOWNS else [])
 
 
-def _routes(shape: tuple[int, int, int], max_memory: int) -> list[str]:
+def _routes(shape: tuple[int, ...], max_memory: int) -> list[str]:
     """The routes that fit, quickest first; the constants are ratios of measured times per operation."""
+    memory = needed_memory(shape)
+    if len(shape) > 3:
+        return ["cells"]
     n_y, n_t, n_s = shape
     cells = n_y**3 * n_t * n_s**2 / 2 + (n_y * n_s) ** 3 / 6
     classes = 1e6 + 1.6 * (n_y * n_s * (n_t * n_s) ** 2 / 2 + (n_t * n_s) ** 3 / 6)
-    memory = _memory(shape)
     fitting = [route for _, route in sorted([(cells, "cells"), (classes, "classes")]) if memory[route] <= max_memory]
     return fitting or ["alternating"]
 
 
-def _memory(shape: tuple[int, int, int]) -> dict[str, int]:
-    """Bytes that each route of Newton's method holds at its peak."""
-    n_y, n_t, n_s = shape
-    table = n_y * n_t * n_s
+def needed_memory(shape: tuple[int, ...]) -> dict[str, int]:
+    """Bytes that each route of Newton's method holds at its peak.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        As of ``Reduction``: classes, cells of the largest source, cells of each other.
+    """
+    n_y, n_t, *others = shape
+    table, side = n_y * n_t * math.prod(others), sum(others)
+    if len(others) > 1:
+        return {"cells": 8 * (20 * table + 2 * n_y**2 * n_t * side + 3 * (n_y * side) ** 2)}
     return {
-        "cells": 8 * (2 * n_y * table + 10 * table + 3 * (n_y * n_s) ** 2),
-        "classes": 8 * (12 * table + 2 * (n_t * n_s) ** 2 + 2**23),
+        "cells": 8 * (2 * n_y * table + 10 * table + 3 * (n_y * side) ** 2),
+        "classes": 8 * (12 * table + 2 * (n_t * side) ** 2 + 2**23),
     }

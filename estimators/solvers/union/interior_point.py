@@ -1,7 +1,8 @@
-r"""A primal-dual interior point for BROJA's optimisation, many tables at a time.
+r"""A primal-dual interior point for the union information of two sources or more, many tables at a time.
 
 The dual is :math:`\max \langle P_{yt}, a\rangle + \langle P_{ys}, b\rangle` subject to
-:math:`L_{ts} = \mathrm{LSE}_y(a_{yt} + b_{ys}) \le 0`; its multipliers :math:`w_{ts} \ge 0` give the plan
+:math:`L_{ts} = \mathrm{LSE}_y(a_{yt} + b_{ys}) \le 0`, where with more than two sources s runs over the cells of all
+but the largest, and :math:`b_{ys}` is the sum of their potentials. Its multipliers :math:`w_{ts} \ge 0` give the plan
 :math:`q = w \cdot \mathrm{softmax}_y(a + b)`. Unknowns are a, b, w and an independent slack :math:`\sigma \ge 0` with
 :math:`\sigma + L = 0` in the limit. Eliminating w and sigma from Newton's equations leaves
 
@@ -17,6 +18,7 @@ the best dual point seen, whose bounds are evaluated here on the marginals as gi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -24,8 +26,8 @@ from typing import Literal
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
-from pidkd.estimators.solvers.union.certificate import feasible_plan, primal_value
-from pidkd.estimators.solvers.union.iterate import Iterate, Marginals, NewtonSystem, Workspace, apply, sums
+from pidkd.estimators.solvers.union.certificate import divided, feasible_plan, flat, primal_value
+from pidkd.estimators.solvers.union.iterate import Iterate, Marginals, NewtonSystem, Workspace, apply
 
 MARGIN = 0.995
 """Share of the step to the boundary that is taken, far from the optimum; it tends to one as the gap closes."""
@@ -55,13 +57,12 @@ class Best:
         """Nothing known yet."""
         n = len(marginals)
         n_t, n_y = marginals.yt.shape[1:]
-        n_s = marginals.ys.shape[2]
         return cls(
             np.full(n, np.inf),
             np.full(n, -np.inf),
-            np.zeros((n, n_t, n_y, n_s)),
+            np.zeros((n, n_t, n_y, math.prod(marginals.sizes))),
             np.zeros((n, n_t, n_y)),
-            np.zeros((n, n_y, n_s)),
+            np.zeros_like(marginals.ys),
             np.zeros(n, dtype=np.int64),
         )
 
@@ -92,7 +93,7 @@ def solve(marginals: Marginals, best: Best, tol: float, attempt: Attempt) -> Non
     workspace = Workspace()
     least, stale = np.full(len(members), np.inf), np.zeros(len(members))
     for _ in range(attempt.iterations):
-        total, p = _softmax(a, b)
+        total, p = _softmax(a, active.over_cells(b))
         total[w == 0] = -1.0
         point = Iterate(active, total, p, w, sigma)
         gap = (w * sigma).sum(axis=(1, 2))
@@ -117,17 +118,17 @@ def _start(marginals: Marginals, weights: str) -> tuple[FloatArray, ...]:
     Divided by the masses of the cells, w is near one throughout, and so the slack near constant.
     """
     a, b = marginals.a, marginals.b
-    w = np.matmul(np.exp(a), np.exp(b))
+    w = np.matmul(np.exp(a), np.exp(marginals.over_cells(b)))
     absent = w == 0
     a, b = a - marginals.log_t[:, :, None], b - marginals.log_s[:, None, :]
-    total, _ = _softmax(a, b)
+    total, _ = _softmax(a, marginals.over_cells(b))
     excess = np.where(absent, -np.inf, total).max(axis=(1, 2))[:, None, None] + INSIDE
     nu = {"product": w, "root": np.sqrt(w)}[weights]
     return a - excess, b, w, np.where(absent, 1.0, excess - total), nu / nu.sum(axis=(1, 2), keepdims=True)
 
 
 def _softmax(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """LSE_y(a + b) and softmax_y(a + b); a block without any y has -inf and zeros."""
+    """LSE_y(a + b) and softmax_y(a + b) with b over cells s; a block without any y has -inf and zeros."""
     p = np.exp(a[:, :, :, None] + b[:, None, :, :])
     total = p.sum(axis=2)
     p /= np.where(total > 0, total, 1.0)[:, :, None, :]
@@ -152,13 +153,14 @@ def _step(
 
     def direction(target: FloatArray) -> tuple[FloatArray, ...]:
         weight = (target + w * residual) / sigma
-        less_a, less_b = sums(point.p * weight[:, :, None, :])
+        less_a, less_b = point.sums(point.p * weight[:, :, None, :])
         f_a, f_b = r_a - less_a, r_b - less_b
         da, db = system.solve(f_a, f_b)
         if attempt.refine:
             da, db = _refined(point, system, f_a, f_b, da, db)
-        slope = _pair(point.p, da, db)
-        d_sigma = -slope - residual
+        moved = point.moved(da, db)
+        moved *= point.p
+        d_sigma = -moved.sum(axis=2) - residual
         return da, db, (target - w * d_sigma) / sigma, d_sigma
 
     _, _, dw, d_sigma = direction(-w * sigma)
@@ -180,14 +182,6 @@ def _step(
     if attempt.clip:
         da, db = np.clip(da, -LARGEST_MOVE, LARGEST_MOVE), np.clip(db, -LARGEST_MOVE, LARGEST_MOVE)
     return a + da, b + db, w + step * dw, sigma + step * d_sigma
-
-
-def _pair(p: FloatArray, da: FloatArray, db: FloatArray) -> FloatArray:
-    """The sum over y of p (da + db), shape (n_batch, n_t, n_s)."""
-    moved = da[:, :, :, None] + db[:, None, :, :]
-    moved *= p
-    total: FloatArray = moved.sum(axis=2)
-    return total
 
 
 def _refined(
@@ -230,7 +224,8 @@ def _record_dual(best: Best, members: Array, near: Array, point: Iterate, a: Flo
     marginals, total = point.marginals, point.total[near]
     u = total.max(axis=2)
     v = (total - u[:, :, None]).max(axis=1)
-    a, b = a[near] - u[:, :, None], b[near] - v[:, None, :]
+    shift = np.concatenate(divided(v, marginals.sizes), axis=1)
+    a, b = a[near] - u[:, :, None], b[near] - shift[:, None, :]
     value = np.where(marginals.off_t[near], 0.0, marginals.yt[near] * a).sum(axis=(1, 2))
     value += np.where(marginals.off_s[near], 0.0, marginals.ys[near] * b).sum(axis=(1, 2))
     better = value > best.lower[members[near]]
@@ -239,8 +234,11 @@ def _record_dual(best: Best, members: Array, near: Array, point: Iterate, a: Flo
 
 
 def _record_primal(best: Best, members: Array, near: Array, point: Iterate) -> None:
-    yt, ys = point.marginals.yt[near], point.marginals.ys[near]
-    rounded = feasible_plan(yt.transpose(0, 2, 1), ys, point.q[near].transpose(0, 2, 1, 3))
+    marginals = point.marginals
+    margins = marginals.yt[near].transpose(0, 2, 1), *marginals.split(marginals.ys[near])
+    q = point.q[near].transpose(0, 2, 1, 3)
+    n, n_y, n_t, _ = q.shape
+    rounded = flat(feasible_plan(margins, q.reshape(n, n_y, n_t, *marginals.sizes)), len(margins))
     value = primal_value(rounded)
     better = value < best.upper[members[near]]
     found = members[near[better]]

@@ -1,7 +1,7 @@
 r"""Newton's system whole, in the widest floating-point type of the machine: for tables that defeat double precision.
 
 :math:`M = L D L^\top` in ``numpy.longdouble``, unknowns with vanishing pivots left where they are. It costs
-:math:`(n_y (n_t + n_s))^3 / 3` slow operations, and is the last resort of the chain. Where ``longdouble`` is no wider
+:math:`(n_y \sum_i m_i)^3 / 3` slow operations, m_i the cells of source i, and is the last resort of the chain. Where ``longdouble`` is no wider
 than a double it adds nothing, and the certificate shows it.
 """
 
@@ -20,31 +20,29 @@ class ExtendedSystem:
     """M of each member, factorised whole."""
 
     def __init__(self, point: Iterate, workspace: Workspace) -> None:
-        n_batch, n_t, n_y, n_s = point.p.shape
-        self.shape = n_t, n_y, n_s
+        n_batch, n_t, n_y, _ = point.p.shape
+        self.shape = n_t, n_y, sum(point.marginals.sizes)
         self.factors = [_factor(self._assemble(point, index)) for index in range(n_batch)]
 
     def _assemble(self, point: Iterate, index: int) -> FloatArray:
         n_t, n_y, n_s = self.shape
         wide = np.longdouble
         p, q, theta = point.p[index].astype(wide), point.q[index].astype(wide), point.theta[index].astype(wide)
-        t, y, s = np.arange(n_t), np.arange(n_y), np.arange(n_s)
+        t, y = np.arange(n_t), np.arange(n_y)
+        member = point.marginals.over_cells(np.eye(n_s)).T.astype(wide)  # whether cell s is of a source's cell
+        products = theta[:, None, None, :] * p[:, :, None, :] * p[:, None, :, :]
+        products[:, y, y, :] += q
         aa = np.zeros((n_t, n_y, n_t, n_y), wide)
-        ab = np.zeros((n_t, n_y, n_y, n_s), wide)
-        bb = np.zeros((n_y, n_s, n_y, n_s), wide)
-        aa[t, :, t, :] = np.einsum("ts,tys,tzs->tyz", theta, p, p)
-        aa[t[:, None], y, t[:, None], y] += q.sum(axis=2)
-        ab[...] = theta[:, None, None, :] * p[:, :, None, :] * p[:, None, :, :]
-        ab[:, y, y, :] += q
-        bb[:, s, :, s] = np.einsum("ts,tys,tzs->syz", theta, p, p)
-        bb[y[:, None], s, y[:, None], s] += q.sum(axis=0)
+        aa[t, :, t, :] = products.sum(axis=3)
+        ab = products @ member
+        bb = np.stack([(products.sum(axis=0) * one) @ member for one in member.T])  # (s, y, y', s')
         cut = n_t * n_y
         m = np.empty((cut + n_y * n_s, cut + n_y * n_s), wide)
         m[:cut, :cut] = aa.reshape(cut, cut)
         m[:cut, cut:] = ab.reshape(cut, -1)
         m[cut:, :cut] = m[:cut, cut:].T
-        m[cut:, cut:] = bb.reshape(n_y * n_s, -1)
-        fixed = cut + y * n_s + point.marginals.pinned[index]
+        m[cut:, cut:] = bb.transpose(1, 0, 2, 3).reshape(n_y * n_s, -1)
+        fixed = cut + point.marginals.pinned[index]
         m[fixed, :] = 0.0
         m[:, fixed] = 0.0
         return m

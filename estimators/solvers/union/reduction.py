@@ -1,17 +1,19 @@
-r"""Exact preprocessing of a table for BROJA, and the way back.
+r"""Exact preprocessing of pair marginals for the union information, and the way back.
 
-BROJA sees a source only through its posteriors, so cells of zero mass are dropped and cells with equal p(y|t) merged.
-Pair masses below ``NEGLIGIBLE`` are set aside as well, because they ruin the conditioning; on the way back every one of
-them gets a potential of its own, so that the bounds, evaluated on the table as given, stay proven and lose no more than
-about that mass.
+The union information sees a source only through its posteriors, so cells of zero mass are dropped and cells with equal
+p(y|x) merged. Pair masses below ``NEGLIGIBLE`` are set aside as well, because they ruin the conditioning; on the way
+back every one of them gets a potential of its own, so that the bounds, evaluated on the marginals as given, stay proven
+and lose no more than about that mass.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
-from pidkd.estimators.solvers.union.certificate import Potentials, log_sum_exp
+from pidkd.estimators.solvers.union.certificate import PerSource, log_sum_exp, spread
 
 NEGLIGIBLE = 1e-13
 """Pair marginals below this mass are set aside while solving."""
@@ -20,41 +22,45 @@ POSTERIOR_DIGITS = 13
 
 
 class Reduction:
-    """A table's pair marginals in the layout of the solvers, smaller source as the student.
+    """Pair marginals in the layout of the solvers: the largest source first, the others side by side.
 
     Parameters
     ----------
-    p : array, shape (n_y, n_t, n_s)
+    margins : sequence of arrays, shape (n_y, m_i)
+        P(y, x_i) of two sources or more.
 
     Attributes
     ----------
-    yt : array, shape (n_cells of the larger source, n_classes)
-    ys : array, shape (n_classes, n_cells of the smaller source)
-        For every class, both sum to the same probability.
+    yt : array, shape (n_cells of the largest source, n_classes)
+    ys : array, shape (n_classes, n_cells of all other sources)
+        For every class, each source sums to the same probability.
+    sizes : tuple of int
+        Cells of the other sources, in the order of ``ys``.
     """
 
-    def __init__(self, p: FloatArray) -> None:
-        self.p_yt, self.p_ys = p.sum(axis=2), p.sum(axis=1)
-        self.group_t, self.group_s = _groups(self.p_yt), _groups(self.p_ys)
-        merged_t, merged_s = _merged(self.p_yt, self.group_t), _merged(self.p_ys, self.group_s)
-        kept_t = merged_t >= NEGLIGIBLE
-        kept_s = merged_s >= NEGLIGIBLE
-        classes = np.any(kept_t, axis=1) & np.any(kept_s, axis=1)
-        kept_t &= classes[:, None]
-        kept_s &= classes[:, None]
+    def __init__(self, margins: PerSource) -> None:
+        self.margins = list(margins)
+        self.groups = [_groups(margin) for margin in margins]
+        merged = [_merged(margin, group) for margin, group in zip(margins, self.groups, strict=True)]
+        kept = [each >= NEGLIGIBLE for each in merged]
+        classes = np.logical_and.reduce([np.any(each, axis=1) for each in kept])
+        for each in kept:
+            each &= classes[:, None]
         self.classes = np.flatnonzero(classes)
-        self.cells_t, self.cells_s = np.flatnonzero(kept_t.any(axis=0)), np.flatnonzero(kept_s.any(axis=0))
-        p_y = self.p_yt.sum(axis=1)
-        self.kept_t: Array = kept_t[:, self.group_t] & (self.p_yt > 0)
-        self.kept_s: Array = kept_s[:, self.group_s] & (self.p_ys > 0)
-        self.share_t = np.where(self.kept_t, self.p_yt, 0.0) / np.where(merged_t > 0, merged_t, 1.0)[:, self.group_t]
-        self.share_s = np.where(self.kept_s, self.p_ys, 0.0) / np.where(merged_s > 0, merged_s, 1.0)[:, self.group_s]
-        yt = self._compact(merged_t, kept_t, self.cells_t, p_y)
-        ys = self._compact(merged_s, kept_s, self.cells_s, p_y)
-        self.swapped = yt.shape[1] < ys.shape[1]
-        if self.swapped:
-            yt, ys = ys, yt
-        self.yt, self.ys = np.ascontiguousarray(yt.T), ys
+        self.cells = [np.flatnonzero(each.any(axis=0)) for each in kept]
+        self.kept: list[Array] = [
+            each[:, group] & (margin > 0) for each, group, margin in zip(kept, self.groups, margins, strict=True)
+        ]
+        self.shares = [
+            np.where(inside, margin, 0.0) / np.where(whole > 0, whole, 1.0)[:, group]
+            for inside, margin, whole, group in zip(self.kept, margins, merged, self.groups, strict=True)
+        ]
+        p_y = margins[0].sum(axis=1)
+        compact = [self._compact(*each, p_y) for each in zip(merged, kept, self.cells, strict=True)]
+        self.order = sorted(range(len(compact)), key=lambda i: -compact[i].shape[1])
+        largest, *others = (compact[i] for i in self.order)
+        self.yt, self.ys = np.ascontiguousarray(largest.T), np.concatenate(others, axis=1)
+        self.sizes = tuple(each.shape[1] for each in others)
 
     def _compact(self, merged: FloatArray, kept: Array, cells: Array, p_y: FloatArray) -> FloatArray:
         inside = np.where(kept, merged, 0.0)[np.ix_(self.classes, cells)]
@@ -62,33 +68,38 @@ class Reduction:
         return compact
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Sizes of what is solved: (n_classes, cells of the larger source, cells of the smaller)."""
-        return len(self.classes), len(self.yt), self.ys.shape[1]
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of what is solved: (n_classes, cells of the largest source, cells of each other)."""
+        return len(self.classes), len(self.yt), *self.sizes
 
-    def lift(self, q: FloatArray, a: FloatArray, b: FloatArray) -> tuple[FloatArray, Potentials]:
-        """Plan and potentials of the whole table, from those of the solved one.
+    @property
+    def lifted_cells(self) -> int:
+        """Entries of the plan of the marginals as given."""
+        return len(self.margins[0]) * math.prod(margin.shape[1] for margin in self.margins)
+
+    def lift(self, q: FloatArray, a: FloatArray, b: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
+        """Plan and potentials of the marginals as given, from those of the solved ones.
 
         Parameters
         ----------
-        q : array, shape (larger cells, classes, smaller cells)
-        a : array, shape (larger cells, classes)
-        b : array, shape (classes, smaller cells)
+        q : array, shape (largest cells, classes, product of the other cells)
+        a : array, shape (largest cells, classes)
+        b : array, shape (classes, sum of the other cells)
         """
-        plan, a, b = q.transpose(1, 0, 2), a.T, b
-        if self.swapped:
-            plan, a, b = plan.transpose(0, 2, 1), b, a
-        at_t, at_s = self._positions(self.cells_t, self.group_t), self._positions(self.cells_s, self.group_s)
-        whole = np.zeros((len(self.p_yt), self.p_yt.shape[1], self.p_ys.shape[1]))
-        whole[self.classes] = plan[:, at_t][:, :, at_s]
-        whole *= self.share_t[:, :, None]
-        whole *= self.share_s[:, None, :]
-        full_a, full_b = np.full_like(self.p_yt, -np.inf), np.full_like(self.p_ys, -np.inf)
-        full_a[self.classes] = a[:, at_t]
-        full_b[self.classes] = b[:, at_s]
-        full_a[~self.kept_t] = -np.inf
-        full_b[~self.kept_s] = -np.inf
-        return whole, self._complete(full_a, full_b)
+        back = np.argsort(self.order)
+        solved = q.transpose(1, 0, 2).reshape(self.shape).transpose(0, *(1 + back))
+        parts = [a.T, *np.split(b, np.cumsum(self.sizes)[:-1], axis=1)]
+        at = [self._positions(*each) for each in zip(self.cells, self.groups, strict=True)]
+        plan = np.zeros((len(self.margins[0]), *(margin.shape[1] for margin in self.margins)))
+        plan[self.classes] = solved[np.ix_(np.arange(len(solved)), *at)]
+        potentials = []
+        for i, (margin, inside, share) in enumerate(zip(self.margins, self.kept, self.shares, strict=True)):
+            plan *= share.reshape(len(share), *(-1 if j == i else 1 for j in range(len(at))))
+            full = np.full_like(margin, -np.inf)
+            full[self.classes] = parts[back[i]][:, at[i]]
+            full[~inside] = -np.inf
+            potentials.append(full)
+        return plan, self._complete(potentials)
 
     def _positions(self, cells: Array, group: Array) -> Array:
         """Where each given cell stands among the solved ones; those set aside point anywhere and have no share."""
@@ -96,27 +107,32 @@ class Reduction:
         position[cells] = np.arange(len(cells))
         return position[group]
 
-    def _complete(self, a: FloatArray, b: FloatArray) -> Potentials:
+    def _complete(self, potentials: list[FloatArray]) -> list[FloatArray]:
         """Give the pairs set aside potentials, and charge the cost of each to its own cell.
 
-        A pair (y, t) gets log P(y|t) - max_s b(y,s), which adds at most P(y|t) to any constraint of cell t. Charged to
-        t it costs its own mass; charged to the other source it could cost anything.
+        A pair (y, x_i) gets log P(y|x_i) less the largest potentials of y elsewhere, which adds at most P(y|x_i) to any
+        constraint of cell x_i. Charged to x_i it costs its own mass; charged to another source it could cost anything.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_t = np.log(self.p_yt / self.p_yt.sum(axis=0))
-            log_s = np.log(self.p_ys / self.p_ys.sum(axis=0))
-        unknown = ~np.any(np.isfinite(b), axis=1)
-        b = np.where(unknown[:, None] & (self.p_ys > 0), log_s, b)
-        for mine, other, log, aside, axis in (
-            (a, b, log_t, (self.p_yt > 0) & ~self.kept_t, 2),
-            (b, a, log_s, (self.p_ys > 0) & ~self.kept_s & ~unknown[:, None], 1),
-        ):
-            if aside.any():
-                mine[aside] = log[aside] - np.broadcast_to(other.max(axis=1, keepdims=True), log.shape)[aside]
-                sums = mine[:, :, None] + other[:, None, :] if axis == 2 else other[:, :, None] + mine[:, None, :]
-                excess = log_sum_exp(sums).max(axis=axis - 1)
-                mine[:, aside.any(axis=0)] -= np.maximum(excess, 0.0)[aside.any(axis=0)]
-        return Potentials(a, b)
+            logs = [np.log(margin / margin.sum(axis=0)) for margin in self.margins]
+        unknown = ~np.any(np.isfinite(potentials[-1]), axis=1)
+        # a class of which nothing is solved: the last source tells it, the ones between stay silent
+        for i in range(1, len(potentials)):
+            say = logs[i] if i == len(potentials) - 1 else np.zeros_like(logs[i])
+            potentials[i] = np.where(unknown[:, None] & (self.margins[i] > 0), say, potentials[i])
+        for i, (mine, log) in enumerate(zip(potentials, logs, strict=True)):
+            aside = (self.margins[i] > 0) & ~self.kept[i]
+            if i > 0:
+                aside &= ~unknown[:, None]
+            if not aside.any():
+                continue
+            others = [each for j, each in enumerate(potentials) if j != i]
+            most = np.stack([each.max(axis=1) for each in others]).sum(axis=0)
+            mine[aside] = log[aside] - np.broadcast_to(most[:, None], log.shape)[aside]
+            touched = np.flatnonzero(aside.any(axis=0))
+            excess = log_sum_exp(mine[:, touched, None] + spread(others)[:, None, :]).max(axis=1)
+            mine[:, touched] -= np.maximum(excess, 0.0)
+        return potentials
 
 
 def _groups(marginal: FloatArray) -> Array:

@@ -1,21 +1,22 @@
-"""BROJA of tables as they are given: reduced, solved by the chain, lifted back, and certified."""
+"""BROJA of tables as they are given."""
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Callable, Sequence
 
 from pidkd.arrays import FloatArray
-from pidkd.estimators.solvers.union.certificate import Bounds, bounds
-from pidkd.estimators.solvers.union.chain import Solution, solve_chain
-from pidkd.estimators.solvers.union.reduction import Reduction
+from pidkd.estimators.solvers.union.solving import solve_unions
 from pidkd.info import information
 from pidkd.pid import Raw
-from pidkd.result import Certificate
 
 
 def decompose_tables(
-    tables: Sequence[FloatArray], tol: float, max_memory: int, progress: Callable[[float], None] | None = None
+    tables: Sequence[FloatArray],
+    tol: float,
+    max_memory: int,
+    progress: Callable[[float], None] | None = None,
+    plan: bool = False,
 ) -> list[Raw]:
     """BROJA of each table.
 
@@ -29,34 +30,15 @@ def decompose_tables(
         Bytes that the solver may use beyond a table itself.
     progress : callable, optional
         Called with the fraction done.
+    plan : bool, default False
+        Whether the plan is wanted of two classes too, which are solved without.
     """
-    reduced = [Reduction(p) for p in tables]
+    pairs = [(p.sum(axis=2), p.sum(axis=1)) for p in tables]
     raws = []
-    # Half of the gap is left for what lifting back may cost.
-    solutions = solve_chain(reduced, tol * math.log(2) / 2, max_memory, progress)
-    for p, table, solution in zip(tables, reduced, solutions, strict=True):
-        proven = bounds(p, *table.lift(solution.q, solution.a, solution.b))
-        certificate = _certificate(proven, tol * math.log(2), max_memory, solution)
-        raws.append(
-            Raw(
-                proven.upper,
-                information(p),
-                certificate,
-                plan=proven.plan,
-                potentials=proven.potentials,
-                stats={"iterations": solution.iterations},
-            )
-        )
+    for p, solved in zip(tables, solve_unions(pairs, tol, max_memory, progress, plan), strict=True):
+        known, union = information(p), solved.certificate
+        certificate = dataclasses.replace(union, lower=union.lower - known.s, upper=union.upper - known.s)
+        a, b = solved.potentials
+        raw = Raw(certificate.upper, known, certificate, plan=solved.plan, potentials=(a, b), stats=solved.stats)
+        raws.append(raw)
     return raws
-
-
-def _certificate(proven: Bounds, tol: float, max_memory: int, solution: Solution) -> Certificate:
-    effort = f"{solution.iterations} iterations, {solution.route} route"
-    if proven.upper - proven.lower <= tol:
-        return Certificate(proven.lower, proven.upper, "optimal", effort)
-    advice = (
-        f"Newton's method would need more than max_memory={max_memory:.3g} bytes; raise it, or merge cells"
-        if solution.route == "alternating"
-        else "loosen tol, or compare with estimator='broja_cvx'"
-    )
-    return Certificate(proven.lower, proven.upper, "max_iter", f"{effort}; {advice}")

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from pidkd.estimators.solvers.union.certificate import (
     BLOCK_ENTRIES,
-    Potentials,
     bounds,
     feasible_plan,
     feasible_potentials,
@@ -39,7 +38,7 @@ def test_any_plan_and_any_potentials_give_bounds_in_order(seed):
 @given(seeds)
 def test_a_rounded_plan_has_the_marginals_and_no_negative_mass(seed):
     p, plan, _ = draw(seed)
-    q = feasible_plan(p.sum(axis=2), p.sum(axis=1), plan)
+    q = feasible_plan((p.sum(axis=2), p.sum(axis=1)), plan)
     assert (q >= 0).all()
     np.testing.assert_allclose(q.sum(axis=2), p.sum(axis=2), atol=1e-15)
     np.testing.assert_allclose(q.sum(axis=1), p.sum(axis=1), atol=1e-15)
@@ -48,7 +47,7 @@ def test_a_rounded_plan_has_the_marginals_and_no_negative_mass(seed):
 @given(seeds)
 def test_shifted_potentials_obey_every_constraint(seed):
     p, _, potentials = draw(seed)
-    a, b = feasible_potentials(p.sum(axis=2), p.sum(axis=1), Potentials(*potentials))
+    a, b = feasible_potentials((p.sum(axis=2), p.sum(axis=1)), potentials)
     assert log_sum_exp(a[:, :, None] + b[:, None, :]).max() <= 1e-12
 
 
@@ -56,9 +55,9 @@ def test_a_batch_is_rounded_member_by_member():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(24), size=5).reshape(5, 2, 3, 4)
     plan = rng.random(p.shape)
-    together = feasible_plan(p.sum(axis=3), p.sum(axis=2), plan)
+    together = feasible_plan((p.sum(axis=3), p.sum(axis=2)), plan)
     for member in range(5):
-        alone = feasible_plan(p[member].sum(axis=2), p[member].sum(axis=1), plan[member])
+        alone = feasible_plan((p[member].sum(axis=2), p[member].sum(axis=1)), plan[member])
         np.testing.assert_array_equal(together[member], alone)
     np.testing.assert_allclose(primal_value(together), [primal_value(q) for q in together], rtol=1e-14)
 

@@ -19,7 +19,7 @@ def point(shape: tuple[int, int, int], masked: bool, seed: int = 0) -> Iterate:
         p[:, -1, :, -1:] = 0.0
         p[:, 0, 1:, :] += 0.1
     p /= p.sum(axis=(1, 2, 3), keepdims=True)
-    marginals = Marginals(np.ascontiguousarray(p.sum(axis=3).transpose(0, 2, 1)), p.sum(axis=2))
+    marginals = Marginals(np.ascontiguousarray(p.sum(axis=3).transpose(0, 2, 1)), p.sum(axis=2), shape[2:])
     z = marginals.a[:, :, :, None] + marginals.b[:, None, :, :]
     mass = np.exp(z)
     total = mass.sum(axis=2)
