@@ -151,9 +151,9 @@ def feasible_plan(margins: PerSource, plan: FloatArray) -> FloatArray:
     for i, margin in enumerate(margins):
         q *= _along(_capped_ratio(margin, pair_marginal(q, i, n)), i, n)
     lacking = [np.maximum(margin - pair_marginal(q, i, n), 0.0) for i, margin in enumerate(margins)]
-    total = np.maximum(lacking[0].sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
     product = _along(lacking[-1], n - 1, n)
-    for i, lack in enumerate(lacking[:-1]):
+    for i, lack in enumerate(lacking[:-1]):  # each by its own total: where they are rounding only, they differ
+        total = np.maximum(lack.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
         product = _along(lack / total, i, n) * product
     q += product
     return q
