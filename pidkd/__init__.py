@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 from pidkd import errors
 from pidkd._version import __version__ as __version__
 from pidkd.batch import PIDBatch
+from pidkd.contribution_result import ContributionResult
 from pidkd.decomposition import decompose, decompose_batch
 from pidkd.dependence import mi_score, mutual_information
+from pidkd.ensemble import contributions, union_information
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf, Posteriors
 from pidkd.inputs.moments import Moments
 from pidkd.mi import MIResult
 from pidkd.registry import estimator_classes, get_estimator, list_estimators
 from pidkd.result import Certificate, PIDResult
 from pidkd.uncertainty import Bootstrap, Jackknife, Permutation
+from pidkd.union_result import UnionResult
 
 if TYPE_CHECKING:
     from pidkd.audits.auditing import audit
@@ -39,6 +42,7 @@ __all__ = [
     "Bootstrap",
     "Certificate",
     "Codes",
+    "ContributionResult",
     "Gaussian",
     "Jackknife",
     "MIResult",
@@ -49,7 +53,9 @@ __all__ = [
     "Pmf",
     "Posteriors",
     "Quantizer",
+    "UnionResult",
     "audit",
+    "contributions",
     "decompose",
     "decompose_batch",
     "errors",
@@ -57,6 +63,7 @@ __all__ = [
     "list_estimators",
     "mi_score",
     "mutual_information",
+    "union_information",
 ]
 
 

@@ -23,6 +23,7 @@ from pidkd.errors import (
     quote,
 )
 from pidkd.inputs import Activations, Codes, Input, Pmf
+from pidkd.inputs.dispatch import check_two_sources
 from pidkd.parameters import Choice, Parameterised, Whole
 from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
 
@@ -174,7 +175,7 @@ class Estimator(Parameterised, abc.ABC):
         """
         if ctx.device == "auto":
             ctx = dataclasses.replace(ctx, device="cuda" if "cuda" in self.devices and cuda_is_there() else "cpu")
-        call = "mutual_information" if self.kind == "mi" else "decompose"
+        call = {"mi": "mutual_information", "union": "union_information"}.get(self.kind, "decompose")
         if ctx.device not in self.devices:
             got = f"{ctx.device!r} with estimator {self.name!r}"
             raise InputError(Keyword(call, "device"), " or ".join(map(repr, self.devices)), got)
@@ -188,6 +189,7 @@ class Estimator(Parameterised, abc.ABC):
 
     def _accept(self, data: Input) -> Input:
         """Convert where a conversion loses nothing, refuse the rest."""
+        check_two_sources("decompose(data)", data)
         if self.takes(data):
             return data.pmf() if isinstance(data, Codes) and Codes not in self.accepts else data
         expected, got = " or ".join(sorted(self.accepted_kinds())), type(data).__name__

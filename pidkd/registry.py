@@ -169,7 +169,7 @@ def _estimators(kind: str) -> Registry:
     return Registry("an estimator", f"pidkd.estimators.{kind}", f"pidkd.estimators.{kind}", expected, fits=fits)
 
 
-ESTIMATORS = {kind: _estimators(kind) for kind in ("pid", "mi")}
+ESTIMATORS = {kind: _estimators(kind) for kind in ("pid", "mi", "union")}
 """What can be estimated: a folder of ``estimators/`` and a group of entry points each."""
 
 

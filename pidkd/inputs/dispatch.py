@@ -89,6 +89,7 @@ def _one_input(data: Any, groups: Any, target: Target) -> Input:
             f"a bare {describe(data)}",
             "a table of probabilities goes in as decompose(pidkd.Pmf(p)), samples as decompose(y, t, s)",
         )
+    check_two_sources(Argument("decompose", "data"), data)
     if groups is not None:
         if isinstance(data, Pmf | Gaussian):
             got = f"a {type(data).__name__}"
@@ -103,3 +104,19 @@ def _one_input(data: Any, groups: Any, target: Target) -> Input:
         data = replace(data, target=target)
     known: Input = data
     return known
+
+
+def check_two_sources(where: str, data: Input) -> None:
+    """Refuse a table or a covariance of one source, or of more than two.
+
+    Raises
+    ------
+    InputError
+        The message names the calls for several sources.
+    """
+    n = data.n_sources if isinstance(data, Pmf | Gaussian) else 2
+    if n > 2:
+        hint = "union_information(data) is what they know together, contributions(data) what each of them adds"
+        raise InputError(where, "two sources, t and s", f"{n}", hint)
+    if n < 2:
+        raise InputError(where, "two sources, t and s", "one", "mutual_information(x, y) takes samples of one")

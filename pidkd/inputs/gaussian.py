@@ -21,13 +21,13 @@ ASYMMETRY_TOLERANCE = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    r"""A jointly Gaussian (Y, T, S), by its covariance in that order.
+    r"""A jointly Gaussian (Y, T, S), or a Y with any sources, by its covariance in that order.
 
     Parameters
     ----------
     cov : array, shape (d, d), d = d_y + d_t + d_s
-        Symmetric, positive semidefinite; the blocks of Y, T and S each positive definite.
-    dims : tuple of int, (d_y, d_t, d_s)
+        Symmetric, positive semidefinite; the blocks of Y and of each source positive definite.
+    dims : tuple of int, (d_y, d_t, d_s), or (d_y, d_1, .., d_n)
     tolerance : float, default 1e-12
         Eigenvalues of the correlation matrix, whole or of one block, are compared with this multiple of the largest.
     n_samples : int, optional
@@ -40,7 +40,7 @@ class Gaussian:
     """
 
     cov: FloatArray
-    dims: tuple[int, int, int]
+    dims: tuple[int, ...]
     tolerance: float = 1e-12
     n_samples: int | None = None
 
@@ -50,8 +50,8 @@ class Gaussian:
         if cov.ndim != 2 or cov.shape[0] != cov.shape[1]:
             raise InputError(where, "a square covariance", f"shape {cov.shape}")
         dims = tuple(self.dims) if isinstance(self.dims, tuple | list) else ()
-        if len(dims) != 3 or not all(is_integer(d) and d >= 1 for d in dims) or sum(dims) != len(cov):
-            raise InputError(where, f"three dims >= 1 (d_y, d_t, d_s) with sum {len(cov)}", f"{self.dims}")
+        if len(dims) < 3 or not all(is_integer(d) and d >= 1 for d in dims) or sum(dims) != len(cov):
+            raise InputError(where, f"dims >= 1 (d_y, d_t, d_s) with sum {len(cov)}", f"{self.dims}")
         if not (is_number(self.tolerance) and 0 <= self.tolerance < 1):
             raise InputError("Gaussian(tolerance)", "a number from 0 up to 1", f"{self.tolerance}")
         if self.n_samples is not None and not (is_integer(self.n_samples) and self.n_samples > len(cov)):
@@ -86,7 +86,8 @@ class Gaussian:
             got = f"correlations with smallest eigenvalue {spectrum[0]:.6g}"
             raise InputError(where, "a positive semidefinite covariance", got)
         start = 0
-        for name, dim in zip("yts", dims, strict=True):
+        names = "yts" if len(dims) == 3 else ["y", *(f"x{i + 1}" for i in range(len(dims) - 1))]
+        for name, dim in zip(names, dims, strict=True):
             block = np.linalg.eigvalsh(correlation[start : start + dim, start : start + dim])
             if block[0] <= self.tolerance * block[-1]:
                 got = f"correlations with smallest eigenvalue {block[0]:.6g}"
@@ -94,7 +95,7 @@ class Gaussian:
             start += dim
 
     @classmethod
-    def stack(cls, covs: npt.ArrayLike, dims: tuple[int, int, int], tolerance: float = 1e-12) -> list[Gaussian]:
+    def stack(cls, covs: npt.ArrayLike, dims: tuple[int, ...], tolerance: float = 1e-12) -> list[Gaussian]:
         """Many covariances at once, each checked as if it stood alone.
 
         Parameters
@@ -131,6 +132,11 @@ class Gaussian:
         except InputError as error:
             raise error.at(f"covs[{len(members)}]") from None
         return members
+
+    @property
+    def n_sources(self) -> int:
+        """Number of blocks besides that of y."""
+        return len(self.dims) - 1
 
     def __repr__(self) -> str:
         samples = "" if self.n_samples is None else f", n_samples={self.n_samples}"

@@ -23,11 +23,11 @@ SUM_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Pmf:
-    r"""Joint probabilities :math:`p(y, t, s)` of target, teacher and student.
+    r"""Joint probabilities :math:`p(y, t, s)` of target, teacher and student, or of a target and any sources.
 
     Parameters
     ----------
-    p : array, shape (n_y, n_t, n_s)
+    p : array, shape (n_y, n_t, n_s), or (n_y, n_1, .., n_n)
         Finite, non-negative, with sum 1 within 1e-6; it is then renormalised in float64. Axes of xarray, or levels of
         the index of a pandas series, that are named y, t and s may come in any order; of a ``dit.Distribution`` see
         ``from_dit``.
@@ -55,9 +55,8 @@ class Pmf:
     def __post_init__(self, normalise: bool) -> None:
         where = "Pmf(p)"
         p = as_numbers(where, in_order(where, self.p))
-        if p.ndim != 3:
-            hint = "pidkd decomposes two sources; merge axes, or use dit for more" if p.ndim > 3 else None
-            raise InputError(where, "an array with 3 axes (y, t, s)", f"one of shape {p.shape}", hint)
+        if p.ndim < 2:
+            raise InputError(where, "an axis of y and one of each source", f"an array of shape {p.shape}")
         if (p < 0).any():
             at = tuple(int(i) for i in np.argwhere(p < 0)[0])
             raise InputError(where, "entries >= 0", f"{p[at]:.6g} at {at}")
@@ -78,7 +77,7 @@ class Pmf:
 
         Parameters
         ----------
-        counts : array of whole numbers >= 0, shape (n_y, n_t, n_s)
+        counts : array of whole numbers >= 0, shape (n_y, n_t, n_s), or (n_y, n_1, .., n_n)
 
         Raises
         ------
@@ -116,6 +115,8 @@ class Pmf:
     def to_dit(self) -> Any:
         """The same distribution as a ``dit.Distribution`` of variables Y, T and S with values "0", "1", ...
 
+        With one source or more than two they are named X1, X2 and so on.
+
         Raises
         ------
         MissingDependencyError
@@ -124,14 +125,19 @@ class Pmf:
         dit = import_extra("dit", "dit", needed_by="Pmf.to_dit()")
         outcomes = np.argwhere(self.p > 0)
         distribution = dit.Distribution([tuple(map(str, o)) for o in outcomes.tolist()], self.p[tuple(outcomes.T)])
-        distribution.set_rv_names(["Y", "T", "S"])
+        sources = ["T", "S"] if self.n_sources == 2 else [f"X{i + 1}" for i in range(self.n_sources)]
+        distribution.set_rv_names(["Y", *sources])
         return distribution
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Sizes (n_y, n_t, n_s)."""
-        n_y, n_t, n_s = self.p.shape
-        return n_y, n_t, n_s
+    def shape(self) -> tuple[int, ...]:
+        """Sizes (n_y, n_t, n_s), or those of y and each source."""
+        return self.p.shape
+
+    @property
+    def n_sources(self) -> int:
+        """Number of axes besides that of y."""
+        return self.p.ndim - 1
 
     def __repr__(self) -> str:
         samples = "" if self.n_samples is None else f", n_samples={self.n_samples}"

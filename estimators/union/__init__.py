@@ -1,0 +1,1 @@
+"""Union information of any number of sources, one estimator a file."""

@@ -1,0 +1,133 @@
+"""The union information of tables, solved to a certified optimum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+from pidkd.errors import InputError
+from pidkd.estimator import Context
+from pidkd.estimators.solvers.union.certificate import PerSource
+from pidkd.estimators.solvers.union.chain import needed_memory
+from pidkd.estimators.solvers.union.merging import merged
+from pidkd.estimators.solvers.union.solving import solve_unions
+from pidkd.info import entropy, table_information
+from pidkd.inputs.several import PairTables
+from pidkd.parameters import check_positive, check_whole
+from pidkd.result import NATS_PER, Certificate
+from pidkd.union import RawUnion, Subset, UnionEstimator
+
+
+@dataclass(frozen=True)
+class UnionBROJA(UnionEstimator):
+    r""":math:`I_\cup = \min_{Q \in \Delta_P} I_Q(Y;X_1,\dots,X_n)`.
+
+    :math:`\Delta_P = \{Q : Q(y,x_i) = P(y,x_i)\ \forall i\}`. Two classes are solved in closed form, any number of
+    cells; more by the interior point of ``decompose``'s ``broja``. Both bounds of the certificate are evaluated on the
+    pair marginals as given.
+
+    Parameters
+    ----------
+    tol : float, default 1e-9
+        Certified gap, in bits, at which the answer counts as optimal.
+    max_memory : int, default 2 GiB
+        Bytes that the solver may use. The plan of three classes and more has a cell for every combination of the
+        sources' cells.
+    max_cells : int, optional
+        Cells of a source beyond which those of near-equal posteriors are merged. The value is then a lower bound, and
+        the certificate holds both bounds.
+
+    References
+    ----------
+    bertschinger2014
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pidkd
+    >>> p = np.zeros((2, 2, 2, 2))
+    >>> for a, b, c in np.ndindex(2, 2, 2):
+    ...     p[a and b and c, a, b, c] = 1 / 8
+    >>> print(f"{pidkd.union_information(pidkd.Pmf(p)).value:.6f}")
+    0.137925
+    """
+
+    tol: float = 1e-9
+    max_memory: int = 2 * 2**30
+    max_cells: int | None = None
+
+    name = "broja"
+    measure = "BROJA's union information"
+    reference = "bertschinger2014"
+    accepts = (PairTables,)
+
+    def check_params(self) -> None:
+        """Refuse a tolerance or a budget that nothing can meet.
+
+        Raises
+        ------
+        InputError
+            The message names the parameter.
+        """
+        check_positive("broja(tol=...)", self.tol, "a gap in bits")
+        check_positive("broja(max_memory=...)", self.max_memory, "a number of bytes")
+        if self.max_cells is not None:
+            check_whole("broja(max_cells=...)", self.max_cells, 2)
+
+    def _unions(self, data: PairTables, subsets: Sequence[Subset], ctx: Context) -> list[RawUnion]:
+        tables, lost = data.tables, dict.fromkeys(data.names, 0.0)
+        if self.max_cells is not None:
+            tables = {name: merged(table, self.max_cells) for name, table in tables.items()}
+            lost = {name: table_information(data.tables[name]) - table_information(tables[name]) for name in tables}
+        wanted = [[tables[name] for name in subset] for subset in subsets if len(subset) > 1]
+        for margins in wanted:
+            self._check_memory(margins)
+        keep = "plan" in ctx.keep
+        solved = iter(solve_unions(wanted, self.tol, int(self.max_memory), ctx.progress, keep))
+        raws = []
+        for subset in subsets:
+            missing = sum(lost[name] for name in subset)
+            if len(subset) == 1:
+                value = table_information(data.tables[subset[0]])
+                raws.append(RawUnion(value, Certificate(value, value, "exact", "mutual information of one table")))
+                continue
+            one = next(solved)
+            certificate = one.certificate
+            if missing > self.tol * NATS_PER["bits"]:
+                message = f"cells merged to {self.max_cells} a source, a lower bound; {certificate.message}"
+                upper = min(certificate.upper + missing, entropy(tables[subset[0]].sum(axis=1)))
+                certificate = Certificate(certificate.lower, upper, "bound", message)
+            raws.append(RawUnion(one.certificate.upper, certificate, None, None, one.plan, one.potentials, one.stats))
+        return raws
+
+    def _joint(self, data: PairTables) -> RawUnion | None:
+        if data.joint is None:
+            return None
+        value = table_information(data.joint)
+        return RawUnion(value, Certificate(value, value, "exact", "mutual information of one table"))
+
+    def _check_memory(self, margins: PerSource) -> None:
+        """Refuse three sources and more of which the solver could not hold a plan.
+
+        Raises
+        ------
+        InputError
+            The message says how many cells a source may have.
+        """
+        present = [int((margin.sum(axis=0) > 0).sum()) for margin in margins]
+        n_y, n = int((margins[0].sum(axis=1) > 0).sum()), len(margins)
+        if n == 2 or n_y <= 2:
+            return
+        shape = (n_y, *sorted(present, reverse=True))
+        if needed_memory(shape)["cells"] <= self.max_memory:
+            return
+        most = 2
+        while needed_memory((n_y, *(min(most + 1, m) for m in shape[1:])))["cells"] <= self.max_memory:
+            most += 1
+        cells = f"{' x '.join(map(str, present))} = {math.prod(present):.3g} cells of the sources together"
+        hint = f"max_cells={most} fits, by merging cells of near-equal posteriors, and gives a lower bound"
+        raise InputError("broja(max_memory=...)", f"a plan of {n_y} classes within {self.max_memory:.3g} bytes", cells, hint)
+
+
