@@ -76,7 +76,7 @@ class Hull:
     def potentials(self, i: int, mass: FloatArray) -> FloatArray:
         """a_i(y, x), shape (2, n), of cells with these masses p(y, x), or any multiples of them.
 
-        A class that a cell rules out may get minus infinity.
+        A class that a cell rules out may get minus infinity, and a cell without mass does for both.
         """
         mine, cut = self.leaders == i, self.cuts
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -90,7 +90,7 @@ class Hull:
             part_below, part_above = cut[0, at + 1] - own[0], cut[1, at] - own[1]
         below += np.where(mine[at] & (part_below > 0), part_below, 0.0)
         above += np.where(mine[at] & (part_above > 0), part_above, 0.0)
-        return -np.stack([below, above])
+        return np.where(mass.sum(axis=0) > 0, -np.stack([below, above]), -np.inf)
 
     def plan(self, margins: PerSource) -> FloatArray:
         """The joint q(y, x_1, .., x_n) in which the sources are independent given the edge; up to rounding."""

@@ -1,0 +1,83 @@
+"""The closed form of two classes against the interior point, against its own witnesses, and against the definition."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pidkd.estimators.solvers.union.certificate import pair_marginal, union_bounds
+from pidkd.estimators.solvers.union.chain import solve_chain
+from pidkd.estimators.solvers.union.reduction import Reduction
+from pidkd.estimators.solvers.union.two_classes import solve_two_classes
+
+TOL = 1e-9
+
+
+def system(seed: int, decades: float = 0.0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    p_y, margins = rng.dirichlet([1.0, 1.0]), []
+    for _ in range(int(rng.integers(2, 5))):
+        size = int(rng.integers(1, 7))
+        mass = rng.gamma(float(rng.choice([0.2, 1.0, 5.0])), size=(2, size)) * 10.0 ** -rng.uniform(0, decades, size)
+        mass *= rng.random((2, size)) < rng.uniform(0.3, 1.0)
+        mass[[0, 1], rng.integers(size, size=2)] += 1e-3
+        margins.append(mass / mass.sum(axis=1, keepdims=True) * p_y[:, None])
+    return margins
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_it_is_what_the_interior_point_certifies(seed):
+    margins = system(seed)
+    lower, upper, _, _ = solve_two_classes(margins)
+    table = Reduction(margins)
+    (solution,) = solve_chain([table], TOL / 2, 2**31)
+    proven = union_bounds(margins, *table.lift(solution.q, solution.a, solution.b))
+    assert proven.upper - proven.lower <= TOL
+    assert proven.lower - 1e-12 <= upper <= proven.upper + 1e-12
+    assert abs(upper - lower) <= 1e-12
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 12.0]))
+def test_plan_and_potentials_prove_the_value(seed, decades):
+    margins = system(seed, decades)
+    _, value, hull, potentials = solve_two_classes(margins)
+    plan = hull.plan(margins)
+    for i, margin in enumerate(margins):
+        np.testing.assert_allclose(pair_marginal(plan, i, len(margins)), margin, atol=1e-12)
+    proven = union_bounds(margins, plan, potentials)
+    assert proven.lower == pytest.approx(value, abs=1e-11)
+    assert proven.upper == pytest.approx(value, abs=1e-11)
+    assert largest_sum(potentials) <= 1 + 1e-12  # feasible as they are
+
+
+def largest_sum(potentials: list[np.ndarray]) -> float:
+    """The largest sum over y of exp(a_1 + .. + a_n), over all cells."""
+    cells = potentials[0]
+    for each in potentials[1:]:
+        cells = (cells[:, :, None] + each[:, None, :]).reshape(2, -1)
+    return float(np.exp(cells).sum(axis=0).max())
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_thresholds_may_come_from_other_rows(seed):
+    """Potentials of one system are feasible on the cells of another."""
+    margins, others = system(seed), system(seed + 1)
+    n = min(len(margins), len(others))
+    _, _, hull, _ = solve_two_classes(margins[:n])
+    assert largest_sum([hull.potentials(i, margin) for i, margin in enumerate(others[:n])]) <= 1 + 1e-12
+
+
+def test_one_hundred_thousand_cells_are_certified():
+    rng = np.random.default_rng(0)
+    margins = [rng.gamma(0.5, size=(2, 100_000)) for _ in range(3)]
+    margins = [margin / margin.sum(axis=1, keepdims=True) / 2 for margin in margins]
+    lower, upper, _, _ = solve_two_classes(margins)
+    assert abs(upper - lower) <= TOL
+
+
+def test_the_best_observer_at_each_threshold():
+    # the first source tells class 1 for sure half of the time, the other class 0: the union knows both halves
+    half = np.array([[0.5, 0.0], [0.25, 0.25]])
+    _, value, _, _ = solve_two_classes([half, half[::-1, ::-1]])
+    # Z in {surely 1, surely 0, undecided} with q(undecided|y) = 1/2: I = H(Y)/2
+    assert value == pytest.approx(np.log(2) / 2, abs=1e-15)
