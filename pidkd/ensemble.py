@@ -19,7 +19,7 @@ from pidkd.estimator import Context
 from pidkd.inputs.several import Kind, NamedGaussian, PairTables, Several, SourceActivations, as_several
 from pidkd.registry import get_estimator
 from pidkd.result import Units, check_units
-from pidkd.union import RawUnion, Subset, UnionEstimator
+from pidkd.union import RawUnion, Subset, UnionEstimator, UnionSolver
 from pidkd.union_result import UnionResult
 
 MAX_SUBSETS = 1024
@@ -88,7 +88,7 @@ def union_information(
     session = _Session.of_call(call, y, sources, kind, estimator, units, seed, device, keep, progress, params)
     names = session.data.names
     raw = session.raw(names)
-    joint = session.estimator._joint(session.data)
+    joint = session.solver.joint()
     result = UnionResult(
         value=raw.value,
         sources=names,
@@ -174,7 +174,7 @@ def contributions(
     without = {name: tuple(other for other in everything if other != name) for name in names}
     session.solve([*singles, *pairs, everything, *without.values(), *asked, *coalitions])
     total, q = {everything: 1.0}, session.quantity
-    joint = session.estimator._joint(session.data)
+    joint = session.solver.joint()
     result = ContributionResult(
         sources=names,
         given=given,
@@ -262,6 +262,7 @@ class _Session:
     data: Several
     estimator: UnionEstimator
     ctx: Context
+    solver: UnionSolver
     started: float
     known: dict[Subset, RawUnion] = field(default_factory=dict)
 
@@ -287,8 +288,8 @@ class _Session:
             raise InputError(f"{call}(...)", "no measure: union information needs none", "one", hint)
         data = as_several(call, y, sources, kind)
         chosen = UnionEstimator.chosen(call, estimator, params, lambda: get_estimator(_automatic(data), "union"))
-        ctx = chosen.prepared(call, data, Context.of_call(call, seed, device, keep, progress))
-        return cls(data, chosen, ctx, started)
+        ctx = Context.of_call(call, seed, device, keep, progress)
+        return cls(data, chosen, ctx, chosen.start(call, data, ctx), started)
 
     def sorted(self, names: Iterable[str]) -> Subset:
         """The names in the order of the data."""
@@ -299,7 +300,7 @@ class _Session:
         """Solve those that are not solved yet, together."""
         new = [subset for subset in dict.fromkeys(map(self.sorted, subsets)) if subset and subset not in self.known]
         if new:
-            self.known |= dict(zip(new, self.estimator.unions(self.data, new, self.ctx), strict=True))
+            self.known |= dict(zip(new, self.solver.unions(new), strict=True))
 
     def raw(self, subset: Subset) -> RawUnion:
         """The union of one subset."""

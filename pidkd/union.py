@@ -10,10 +10,10 @@ import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import ConvergenceWarning, IncompatibleInputError, PidkdWarning
+from pidkd.errors import IncompatibleInputError, PidkdWarning
 from pidkd.estimator import Context, Estimator
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import Certificate
@@ -54,24 +54,28 @@ class RawUnion:
     concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
 
 
-@dataclass(frozen=True)
-class UnionEstimator(Estimator):
-    """One way to the union information of subsets of sources. Subclasses write ``_unions``."""
+class UnionSolver(Protocol):
+    """The unions of one set of data, in nats."""
 
-    kind = "union"
-    level_of_intervals: ClassVar[str] = "level"
-    """The parameter that is the level of sampling intervals, where there are any."""
-
-    @abc.abstractmethod
-    def _unions(self, data: Any, subsets: Sequence[Subset], ctx: Context) -> list[RawUnion]:
+    def unions(self, subsets: Sequence[Subset]) -> list[RawUnion]:
         """The union information of each subset; of one source it is the mutual information."""
 
-    def _joint(self, data: Any) -> RawUnion | None:
-        """I(Y;X_1..X_n) of all sources together, in nats, where it is known."""
-        return None
+    def joint(self) -> RawUnion | None:
+        """I(Y;X_1..X_n) of all sources together, where it is known."""
 
-    def prepared(self, call: str, data: Any, ctx: Context) -> Context:
-        """The context of a run, once data, device and parameters are known to fit.
+
+@dataclass(frozen=True)
+class UnionEstimator(Estimator):
+    """One way to the union information of subsets of sources. Subclasses write ``_solver``."""
+
+    kind = "union"
+
+    @abc.abstractmethod
+    def _solver(self, data: Any, ctx: Context) -> UnionSolver:
+        """Ready to solve unions of the sources of ``data``, one set of subsets after the other."""
+
+    def start(self, call: str, data: Any, ctx: Context) -> UnionSolver:
+        """A solver of the unions of ``data``, once data, device and parameters are known to fit.
 
         Raises
         ------
@@ -86,16 +90,4 @@ class UnionEstimator(Estimator):
             expected = " or ".join(sorted(self.accepted_kinds()))
             hint = f"estimators that accept {got}: {', '.join(fits) or 'none'}"
             raise IncompatibleInputError(f"{call}(..., estimator={self.name!r})", expected, got, hint)
-        return self._prepare(ctx)
-
-    def unions(self, data: Any, subsets: Sequence[Subset], ctx: Context) -> list[RawUnion]:
-        """The same as ``_unions``, with a warning of each that is not certified to its tolerance."""
-        answers = []
-        for subset, raw in zip(subsets, self._unions(data, subsets, ctx), strict=True):
-            certificate = raw.certificate
-            if certificate.status in ("max_iter", "uncertified"):
-                text = f"{self.name}: the union of {', '.join(subset)} is not certified to its tolerance, gap "
-                text += f"{certificate.gap:.3g} nats; {certificate.message}"
-                raw = dataclasses.replace(raw, concerns=(*raw.concerns, (ConvergenceWarning, text)))
-            answers.append(raw)
-        return answers
+        return self._solver(data, self._prepare(ctx))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
-from pidkd.errors import InputError
+from pidkd.arrays import FloatArray
+from pidkd.errors import ConvergenceWarning, InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.certificate import PerSource
 from pidkd.estimators.solvers.union.chain import needed_memory
 from pidkd.estimators.solvers.union.merging import merged
-from pidkd.estimators.solvers.union.solving import solve_unions
+from pidkd.estimators.solvers.union.solving import Solved, solve_unions
 from pidkd.info import entropy, table_information
 from pidkd.inputs.several import PairTables
 from pidkd.parameters import check_positive, check_whole
@@ -76,37 +77,59 @@ class UnionBROJA(UnionEstimator):
         if self.max_cells is not None:
             check_whole("broja(max_cells=...)", self.max_cells, 2)
 
-    def _unions(self, data: PairTables, subsets: Sequence[Subset], ctx: Context) -> list[RawUnion]:
+    def _solver(self, data: PairTables, ctx: Context) -> _Tables:
         tables, lost = data.tables, dict.fromkeys(data.names, 0.0)
         if self.max_cells is not None:
             tables = {name: merged(table, self.max_cells) for name, table in tables.items()}
             lost = {name: table_information(data.tables[name]) - table_information(tables[name]) for name in tables}
-        wanted = [[tables[name] for name in subset] for subset in subsets if len(subset) > 1]
+        return _Tables(self, data, tables, lost, ctx)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Pair tables, with what merging their cells has lost of the information of each."""
+
+    estimator: UnionBROJA
+    data: PairTables
+    tables: Mapping[str, FloatArray]
+    lost: Mapping[str, float]
+    ctx: Context
+
+    def unions(self, subsets: Sequence[Subset]) -> list[RawUnion]:
+        """Those of single sources by their tables, the others solved together."""
+        wanted = [[self.tables[name] for name in subset] for subset in subsets if len(subset) > 1]
         for margins in wanted:
             self._check_memory(margins)
-        keep = "plan" in ctx.keep
-        solved = iter(solve_unions(wanted, self.tol, int(self.max_memory), ctx.progress, keep))
-        raws = []
-        for subset in subsets:
-            missing = sum(lost[name] for name in subset)
-            if len(subset) == 1:
-                value = table_information(data.tables[subset[0]])
-                raws.append(RawUnion(value, Certificate(value, value, "exact", "mutual information of one table")))
-                continue
-            one = next(solved)
-            certificate = one.certificate
-            if missing > self.tol * NATS_PER["bits"]:
-                message = f"cells merged to {self.max_cells} a source, a lower bound; {certificate.message}"
-                upper = min(certificate.upper + missing, entropy(tables[subset[0]].sum(axis=1)))
-                certificate = Certificate(certificate.lower, upper, "bound", message)
-            raws.append(RawUnion(one.certificate.upper, certificate, None, None, one.plan, one.potentials, one.stats))
-        return raws
+        tol, max_memory = self.estimator.tol, int(self.estimator.max_memory)
+        solved = iter(solve_unions(wanted, tol, max_memory, self.ctx.progress, "plan" in self.ctx.keep))
+        return [
+            self._raw(subset, next(solved)) if len(subset) > 1 else _known(self.data.tables[subset[0]])
+            for subset in subsets
+        ]
 
-    def _joint(self, data: PairTables) -> RawUnion | None:
-        if data.joint is None:
-            return None
-        value = table_information(data.joint)
-        return RawUnion(value, Certificate(value, value, "exact", "mutual information of one table"))
+    def joint(self) -> RawUnion | None:
+        """The information of all sources together, where their joint table is known."""
+        return None if self.data.joint is None else _known(self.data.joint)
+
+    def _raw(self, subset: Subset, solved: Solved) -> RawUnion:
+        certificate, missing = solved.certificate, sum(self.lost[name] for name in subset)
+        if missing > self.estimator.tol * NATS_PER["bits"]:
+            message = f"cells merged to {self.estimator.max_cells} a source, a lower bound; {certificate.message}"
+            upper = min(certificate.upper + missing, entropy(self.tables[subset[0]].sum(axis=1)))
+            certificate = Certificate(certificate.lower, upper, "bound", message)
+        concerns = []
+        if certificate.status == "max_iter":
+            text = f"broja: the union of {', '.join(subset)} is not certified to its tolerance, gap "
+            text += f"{certificate.gap:.3g} nats; {certificate.message}"
+            concerns.append((ConvergenceWarning, text))
+        return RawUnion(
+            solved.certificate.upper,
+            certificate,
+            plan=solved.plan,
+            potentials=solved.potentials,
+            stats=solved.stats,
+            concerns=concerns,
+        )
 
     def _check_memory(self, margins: PerSource) -> None:
         """Refuse three sources and more of which the solver could not hold a plan.
@@ -118,16 +141,19 @@ class UnionBROJA(UnionEstimator):
         """
         present = [int((margin.sum(axis=0) > 0).sum()) for margin in margins]
         n_y, n = int((margins[0].sum(axis=1) > 0).sum()), len(margins)
-        if n == 2 or n_y <= 2:
+        if n == 2 or (n_y <= 2 and "plan" not in self.ctx.keep):
             return
         shape = (n_y, *sorted(present, reverse=True))
-        if needed_memory(shape)["cells"] <= self.max_memory:
+        if needed_memory(shape)["cells"] <= self.estimator.max_memory:
             return
         most = 2
-        while needed_memory((n_y, *(min(most + 1, m) for m in shape[1:])))["cells"] <= self.max_memory:
+        while needed_memory((n_y, *(min(most + 1, m) for m in shape[1:])))["cells"] <= self.estimator.max_memory:
             most += 1
         cells = f"{' x '.join(map(str, present))} = {math.prod(present):.3g} cells of the sources together"
         hint = f"max_cells={most} fits, by merging cells of near-equal posteriors, and gives a lower bound"
-        raise InputError("broja(max_memory=...)", f"a plan of {n_y} classes within {self.max_memory:.3g} bytes", cells, hint)
+        raise InputError("broja(max_memory=...)", f"a plan of {n_y} classes within {self.estimator.max_memory:.3g} bytes", cells, hint)
 
 
+def _known(table: FloatArray) -> RawUnion:
+    value = table_information(table)
+    return RawUnion(value, Certificate(value, value, "exact", "mutual information of one table"))

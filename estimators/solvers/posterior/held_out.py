@@ -139,7 +139,7 @@ def _union(
     kind = Thresholds if len(prior) == 2 else Mixtures
 
     def fit(rows: IntArray) -> Thresholds | Mixtures:
-        return kind.fit(p_t[rows], p_s[rows], prior)
+        return kind.fit([p_t[rows], p_s[rows]], prior)
 
     # What one source says alone is feasible too, and where it tells all that the other does, nothing is better: whether
     # potentials of half of the rows earn more on the other half decides.
@@ -148,9 +148,9 @@ def _union(
     earned = np.zeros(3)
     for half, others in zip(halves, halves[::-1], strict=True):
         seen = others[:COMPARED]
-        values = fit(half).potentials(p_t[seen], p_s[seen]), np.log(p_t[seen]), np.log(p_s[seen])
+        values = fit(half).potentials([p_t[seen], p_s[seen]]), np.log(p_t[seen]), np.log(p_s[seen])
         earned += [float(one[np.arange(len(seen)), y[seen]].sum()) for one in values]
-    fitted = fit(rows).potentials(q_t, q_s)
+    fitted = fit(rows).potentials([q_t, q_s])
     return (fitted, np.log(q_t), np.log(q_s))[int(np.argmax(earned))], fitted
 
 

@@ -22,6 +22,7 @@ match, j makes T and S independent given (Y, j), in a coupling with the given pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,8 +60,9 @@ class Mixtures:
     columns: FloatArray
 
     @classmethod
-    def fit(cls, p_t: FloatArray, p_s: FloatArray, prior: FloatArray) -> Mixtures:
-        """From posteriors of some rows in random order, shape (n, n_classes)."""
+    def fit(cls, posteriors: Sequence[FloatArray], prior: FloatArray) -> Mixtures:
+        """From posteriors of some rows in random order by both sources, shape (n, n_classes) each."""
+        p_t, p_s = posteriors
         anchors = slice(min(max(len(prior), FEWEST), MOST))
         # Half of what some rows of S say; then the best for T against that, and the best for S against T.
         e = np.sqrt(p_s[anchors]).T
@@ -74,8 +76,9 @@ class Mixtures:
             e /= e.max(axis=1, keepdims=True)  # a factor of a class is no change
         return cls(e)
 
-    def potentials(self, p_t: FloatArray, p_s: FloatArray) -> FloatArray:
+    def potentials(self, posteriors: Sequence[FloatArray]) -> FloatArray:
         """The sum a(y,t) + b(y,s) of every row and class, shape (n, n_classes)."""
+        p_t, p_s = posteriors
         ratio = p_t / mixed(p_t, self.columns)[0]
         excess = np.log((ratio @ self.columns).max(axis=1, keepdims=True))
         return np.asarray(np.log(ratio) - excess + np.log(mixed(p_s, self.columns)[0]))
