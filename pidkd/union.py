@@ -90,4 +90,4 @@ class UnionEstimator(Estimator):
             expected = " or ".join(sorted(self.accepted_kinds()))
             hint = f"estimators that accept {got}: {', '.join(fits) or 'none'}"
             raise IncompatibleInputError(f"{call}(..., estimator={self.name!r})", expected, got, hint)
-        return self._solver(data, self._prepare(ctx))
+        return self._solver(data, self.prepared(ctx))

@@ -6,33 +6,22 @@ import dataclasses
 import math
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from pidkd.arrays import Array, FloatArray, IntArray, as_array
-from pidkd.errors import Argument, InputError, Keyword, Parameter, PidkdWarning
+from pidkd.arrays import Array, FloatArray, IntArray
+from pidkd.errors import Argument, PidkdWarning
 from pidkd.estimator import Context
-from pidkd.estimators.solvers.posterior.columns import columns_of, features, projection_bytes
 from pidkd.estimators.solvers.posterior.folds import split
 from pidkd.estimators.solvers.posterior.held_out import Local, Logs, confused, local_information
-from pidkd.estimators.solvers.posterior.pool import smoothed
-from pidkd.estimators.solvers.posterior.probes import (
-    classifier_logs,
-    models_bytes,
-    probe_logs,
-    standard_classifiers,
-)
+from pidkd.estimators.solvers.posterior.learning import Learner, as_given
 from pidkd.groups import half_width, standard_error
 from pidkd.info import table_information
 from pidkd.inputs import Activations, Posteriors
 from pidkd.parameters import Level, Whole, With
 from pidkd.pid import SAMPLING_ERRORS, PIDEstimator, Raw
 from pidkd.result import NATS_PER, Certificate, Information, PIDResult
-
-NEVER = 2**40
-"""What posteriors as given rule out is taken for this rare until they are calibrated: its logarithm must be finite."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +111,8 @@ class Posterior(PIDEstimator):
         if isinstance(data, Posteriors):
             fold = self.folds(Argument("Posteriors", "y"), y, ctx.seed, data.groups)
             seen = np.unique(data.y)
-            t, s = (_given(p[:, seen], y) for p in (data.p_t, data.p_s))
-            both = None if data.p_ts is None else _given(data.p_ts[:, seen], y)
+            t, s = (as_given(p[:, seen], y) for p in (data.p_t, data.p_s))
+            both = None if data.p_ts is None else as_given(data.p_ts[:, seen], y)
             how = "posteriors as given" + (", scaled" if self.scaling == "matrix" else "")
             raw = self.combine(y, fold, t, s, both, ctx, how, data.groups, self.scaling == "matrix")
             if self.lump and len(seen) > self.max_classes:  # of another target than the classes
@@ -174,33 +163,11 @@ class Posterior(PIDEstimator):
         labels, fold : array of int, shape (n_labellings, n)
         ctx : Context
         """
-        own, n = self.classifier is not None, labels.shape[1]
-        n_components = None if own else self.n_components
-        width = sum(columns_of(one, n_components) for one in values)
-        projections = [projection_bytes(one, n_components) for one in values]
-        if own or not find_spec("torch"):
-            if ctx.device != "cpu":
-                got = "a scikit-learn classifier" if own else "an environment without torch"
-                raise InputError(Keyword("decompose", "device"), f"torch on device {ctx.device!r}", got)
-            self._check_memory(width, 2 * 4 * n * width, *projections)
-            if own:
-                held = [as_array(Argument("decompose", "y, t, s"), one).reshape(n, -1) for one in values]
-            else:
-                held = [np.asarray(features(one, n_components, ctx.seed)) for one in values]
-            classifiers = [self.classifier] if own else standard_classifiers(ctx.seed)
-            x: Array = np.concatenate(held, axis=1)
-            return [classifier_logs(classifiers, x, *one) for one in zip(labels, fold, strict=True)]
-        models = models_bytes(width, int(labels.max()) + 1, self.n_folds)
-        self._check_memory(width, 2 * models, *projections)
-        on_disk = 2 * 4 * n * width > self.max_memory
-        columns = [features(one, n_components, ctx.seed, on_disk) for one in values]
-        return probe_logs(columns, labels, fold, ctx.seed, ctx.device)
+        return self._learner.learn(values, labels, fold, ctx.seed, ctx.device)
 
-    def _check_memory(self, width: int, *needed: int) -> None:
-        """Refuse what does not fit."""
-        if (least := max(needed)) > self.max_memory:
-            got = f"{self.max_memory}; raise it, or keep fewer n_components; codes (broja, kmeans) are made in pieces"
-            raise InputError(Parameter("posterior", "max_memory"), f"at least {least} bytes for {width} features", got)
+    @property
+    def _learner(self) -> Learner:
+        return Learner(self.classifier, self.n_components, self.n_folds, self.max_memory)
 
     def combine(
         self,
@@ -264,10 +231,8 @@ class Posterior(PIDEstimator):
         return result
 
     def learner(self) -> str:
-        """What learns the posteriors."""
-        if self.classifier is not None:
-            return type(self.classifier).__name__
-        return "probes in torch" if find_spec("torch") else "probes in scikit-learn"
+        """Name of what learns the posteriors."""
+        return self._learner.words
 
 
 def atoms_of(found: Local) -> dict[str, FloatArray]:
@@ -282,10 +247,3 @@ def atoms_of(found: Local) -> dict[str, FloatArray]:
         "mi": found.both,
         "union": found.union,
     }
-
-
-def _given(p: FloatArray, y: IntArray) -> Logs:
-    """Posteriors that nothing here was fitted to: the same for calibrating and for scoring."""
-    prior = np.bincount(y) / len(y)
-    logs = np.log(smoothed(p, prior, NEVER))[None]
-    return Logs(logs, logs)

@@ -90,15 +90,15 @@ def local_information(
     for f in range(folds):
         # Where nothing was trained, all rows that are not scored can calibrate.
         fit = np.flatnonzero(fold != f) if t.calibrating is t.scored else calibrating(fold, f)
-        fit, score = _shuffled(fit, groups, np.random.default_rng([seed, 7, f])), np.flatnonzero(fold == f)
+        fit, score = shuffled(fit, groups, np.random.default_rng([seed, 7, f])), np.flatnonzero(fold == f)
         of_t, of_s = (one.taken(fit, score) for one in (t, s))
         of_both = None if both is None else both.taken(fit, score)
         if scaling:
             of_t, of_s = (_with_scaled(one, y[fit], fold[fit]) for one in (of_t, of_s))
             of_both = None if of_both is None else _with_scaled(of_both, y[fit], fold[fit])
-        (p_t, q_t), (p_s, q_s) = (_calibrated([one], y[fit], prior) for one in (of_t, of_s))
+        (p_t, q_t), (p_s, q_s) = (calibrated([one], y[fit], prior) for one in (of_t, of_s))
         each = [Logs(np.log(p)[None], np.log(q)[None]) for p, q in ((p_t, q_t), (p_s, q_s))]
-        _, q_ts = _calibrated([*each, *([of_both] if of_both else [])], y[fit], prior)
+        _, q_ts = calibrated([*each, *([of_both] if of_both else [])], y[fit], prior)
         right = np.arange(len(score)), y[score]
         for values, q in zip(found, (q_t, q_s, q_ts), strict=False):
             values[score] = np.log(q[right])
@@ -116,7 +116,7 @@ def _with_scaled(logs: Logs, y: IntArray, fold: IntArray) -> Logs:
     return Logs(np.concatenate([logs.calibrating, within[None]]), np.concatenate([logs.scored, outside[None]]))
 
 
-def _shuffled(rows: IntArray, groups: IntArray | None, rng: np.random.Generator) -> IntArray:
+def shuffled(rows: IntArray, groups: IntArray | None, rng: np.random.Generator) -> IntArray:
     """Rows in random order; of groups, each is in one half of them, but for one that lies across."""
     if groups is None:
         return rng.permutation(rows)
@@ -124,7 +124,7 @@ def _shuffled(rows: IntArray, groups: IntArray | None, rng: np.random.Generator)
     return np.concatenate([rng.permutation(half) for half in np.array_split(order, 2)])
 
 
-def _calibrated(logs: list[Logs], y: IntArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
+def calibrated(logs: list[Logs], y: IntArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The pool's probabilities of the rows that calibrate it, whose labels are ``y``, and of those that are scored."""
     before, after = (np.concatenate(parts) for parts in zip(*logs, strict=True))
     weights = fit_weights(before, y, prior)

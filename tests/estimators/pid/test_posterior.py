@@ -8,8 +8,8 @@ from sklearn.tree import DecisionTreeClassifier
 import pidkd
 from pidkd.errors import InputError, PidkdWarning
 from pidkd.estimator import Context
-from pidkd.estimators.pid import posterior as module
 from pidkd.estimators.pid.posterior import Posterior
+from pidkd.estimators.solvers.posterior import learning
 from pidkd.estimators.solvers.posterior.held_out import confused
 from pidkd.synthetic import problem
 
@@ -248,7 +248,7 @@ def test_confused_classes_are_joined_first():
 
 
 def test_without_torch_scikit_learn_learns(monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(learning, "find_spec", lambda name: None)
     known = problem("k4-unique")
     found = pidkd.decompose(known.sample(1500), units="nats")
     assert "probes in scikit-learn" in found.certificate.message

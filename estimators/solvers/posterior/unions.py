@@ -1,0 +1,110 @@
+"""Held-out unions of any sources: posteriors calibrated once, potentials for each subset that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from pidkd.arrays import FloatArray, IntArray
+from pidkd.estimators.solvers.posterior.folds import calibrating
+from pidkd.estimators.solvers.posterior.held_out import COMPARED, Logs, calibrated
+from pidkd.estimators.solvers.posterior.mixtures import Mixtures
+from pidkd.estimators.solvers.posterior.nested import Nested
+from pidkd.estimators.solvers.posterior.thresholds import Thresholds
+
+Subset: TypeAlias = tuple[str, ...]
+
+
+class Fitted(Protocol):
+    """Potentials fitted to some rows, feasible for all."""
+
+    def potentials(self, posteriors: Sequence[FloatArray]) -> FloatArray:
+        """The sum of a_i(y, x_i) over the sources, shape (n, n_classes)."""
+
+
+@dataclass
+class _Fold:
+    """Calibrated posteriors of one fold, and what each subset earned on rows that its potentials were not fitted to."""
+
+    fitted_to: Mapping[str, FloatArray]
+    compared: Mapping[str, FloatArray]
+    compared_y: IntArray
+    scored: Mapping[str, FloatArray]
+    scored_y: IntArray
+    rows: IntArray
+    prior: FloatArray
+    earned: dict[Subset, tuple[float, FloatArray]] = field(default_factory=dict)
+    """The mean on compared rows, and the potentials of the label of each scored row."""
+
+    def union(self, subset: Subset) -> FloatArray:
+        """Potentials of the labels of the scored rows: fitted ones, or those of a smaller subset that earned more.
+
+        What fewer sources say is feasible for more of them, so unions do not fall as sources are added.
+        """
+        if subset in self.earned:
+            return self.earned[subset][1]
+        if len(subset) == 1:
+            before, after = (np.log(part[subset[0]]) for part in (self.compared, self.scored))
+        else:
+            fitted = self._fit(subset)
+            before, after = (
+                fitted.potentials([part[name] for name in subset]) for part in (self.compared, self.scored)
+            )
+        own = (
+            float(before[np.arange(len(before)), self.compared_y].mean()),
+            after[np.arange(len(after)), self.scored_y],
+        )
+        smaller = [self.earned[other] for other in self.earned if set(other) < set(subset)]
+        self.earned[subset] = max([own, *smaller], key=lambda pair: pair[0])
+        return self.earned[subset][1]
+
+    def _fit(self, subset: Subset) -> Fitted:
+        posteriors = [self.fitted_to[name] for name in subset]
+        if len(self.prior) == 2:
+            return Thresholds.fit(posteriors, self.prior)
+        return (Mixtures if len(subset) == 2 else Nested).fit(posteriors, self.prior)
+
+
+class HeldOutUnions:
+    """Local union information of rows, by what was fitted to other rows.
+
+    Parameters
+    ----------
+    y : array of int, shape (n,)
+        Every class from 0 to n_classes - 1 occurs.
+    fold : array of int, shape (n,)
+    logs : mapping from name to Logs
+    seed : int
+    """
+
+    def __init__(self, y: IntArray, fold: IntArray, logs: Mapping[str, Logs], seed: int) -> None:
+        self.y, self.prior = y, np.bincount(y) / len(y)
+        self.folds = [self._fold(f, fold, logs, seed) for f in range(int(fold.max()) + 1)]
+
+    def _fold(self, f: int, fold: IntArray, logs: Mapping[str, Logs], seed: int) -> _Fold:
+        given = all(one.calibrating is one.scored for one in logs.values())
+        fit = np.flatnonzero(fold != f) if given else calibrating(fold, f)
+        fit, score = np.random.default_rng([seed, 7, f]).permutation(fit), np.flatnonzero(fold == f)
+        pairs = {name: calibrated([one.taken(fit, score)], self.y[fit], self.prior) for name, one in logs.items()}
+        half = len(fit) // 2
+        seen = slice(half, half + COMPARED)
+        return _Fold(
+            {name: p[:half] for name, (p, _) in pairs.items()},
+            {name: p[seen] for name, (p, _) in pairs.items()},
+            self.y[fit[seen]],
+            {name: q for name, (_, q) in pairs.items()},
+            self.y[score],
+            score,
+            self.prior,
+        )
+
+    def local(self, subset: Subset) -> FloatArray:
+        """The sum of the potentials of each row's label, less log p(y), shape (n,); its mean is a lower bound."""
+        values = np.empty(len(self.y))
+        for one in self.folds:
+            values[one.rows] = one.union(subset)
+        local: FloatArray = values - np.log(self.prior)[self.y]
+        return local

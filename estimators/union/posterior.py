@@ -1,0 +1,132 @@
+"""Union information from samples of any dimension: posteriors by classifiers, and the dual by held-out rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pidkd.errors import InputError
+from pidkd.estimator import Context
+from pidkd.estimators.solvers.posterior.folds import check_classes, stratified
+from pidkd.estimators.solvers.posterior.learning import Learner, as_given, check_learning
+from pidkd.estimators.solvers.posterior.unions import HeldOutUnions
+from pidkd.inputs.several import SourceActivations, SourcePosteriors
+from pidkd.result import Certificate
+from pidkd.union import RawUnion, Subset, UnionEstimator
+
+
+@dataclass(frozen=True)
+class UnionPosterior(UnionEstimator):
+    r""":math:`I_\cup \ge H(Y) + \mathbb{E} \sum_i a_i(Y,X_i)`, with potentials that are feasible for all x_1, .., x_n.
+
+    Classifiers learn the posteriors :math:`p(y|x_i)` on some rows, others calibrate them and give the potentials, and
+    the rest is scored, as in ``decompose``'s ``posterior``: a lower bound of the union information, up to sampling,
+    which ``interval`` is about. Two classes divide the thresholds between the sources, which is exact given the
+    posteriors; more take mixtures, which lose some hundredths of the information (docs/theory/union.md). What fewer
+    sources earn is open to more of them. Differences of unions are differences of bounds and no bounds themselves;
+    their errors are those of the paired rows. Given posteriors, nothing is trained, and their rows must not have
+    trained whatever the posteriors come from.
+
+    Parameters
+    ----------
+    classifier : scikit-learn classifier with ``predict_proba``, optional
+        Learns in place of the probes; each source and each fold gets a clone.
+    n_folds : int, default 5
+        At least 3.
+    n_components : int or None, default 1024
+        Wider layers are projected on so many principal components, without labels; None keeps all.
+    level : float, default 0.95
+        Of the intervals.
+    max_memory : int, default 2 GiB
+        Bytes that the features may take; beyond half of it they go into a file.
+
+    References
+    ----------
+    bertschinger2014, barber2003
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pidkd
+    >>> rng = np.random.default_rng(0)
+    >>> y = rng.integers(2, size=2000)
+    >>> sure, unsure = (np.where(y == 1, q, 1 - q) for q in (0.9, 0.6))
+    >>> named = {name: np.column_stack([1 - p, p]) for name, p in (("sure", sure), ("unsure", unsure))}
+    >>> result = pidkd.union_information(y, named, kind="posteriors")
+    >>> low, high = result.interval
+    >>> bool(low <= result.value <= high)
+    True
+    """
+
+    classifier: Any = None
+    n_folds: int = 5
+    n_components: int | None = 1024
+    level: float = 0.95
+    max_memory: int = 2**31
+
+    name = "posterior"
+    measure = "BROJA's union information"
+    reference = "bertschinger2014"
+    accepts = (SourcePosteriors, SourceActivations)
+    target = "discrete"
+    exactness = "sampled"
+    cross_fitted = True
+    devices = ("cpu", "cuda")
+
+    @classmethod
+    def takes(cls, data: Any) -> bool:
+        """Whether it can be given this input: posteriors, or activations with labels."""
+        return isinstance(data, SourcePosteriors) or (isinstance(data, SourceActivations) and data.discrete_target)
+
+    def check_params(self) -> None:
+        """Refuse what is no classifier, and parameters out of range.
+
+        Raises
+        ------
+        InputError
+            The message names the parameter.
+        """
+        check_learning("posterior", self.get_params())
+
+    def _solver(self, data: SourcePosteriors | SourceActivations, ctx: Context) -> _HeldOut:
+        seen, y = np.unique(data.y, return_inverse=True)
+        check_classes("union_information(y)", y, self.n_folds)
+        fold = stratified(y, self.n_folds, [ctx.seed, 6])
+        if isinstance(data, SourcePosteriors):
+            logs, how = {name: as_given(p[:, seen], y) for name, p in data.sources.items()}, "posteriors as given"
+        else:
+            learner = Learner(self.classifier, self.n_components, self.n_folds, self.max_memory)
+            how, logs = learner.words, {}
+            for name, values in data.sources.items():
+                try:
+                    logs[name] = learner.learn((values,), y[None], fold[None], ctx.seed, ctx.device)[0]
+                except InputError as error:
+                    raise error.at(f"union_information({name}), {error.where}") from error
+                if ctx.progress is not None:
+                    ctx.progress(len(logs) / (len(data.sources) + 1))
+        return _HeldOut(HeldOutUnions(y, fold, logs, ctx.seed), how)
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    held_out: HeldOutUnions
+    how: str
+
+    def unions(self, subsets: Sequence[Subset]) -> list[RawUnion]:
+        """Smaller subsets first, since what they earn is open to larger ones."""
+        raws = {}
+        for subset in sorted(subsets, key=len):
+            local = self.held_out.local(subset)
+            certificate = Certificate(-math.inf, math.inf, "bound", f"{self.how}, held out; the interval bounds it below")
+            raws[subset] = RawUnion(
+                float(local.mean()), certificate, deviations=(local - local.mean()) / math.sqrt(len(local))
+            )
+        return [raws[subset] for subset in subsets]
+
+    def joint(self) -> RawUnion | None:
+        """Not known: posteriors of single sources say nothing of all together."""
+        return None
