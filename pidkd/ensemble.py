@@ -183,12 +183,12 @@ def contributions(
         information={name: q({(name,): 1.0}) for name in everything},
         unique={name: q({everything: 1.0, rest: -1.0}) for name, rest in without.items()},
         without={name: q({rest: 1.0}) for name, rest in without.items()},
-        against=None if given is None else {name: q({session.sorted({name, given}): 1.0, start: -1.0}) for name in names},
+        against=None
+        if given is None
+        else {name: q({session.sorted({name, given}): 1.0, start: -1.0}) for name in names},
         shapley=_shapley(session, names, start) if coalitions else None,
         order=tuple(_greedy(session, names, start)),
-        pairs={
-            one: {other: q({session.sorted({one, other}): 1.0}) for other in everything} for one in everything
-        },
+        pairs={one: {other: q({session.sorted({one, other}): 1.0}) for other in everything} for one in everything},
         subsets={", ".join(subset): q({subset: 1.0}) for subset in asked},
         synergy=None if joint is None else session.combined([(1.0, joint), (-1.0, session.raw(everything))]),
         units="nats",
@@ -236,7 +236,10 @@ def _shapley(session: _Session, names: Subset, start: Subset) -> dict[str, Quant
         for size in range(n):
             weight = math.factorial(size) * math.factorial(n - size - 1) / math.factorial(n)
             for before in itertools.combinations(others, size):
-                for subset, sign in ((session.sorted({*start, *before, name}), 1.0), (session.sorted({*start, *before}), -1.0)):
+                for subset, sign in (
+                    (session.sorted({*start, *before, name}), 1.0),
+                    (session.sorted({*start, *before}), -1.0),
+                ):
                     terms[subset] = terms.get(subset, 0.0) + sign * weight
         shares[name] = session.quantity(terms)
     return shares
@@ -314,16 +317,16 @@ class _Session:
     def combined(self, terms: Sequence[tuple[float, RawUnion]]) -> Quantity:
         """A combination of values, with bounds and, where all are estimates, the error of the paired combination."""
         value = sum(weight * raw.value for weight, raw in terms)
-        ends = [
+        lower, upper = (
             sum(w * (raw.certificate.lower if (w > 0) == low else raw.certificate.upper) for w, raw in terms)
             for low in (True, False)
-        ]
+        )
         deviations = [weight * raw.deviations for weight, raw in terms if raw.deviations is not None]
         if len(deviations) < len(terms) or not terms:
-            return Quantity(value, *ends)
+            return Quantity(value, lower, upper)
         se = float(np.sum(deviations, axis=0).std())
         z = NormalDist().inv_cdf((1 + getattr(self.estimator, "level", 0.95)) / 2)
-        return Quantity(value, *ends, se, (value - z * se, value + z * se))
+        return Quantity(value, lower, upper, se, (value - z * se, value + z * se))
 
     def warn(self) -> tuple[str, ...]:
         """Warn of what the estimator is concerned about, and return the texts."""

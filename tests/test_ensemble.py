@@ -146,7 +146,9 @@ def test_contributions_are_differences_of_unions():
         assert result.against[name].value == pytest.approx(alone.unique_t, abs=PROVEN)
         assert result.unique[name].lower <= union - rest + PROVEN
         assert result.unique[name].upper - result.unique[name].lower <= PROVEN + 1e-12
-    assert result.subsets["low, high"].value == pytest.approx(value(y, {k: named[k] for k in ("low", "high")}), abs=PROVEN)
+    assert result.subsets["low, high"].value == pytest.approx(
+        value(y, {k: named[k] for k in ("low", "high")}), abs=PROVEN
+    )
     left = union - result.information["student"].value
     assert result.remaining.value == pytest.approx(left, abs=PROVEN)
     assert sum(share.value for share in result.shapley.values()) == pytest.approx(left, abs=1e-8)

@@ -77,8 +77,9 @@ class BROJA(PIDEstimator):
         tol = self.tol * math.log(2)
         by_shape: dict[tuple[int, int, int], list[int]] = defaultdict(list)
         for index, item in enumerate(data):
-            if memory(item.shape) <= self.max_memory:
-                by_shape[item.shape].append(index)
+            n_y, n_t, n_s = item.shape
+            if memory((n_y, n_t, n_s)) <= self.max_memory:
+                by_shape[n_y, n_t, n_s].append(index)
         raws: dict[int, Raw] = {}
         seen = 0
         for indices in by_shape.values():

@@ -134,19 +134,20 @@ class GaussianBROJA(PIDEstimator):
     def _decompose(self, data: Gaussian | Activations, ctx: Context) -> Raw:
         if isinstance(data, Activations):
             return self._of_samples(data, ctx)
+        d_y, d_t, d_s = dims = data.dims
         try:
-            known, left = conditionals(data.cov, data.dims)
+            known, left = conditionals(data.cov, (d_y, d_t, d_s))
             regular = bool(left > data.tolerance)
         except np.linalg.LinAlgError:
             regular = False
         if not regular:
             # Rounding in a covariance is that of a square; its root is known to the root of the tolerance.
             tolerance = max(data.tolerance, 1e-15) ** 0.5
-            found = bases(covariance_root(data.cov), data.dims, tolerance)
+            found = bases(covariance_root(data.cov), dims, tolerance)
             return _singular(conditionals_of(found), tolerance, data.n_samples)
         if data.n_samples is None or self.debias == "none":
             return self._regular(known)
-        return self._corrected(known, data.cov, data.dims, data.n_samples, ctx)
+        return self._corrected(known, data.cov, (d_y, d_t, d_s), data.n_samples, ctx)
 
     def _decompose_batch(self, data: Sequence[Gaussian | Activations], ctx: Context) -> list[Raw]:
         plain = [item for item in data if isinstance(item, Gaussian) and item.n_samples is None]
@@ -156,8 +157,10 @@ class GaussianBROJA(PIDEstimator):
         return [raw for i in range(0, len(plain), step) for raw in self._at_once(plain[i : i + step], ctx)]
 
     def _at_once(self, data: Sequence[Gaussian], ctx: Context) -> list[Raw]:
+        d_y, d_t, d_s = data[0].dims
         try:
-            known, left = conditionals(on_device(np.stack([item.cov for item in data]), ctx.device), data[0].dims)
+            covs = on_device(np.stack([item.cov for item in data]), ctx.device)
+            known, left = conditionals(covs, (d_y, d_t, d_s))
         except np.linalg.LinAlgError:
             return self._one_by_one(data, ctx)
         regular = np.array(left.tolist()) > [item.tolerance for item in data]

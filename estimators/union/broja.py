@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-
 from pidkd.arrays import FloatArray
 from pidkd.errors import ConvergenceWarning, InputError
 from pidkd.estimator import Context
@@ -151,7 +150,12 @@ class _Tables:
             most += 1
         cells = f"{' x '.join(map(str, present))} = {math.prod(present):.3g} cells of the sources together"
         hint = f"max_cells={most} fits, by merging cells of near-equal posteriors, and gives a lower bound"
-        raise InputError("broja(max_memory=...)", f"a plan of {n_y} classes within {self.estimator.max_memory:.3g} bytes", cells, hint)
+        raise InputError(
+            "broja(max_memory=...)",
+            f"a plan of {n_y} classes within {self.estimator.max_memory:.3g} bytes",
+            cells,
+            hint,
+        )
 
 
 def _known(table: FloatArray) -> RawUnion:

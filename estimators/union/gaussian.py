@@ -116,7 +116,9 @@ class UnionGaussian(UnionEstimator):
         for name, factor in factors.items():
             if np.linalg.svd(factor, compute_uv=False)[-1] <= tolerance:
                 hint = "its information is infinite, and so is the union; decompose(data) splits two such sources"
-                raise InputError(f"union_information({name})", "a source that leaves y uncertain", "one that does not", hint)
+                raise InputError(
+                    f"union_information({name})", "a source that leaves y uncertain", "one that does not", hint
+                )
         joint = residual(y, basis(np.concatenate(sources, axis=1), tolerance))
         whole = np.concatenate([y, *sources], axis=1)
         dims = [y.shape[1], *(each.shape[1] for each in sources)]

@@ -121,7 +121,9 @@ class _HeldOut:
         raws = {}
         for subset in sorted(subsets, key=len):
             local = self.held_out.local(subset)
-            certificate = Certificate(-math.inf, math.inf, "bound", f"{self.how}, held out; the interval bounds it below")
+            certificate = Certificate(
+                -math.inf, math.inf, "bound", f"{self.how}, held out; the interval bounds it below"
+            )
             raws[subset] = RawUnion(
                 float(local.mean()), certificate, deviations=(local - local.mean()) / math.sqrt(len(local))
             )

@@ -190,9 +190,7 @@ def _of_samples(call: str, y: Any, sources: Any, kind: Kind) -> Several:
     named = _named(f"{call}(sources)", sources)
     _check_number(call, len(named))
     labels = y if is_array(y) else as_array(f"{call}(y)", y)
-    held = {
-        name: value if is_array(value) else as_array(f"{call}({name})", value) for name, value in named.items()
-    }
+    held = {name: value if is_array(value) else as_array(f"{call}({name})", value) for name, value in named.items()}
     floats = {name: is_float(value) for name, value in held.items()}
     if len(set(floats.values())) > 1:
         one, other = (next(name for name, is_one in floats.items() if is_one == wanted) for wanted in (True, False))

@@ -1,8 +1,8 @@
 r"""Three classes and more, three sources and more: mixtures of columns, one set inside the other.
 
 Let :math:`d^i_l(y) > 0` be columns of each source i but the first. A posterior p of source i has the mixture of its own
-columns that explains it best, as in ``mixtures``, and :math:`a_i(y, p)` is its logarithm. The products of columns, one of
-each source, are the columns of the first source, and :math:`a_1(y, p) = \log p(y) - \log` of the best mixture of these.
+columns that explains it best, as in ``mixtures``, and :math:`a_i(y, p)` is its logarithm. The products of columns, one
+of each source, are the columns of the first source, and :math:`a_1(y, p) = \log p(y) - \log` of the best mixture of these.
 That is feasible for all posteriors, since the product of mixtures is a mixture of the products; where a maximum is not
 reached, subtracting the logarithm of the largest of the sums makes it so. The gradient by :math:`\log d^i_l(y)` is the
 mass that l explains in source i less the mass that the products with l explain in the first.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,14 +63,14 @@ class Nested:
             value, gradient = _earned(rows, _columns(flat, shape), prior)
             return -value, -np.concatenate([each.ravel() for each in gradient])
 
-        answers = []
+        answers: list[Any] = []
         for start in range(STARTS):
             anchors = np.arange(start * size, (start + 1) * size) % len(rows[0])
             roots = np.concatenate([(np.log(p[anchors]).T / 2).ravel() for p in rows[1:]])
-            limits = [(LEAST, GREATEST)] * len(roots)
             roots = np.clip(roots, LEAST, GREATEST)
-            options = {"maxiter": STEPS}
-            answers.append(minimize(loss, roots, jac=True, method="L-BFGS-B", bounds=limits, options=options))
+            options: Any = {"maxiter": STEPS}
+            limits = [(LEAST, GREATEST)] * len(roots)
+            answers.append(minimize(loss, roots, (), "L-BFGS-B", jac=True, bounds=limits, options=options))
         best = min(answers, key=lambda answer: float(answer.fun))
         return cls(first, _columns(best.x, shape))
 
@@ -113,7 +114,7 @@ def _earned(
 
 
 def _explained(p: FloatArray, columns: FloatArray, prior: FloatArray) -> tuple[float, FloatArray]:
-    """E sum_y p log of the best mixture, and the mass of each class that each column explains; weighted to the prior."""
+    """E sum_y p log of the best mixture, and the mass of each class that a column explains; weighted to the prior."""
     mixture, weights = mixed(p, columns, ROUGH)
     scale = prior / p.mean(axis=0)
     value = float((scale * (p * np.log(mixture)).mean(axis=0)).sum())

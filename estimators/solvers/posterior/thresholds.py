@@ -37,7 +37,8 @@ class Thresholds:
 
     def potentials(self, posteriors: Sequence[FloatArray]) -> FloatArray:
         """The sum of a_i(y, x_i) over the sources, of every row and class, shape (n, 2)."""
-        return np.sum([self.hull.potentials(i, p.T).T for i, p in enumerate(posteriors)], axis=0)
+        total: FloatArray = np.sum([self.hull.potentials(i, p.T).T for i, p in enumerate(posteriors)], axis=0)
+        return total
 
 
 def _cells(p: FloatArray, prior: FloatArray) -> FloatArray:

@@ -178,9 +178,7 @@ def trivial_potentials(margins: PerSource) -> list[tuple[FloatArray, ...]]:
     """The feasible potentials that prove I_union >= I(Y;X_i), for each i: its posterior, and zero for the others."""
     zero = [np.where(margin > 0, 0.0, -np.inf) for margin in margins]
     with np.errstate(divide="ignore"):
-        logs = [
-            np.log(np.divide(m, m.sum(axis=-2, keepdims=True), out=np.zeros_like(m), where=m > 0)) for m in margins
-        ]
+        logs = [np.log(np.divide(m, m.sum(axis=-2, keepdims=True), out=np.zeros_like(m), where=m > 0)) for m in margins]
     return [(*zero[:i], log, *zero[i + 1 :]) for i, log in reversed(list(enumerate(logs)))]
 
 

@@ -92,8 +92,8 @@ def _solve(
             Solution(q, a, b, route, done)
             for q, a, b, done in (alternate(table.yt, table.ys, tol, SWEEPS, within) for table in tables)
         ]
-    stacked = (np.stack([getattr(table, name) for table in tables]) for name in ("yt", "ys"))
-    marginals = Marginals(*stacked, tables[0].sizes)
+    yt, ys = (np.stack([getattr(table, name) for table in tables]) for name in ("yt", "ys"))
+    marginals = Marginals(yt, ys, tables[0].sizes)
     best = Best.start(marginals)
     for attempt in _attempts(tables[0].shape, max_memory):
         if (best.gap <= tol).all():

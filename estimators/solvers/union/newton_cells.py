@@ -115,9 +115,7 @@ class CellSystem:
             across.append((columns[j], columns[k], products.transpose(0, 3, 1, 4, 2)))  # (y, j, y', k)
         return between.sum(axis=1).transpose(0, 3, 1, 2), across
 
-    def _schur_factor(
-        self, own: FloatArray, across: list[tuple[slice, slice, FloatArray]], member: int
-    ) -> FloatArray:
+    def _schur_factor(self, own: FloatArray, across: list[tuple[slice, slice, FloatArray]], member: int) -> FloatArray:
         """The Cholesky factor of one member's Schur complement B - V^T V.
 
         Where it meets a pivot that rounding has made negative, the diagonal is raised by a multiple of what it was

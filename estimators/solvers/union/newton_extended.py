@@ -1,8 +1,8 @@
 r"""Newton's system whole, in the widest floating-point type of the machine: for tables that defeat double precision.
 
 :math:`M = L D L^\top` in ``numpy.longdouble``, unknowns with vanishing pivots left where they are. It costs
-:math:`(n_y \sum_i m_i)^3 / 3` slow operations, m_i the cells of source i, and is the last resort of the chain. Where ``longdouble`` is no wider
-than a double it adds nothing, and the certificate shows it.
+:math:`(n_y \sum_i m_i)^3 / 3` slow operations, m_i the cells of source i, and is the last resort of the chain. Where
+``longdouble`` is no wider than a double it adds nothing, and the certificate shows it.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ and lose no more than about that mass.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
@@ -71,11 +69,6 @@ class Reduction:
     def shape(self) -> tuple[int, ...]:
         """Sizes of what is solved: (n_classes, cells of the largest source, cells of each other)."""
         return len(self.classes), len(self.yt), *self.sizes
-
-    @property
-    def lifted_cells(self) -> int:
-        """Entries of the plan of the marginals as given."""
-        return len(self.margins[0]) * math.prod(margin.shape[1] for margin in self.margins)
 
     def lift(self, q: FloatArray, a: FloatArray, b: FloatArray) -> tuple[FloatArray, list[FloatArray]]:
         """Plan and potentials of the marginals as given, from those of the solved ones.

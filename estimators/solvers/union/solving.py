@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.arrays import FloatArray
+from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.certificate import PerSource, union_bounds
 from pidkd.estimators.solvers.union.chain import Solution, solve_chain
 from pidkd.estimators.solvers.union.reduction import Reduction
@@ -77,10 +76,11 @@ def solve_unions(
     return [solved[index] for index in range(len(problems))]
 
 
-def _two_classes(margins: PerSource, classes: FloatArray, tol: float, plan: bool) -> Solved:
+def _two_classes(margins: PerSource, classes: Array, tol: float, plan: bool) -> Solved:
     whole = len(classes) == len(margins[0])
     inside = margins if whole else [margin[classes] for margin in margins]
-    lower, upper, hull, potentials = solve_two_classes(inside)
+    lower, upper, hull, own = solve_two_classes(inside)
+    potentials: Sequence[FloatArray] = own
     witness = None
     if plan:
         proven = union_bounds(inside, hull.plan(inside), potentials)
@@ -95,7 +95,7 @@ def _two_classes(margins: PerSource, classes: FloatArray, tol: float, plan: bool
     return Solved(certificate, potentials, witness, {"edges": len(hull.edges)})
 
 
-def _lifted(values: FloatArray, classes: FloatArray, n_y: int, missing: float) -> FloatArray:
+def _lifted(values: FloatArray, classes: Array, n_y: int, missing: float) -> FloatArray:
     whole = np.full((n_y, *values.shape[1:]), missing)
     whole[classes] = values
     return whole

@@ -13,7 +13,8 @@ and with :math:`C_i` the thresholds at which source i leads, the optimal potenti
 
 .. math::
 
-    a_i(1, x) = -\int_{C_i \cap [\pi_x, 1]} \frac{dc}{c}, \qquad a_i(0, x) = -\int_{C_i \cap [0, \pi_x]} \frac{dc}{1 - c}.
+    a_i(1, x) = -\int_{C_i \cap [\pi_x, 1]} \frac{dc}{c}, \qquad
+    a_i(0, x) = -\int_{C_i \cap [0, \pi_x]} \frac{dc}{1 - c}.
 
 They are feasible however the thresholds are divided: of all sets of thresholds at which 1 is said, those of a single
 posterior, from 0 up to it, have the largest sum of :math:`e^{\sum_i a_i}`, and that is one. So thresholds may be fitted
@@ -170,7 +171,8 @@ def _upper_hull(points: FloatArray) -> Array:
                 break
             hull.pop()
         hull.append(new)
-    return order[hull]
+    corners: Array = order[hull]
+    return corners
 
 
 def _channel(edges: FloatArray, margin: FloatArray) -> FloatArray:

@@ -88,4 +88,6 @@ def test_a_class_set_aside_still_gets_finite_potentials():
     plan, potentials = reduction.lift(conditionally_independent(reduction), np.log(reduction.yt), np.log(reduction.ys))
     assert np.isfinite(potentials[0][p.sum(axis=2) > 0]).all()
     assert np.isfinite(potentials[1][p.sum(axis=1) > 0]).all()
-    np.testing.assert_allclose(feasible_plan((p.sum(axis=2), p.sum(axis=1)), plan).sum(axis=2), p.sum(axis=2), atol=1e-18)
+    np.testing.assert_allclose(
+        feasible_plan((p.sum(axis=2), p.sum(axis=1)), plan).sum(axis=2), p.sum(axis=2), atol=1e-18
+    )
