@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.contribution_result import ContributionResult, Quantity, Step
-from pidkd.errors import InputError, PidkdWarning, UnknownNameError
+from pidkd.errors import InputError, Keyword, PidkdWarning, UnknownNameError
 from pidkd.estimator import Context
 from pidkd.inputs.several import Kind, NamedGaussian, PairTables, Several, SourceActivations, as_several
 from pidkd.registry import get_estimator
@@ -164,7 +164,7 @@ def contributions(
     session = _Session.of_call(call, y, sources, kind, estimator, units, seed, device, (), progress, params)
     everything = session.data.names
     if given is not None and given not in everything:
-        raise UnknownNameError(f"{call}(..., given)", "a source", given, everything)
+        raise UnknownNameError(Keyword(call, "given"), "a source", given, everything)
     start: Subset = () if given is None else (given,)
     names = tuple(name for name in everything if name != given)
     asked = _asked(call, subsets, everything)
@@ -207,10 +207,10 @@ def _asked(call: str, subsets: Iterable[Iterable[str]], names: Subset) -> list[S
         wanted = {subset} if isinstance(subset, str) else set(subset)
         for name in wanted:
             if name not in names:
-                raise UnknownNameError(f"{call}(..., subsets)", "a source", name, names)
+                raise UnknownNameError(Keyword(call, "subsets"), "a source", name, names)
         asked.append(tuple(name for name in names if name in wanted))
     if len(asked) > MAX_SUBSETS:
-        raise InputError(f"{call}(..., subsets)", f"at most {MAX_SUBSETS}", f"{len(asked)}")
+        raise InputError(Keyword(call, "subsets"), f"at most {MAX_SUBSETS}", f"{len(asked)}")
     return asked
 
 
@@ -223,7 +223,7 @@ def _coalitions(call: str, shapley: bool | None, names: Subset, start: Subset) -
     if 2 ** len(names) > MAX_SUBSETS:
         got = f"{len(names)} sources, whose subsets are {2 ** len(names)}"
         hint = "unique, the greedy order and given subsets need no more than n^2"
-        raise InputError(f"{call}(..., shapley)", f"at most {MAX_SUBSETS} subsets", got, hint)
+        raise InputError(Keyword(call, "shapley"), f"at most {MAX_SUBSETS} subsets", got, hint)
     sizes = range(1, len(names) + 1)
     return [start + subset for size in sizes for subset in itertools.combinations(names, size)]
 
@@ -285,12 +285,12 @@ class _Session:
         params: Mapping[str, Any],
     ) -> _Session:
         started = time.perf_counter()
-        check_units(f"{call}(..., units)", units)
+        check_units(Keyword(call, "units"), units)
         if "measure" in params or "lattice" in params:
             hint = "the lattice of more than two sources has no agreed atoms; decompose(y, t, s) splits two"
             raise InputError(f"{call}(...)", "no measure: union information needs none", "one", hint)
         data = as_several(call, y, sources, kind)
-        chosen = UnionEstimator.chosen(call, estimator, params, lambda: get_estimator(_automatic(data), "union"))
+        chosen = UnionEstimator.from_name(call, estimator, params, lambda: get_estimator(_automatic(data), "union"))
         ctx = Context.of_call(call, seed, device, keep, progress)
         return cls(data, chosen, ctx, chosen.start(call, data, ctx), started)
 

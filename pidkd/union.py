@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import IncompatibleInputError, PidkdWarning
+from pidkd.errors import IncompatibleInputError, Keyword, PidkdWarning
 from pidkd.estimator import Context, Estimator
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import Certificate
@@ -89,5 +89,5 @@ class UnionEstimator(Estimator):
             fits = [name for name in list_estimators("union") if get_estimator(name, "union").takes(data)]
             expected = " or ".join(sorted(self.accepted_kinds()))
             hint = f"estimators that accept {got}: {', '.join(fits) or 'none'}"
-            raise IncompatibleInputError(f"{call}(..., estimator={self.name!r})", expected, got, hint)
+            raise IncompatibleInputError(Keyword(call, "estimator", self.name), expected, got, hint)
         return self._solver(data, self.prepared(ctx))

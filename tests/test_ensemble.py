@@ -203,7 +203,7 @@ def test_the_picture_has_bars_and_a_matrix():
     y, named = sources(300)
     figure = pidkd.contributions(y, named, given="student").plot()
     bars, matrix, *_ = figure.axes
-    assert [label.get_text() for label in bars.get_xticklabels()][0] == "student"
+    assert next(label.get_text() for label in bars.get_xticklabels()) == "student"
     assert len(matrix.get_xticklabels()) == 4
 
 
@@ -250,7 +250,7 @@ TABLE = np.full((2, 2), 0.25)
     ],
 )
 def test_what_cannot_be_used_is_refused(refused, message):
-    with pytest.raises(InputError, match="^[a-z_]+.*: expected") as error:
+    with pytest.raises(InputError, match=r"^[a-z_]+.*: expected") as error:
         refused()
     assert message in str(error.value)
 
@@ -278,7 +278,7 @@ def test_contributions_refuse_names_and_numbers_that_are_not_there():
 def test_decompose_names_the_calls_for_more_sources():
     data = of_bits(lambda r: r[0], 3)
     for decompose in (pidkd.decompose, lambda data: pidkd.decompose_batch([data])):
-        with pytest.raises(InputError, match="union_information.*contributions"):
+        with pytest.raises(InputError, match=r"union_information.*contributions"):
             decompose(data)
     with pytest.raises(InputError, match="union_information"):
         pidkd.decompose(pidkd.Gaussian(np.eye(4), dims=(1, 1, 1, 1)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import ConvergenceWarning, InputError
+from pidkd.errors import ConvergenceWarning, InputError, Parameter
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.certificate import PerSource
 from pidkd.estimators.solvers.union.chain import needed_memory
@@ -15,7 +16,7 @@ from pidkd.estimators.solvers.union.merging import merged
 from pidkd.estimators.solvers.union.solving import Solved, solve_unions
 from pidkd.info import entropy, table_information
 from pidkd.inputs.several import PairTables
-from pidkd.parameters import check_positive, check_whole
+from pidkd.parameters import Positive, Whole
 from pidkd.result import NATS_PER, Certificate
 from pidkd.union import RawUnion, Subset, UnionEstimator
 
@@ -54,27 +55,14 @@ class UnionBROJA(UnionEstimator):
     0.137925
     """
 
-    tol: float = 1e-9
-    max_memory: int = 2 * 2**30
-    max_cells: int | None = None
+    tol: Annotated[float, Positive("a gap in bits")] = 1e-9
+    max_memory: Annotated[int, Positive("a number of bytes")] = 2 * 2**30
+    max_cells: Annotated[int, Whole(2)] | None = None
 
     name = "broja"
     measure = "BROJA's union information"
     reference = "bertschinger2014"
     accepts = (PairTables,)
-
-    def check_params(self) -> None:
-        """Refuse a tolerance or a budget that nothing can meet.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        check_positive("broja(tol=...)", self.tol, "a gap in bits")
-        check_positive("broja(max_memory=...)", self.max_memory, "a number of bytes")
-        if self.max_cells is not None:
-            check_whole("broja(max_cells=...)", self.max_cells, 2)
 
     def _solver(self, data: PairTables, ctx: Context) -> _Tables:
         tables, lost = data.tables, dict.fromkeys(data.names, 0.0)
@@ -151,7 +139,7 @@ class _Tables:
         cells = f"{' x '.join(map(str, present))} = {math.prod(present):.3g} cells of the sources together"
         hint = f"max_cells={most} fits, by merging cells of near-equal posteriors, and gives a lower bound"
         raise InputError(
-            "broja(max_memory=...)",
+            Parameter("broja", "max_memory"),
             f"a plan of {n_y} classes within {self.estimator.max_memory:.3g} bytes",
             cells,
             hint,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, PidkdWarning, SmallSampleWarning
+from pidkd.errors import Argument, InputError, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.gaussian.ellipsoids import gaussian_union
 from pidkd.estimators.solvers.gaussian.factor import (
@@ -23,11 +23,9 @@ from pidkd.estimators.solvers.gaussian.factor import (
 )
 from pidkd.estimators.solvers.gaussian.wishart import information_bias, sample_covariances
 from pidkd.inputs.several import NamedGaussian, SourceActivations
-from pidkd.parameters import check_choice, check_level, check_positive, check_whole
+from pidkd.parameters import Level, Positive, Whole
 from pidkd.result import NATS_PER, Certificate
 from pidkd.union import RawUnion, Subset, UnionEstimator
-
-Debias = Literal["bootstrap", "none"]
 
 
 @dataclass(frozen=True)
@@ -66,10 +64,10 @@ class UnionGaussian(UnionEstimator):
     1.660964 1.660964
     """
 
-    tol: float = 1e-9
-    debias: Debias = "bootstrap"
-    n_draws: int = 50
-    level: float = 0.95
+    tol: Annotated[float, Positive("a gap in bits")] = 1e-9
+    debias: Literal["bootstrap", "none"] = "bootstrap"
+    n_draws: Annotated[int, Whole(2)] = 50
+    level: Annotated[float, Level()] = 0.95
 
     name = "gaussian"
     measure = "BROJA's union information of Gaussian variables"
@@ -83,19 +81,6 @@ class UnionGaussian(UnionEstimator):
         """Whether it can be given this input: a covariance, or activations with a continuous target."""
         return isinstance(data, NamedGaussian) or (isinstance(data, SourceActivations) and not data.discrete_target)
 
-    def check_params(self) -> None:
-        """Refuse parameters out of range.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        check_positive("gaussian(tol=...)", self.tol, "a gap in bits")
-        check_choice("gaussian(debias=...)", self.debias, get_args(Debias))
-        check_whole("gaussian(n_draws=...)", self.n_draws, 2)
-        check_level("gaussian(level=...)", self.level)
-
     def _solver(self, data: NamedGaussian | SourceActivations, ctx: Context) -> _Covariances:
         if isinstance(data, NamedGaussian):
             root, dims = covariance_root(data.data.cov), list(data.data.dims)
@@ -106,18 +91,18 @@ class UnionGaussian(UnionEstimator):
         edges = np.cumsum([0, *dims])
         y, *sources = (basis(root[:, start:stop], tolerance) for start, stop in pairwise(edges))
         if not y.shape[1]:
-            raise InputError("union_information(y)", "a target that varies", "a constant one")
+            raise InputError(Argument("union_information", "y"), "a target that varies", "a constant one")
         n_samples = data.n_samples
         columns = y.shape[1] + sum(each.shape[1] for each in sources)
         if n_samples is not None and n_samples <= columns:
             expected = f"more samples than the {columns} independent columns of y and the sources"
-            raise InputError("union_information(y, sources)", expected, f"{n_samples}", "reduce the dimensions")
+            raise InputError(Argument("union_information", "y, sources"), expected, f"{n_samples}", "reduce the dimensions")
         factors = {name: residual(y, each) for name, each in zip(data.names, sources, strict=True)}
         for name, factor in factors.items():
             if np.linalg.svd(factor, compute_uv=False)[-1] <= tolerance:
                 hint = "its information is infinite, and so is the union; decompose(data) splits two such sources"
                 raise InputError(
-                    f"union_information({name})", "a source that leaves y uncertain", "one that does not", hint
+                    Argument("union_information", name), "a source that leaves y uncertain", "one that does not", hint
                 )
         joint = residual(y, basis(np.concatenate(sources, axis=1), tolerance))
         whole = np.concatenate([y, *sources], axis=1)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError
 from pidkd.estimator import Context
-from pidkd.estimators.solvers.posterior.folds import check_classes, stratified
-from pidkd.estimators.solvers.posterior.learning import Learner, as_given, check_learning
+from pidkd.estimators.solvers.posterior.folds import split
+from pidkd.estimators.solvers.posterior.learning import Learner, as_given
 from pidkd.estimators.solvers.posterior.unions import HeldOutUnions
 from pidkd.inputs.several import SourceActivations, SourcePosteriors
+from pidkd.parameters import Level, Whole, With
 from pidkd.result import Certificate
 from pidkd.union import RawUnion, Subset, UnionEstimator
 
@@ -62,11 +63,11 @@ class UnionPosterior(UnionEstimator):
     True
     """
 
-    classifier: Any = None
-    n_folds: int = 5
-    n_components: int | None = 1024
-    level: float = 0.95
-    max_memory: int = 2**31
+    classifier: Annotated[Any, With("predict_proba", "a scikit-learn classifier")] | None = None
+    n_folds: Annotated[int, Whole(3)] = 5
+    n_components: Annotated[int, Whole(1)] | None = 1024
+    level: Annotated[float, Level()] = 0.95
+    max_memory: Annotated[int, Whole(1)] = 2**31
 
     name = "posterior"
     measure = "BROJA's union information"
@@ -82,20 +83,9 @@ class UnionPosterior(UnionEstimator):
         """Whether it can be given this input: posteriors, or activations with labels."""
         return isinstance(data, SourcePosteriors) or (isinstance(data, SourceActivations) and data.discrete_target)
 
-    def check_params(self) -> None:
-        """Refuse what is no classifier, and parameters out of range.
-
-        Raises
-        ------
-        InputError
-            The message names the parameter.
-        """
-        check_learning("posterior", self.get_params())
-
     def _solver(self, data: SourcePosteriors | SourceActivations, ctx: Context) -> _HeldOut:
         seen, y = np.unique(data.y, return_inverse=True)
-        check_classes("union_information(y)", y, self.n_folds)
-        fold = stratified(y, self.n_folds, [ctx.seed, 6])
+        fold = split(y, self.n_folds, [ctx.seed, 6], None, Argument("union_information", "y"))
         if isinstance(data, SourcePosteriors):
             logs, how = {name: as_given(p[:, seen], y) for name, p in data.sources.items()}, "posteriors as given"
         else:
@@ -105,7 +95,7 @@ class UnionPosterior(UnionEstimator):
                 try:
                     logs[name] = learner.learn((values,), y[None], fold[None], ctx.seed, ctx.device)[0]
                 except InputError as error:
-                    raise error.at(f"union_information({name}), {error.where}") from error
+                    raise error.at(Argument("union_information", name)) from error
                 if ctx.progress is not None:
                     ctx.progress(len(logs) / (len(data.sources) + 1))
         return _HeldOut(HeldOutUnions(y, fold, logs, ctx.seed), how)

@@ -24,7 +24,7 @@ from pidkd.arrays import (
     is_whole,
     read_only,
 )
-from pidkd.errors import InputError
+from pidkd.errors import Argument, InputError, Keyword
 from pidkd.inputs.gaussian import Gaussian
 from pidkd.inputs.pmf import SUM_TOLERANCE, Pmf
 from pidkd.inputs.posteriors import Posteriors
@@ -57,23 +57,23 @@ class PairTables:
     n_samples: int | None = None
 
     def __post_init__(self) -> None:
-        checked = {name: _pair_table(f"PairTables[{name!r}]", table) for name, table in self.tables.items()}
+        checked = {name: _pair_table(Argument("PairTables", name), table) for name, table in self.tables.items()}
         first, *others = checked
         p_y = checked[first].sum(axis=1)
         for name in others:
             own = checked[name].sum(axis=1)
             if own.shape != p_y.shape:
                 got = f"{len(p_y)} in {first!r} and {len(own)} in {name!r}"
-                raise InputError("PairTables(tables)", "one number of values of y", got)
+                raise InputError(Argument("PairTables", "tables"), "one number of values of y", got)
             off = np.abs(own - p_y)
             if off.max() > SUM_TOLERANCE:
                 got = f"{first!r} and {name!r} that differ by {off.max():.3g} at y = {int(off.argmax())}"
-                raise InputError("PairTables(tables)", f"the same p(y) within {SUM_TOLERANCE:g}", got)
+                raise InputError(Argument("PairTables", "tables"), f"the same p(y) within {SUM_TOLERANCE:g}", got)
             ratio = np.divide(p_y, own, out=np.zeros_like(own), where=own > 0)
             checked[name] = checked[name] * ratio[:, None]
         lost = [name for name in others if not np.allclose(checked[name].sum(axis=1), p_y, atol=1e-15)]
         if lost:
-            raise InputError("PairTables(tables)", "the same values of y in each", f"some missing in {lost[0]!r}")
+            raise InputError(Argument("PairTables", "tables"), "the same values of y in each", f"some missing in {lost[0]!r}")
         object.__setattr__(self, "tables", {name: read_only(table) for name, table in checked.items()})
 
     @property
@@ -167,7 +167,7 @@ def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto") -> S
     InputError
         When the arguments are none of this.
     """
-    check_choice(f"{call}(..., kind)", kind, get_args(Kind))
+    check_choice(Keyword(call, "kind"), kind, get_args(Kind))
     if isinstance(y, Pmf | Gaussian):
         names = _names(call, sources, y.n_sources)
         if isinstance(y, Gaussian):
@@ -177,32 +177,32 @@ def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto") -> S
         _check_number(call, len(y.names))
         return y
     if sources is None:
-        tables = _named(f"{call}(data)", y)
+        tables = _named(Argument(call, "data"), y)
         _check_number(call, len(tables))
         try:
             return PairTables(tables)
         except InputError as error:
-            raise error.at(error.where.replace("PairTables", call)) from None
+            raise error.at(Argument(call, error.where.partition("(")[2].rstrip(")"))) from None
     return _of_samples(call, y, sources, kind)
 
 
 def _of_samples(call: str, y: Any, sources: Any, kind: Kind) -> Several:
-    named = _named(f"{call}(sources)", sources)
+    named = _named(Argument(call, "sources"), sources)
     _check_number(call, len(named))
-    labels = y if is_array(y) else as_array(f"{call}(y)", y)
-    held = {name: value if is_array(value) else as_array(f"{call}({name})", value) for name, value in named.items()}
+    labels = y if is_array(y) else as_array(Argument(call, "y"), y)
+    held = {name: value if is_array(value) else as_array(Argument(call, name), value) for name, value in named.items()}
     floats = {name: is_float(value) for name, value in held.items()}
     if len(set(floats.values())) > 1:
         one, other = (next(name for name, is_one in floats.items() if is_one == wanted) for wanted in (True, False))
         got = f"{one} of {dtype_name(held[one])} and {other} of {dtype_name(held[other])}"
         expected = "sources of one kind, all codes (integers, bools, strings) or all floats"
-        raise InputError(f"{call}(sources)", expected, got, "quantise the float ones with pidkd.Quantizer")
+        raise InputError(Argument(call, "sources"), expected, got, "quantise the float ones with pidkd.Quantizer")
     if kind == "auto":
         kind = "activations" if all(floats.values()) else "codes"
     if kind == "codes":
-        codes = {name: as_labels(f"{call}({name})", value) for name, value in held.items()}
-        target = as_labels(f"{call}(y)", labels)
-        check_equal_lengths(f"{call}(y, sources)", y=len(target), **{name: len(x) for name, x in codes.items()})
+        codes = {name: as_labels(Argument(call, name), value) for name, value in held.items()}
+        target = as_labels(Argument(call, "y"), labels)
+        check_equal_lengths(Argument(call, "y, sources"), y=len(target), **{name: len(x) for name, x in codes.items()})
         return _of_codes(target, codes)
     if kind == "posteriors":
         return _of_posteriors(call, labels, held)
@@ -211,12 +211,12 @@ def _of_samples(call: str, y: Any, sources: Any, kind: Kind) -> Several:
 
 def _of_activations(call: str, labels: Any, held: Mapping[str, Any]) -> SourceActivations:
     discrete = not is_float(labels)
-    target = (as_labels if discrete else as_activations)(f"{call}(y)", labels)
-    layers = {name: as_activations(f"{call}({name})", value) for name, value in held.items()}
-    check_equal_lengths(f"{call}(y, sources)", y=len(target), **{name: len(x) for name, x in layers.items()})
+    target = (as_labels if discrete else as_activations)(Argument(call, "y"), labels)
+    layers = {name: as_activations(Argument(call, name), value) for name, value in held.items()}
+    check_equal_lengths(Argument(call, "y, sources"), y=len(target), **{name: len(x) for name, x in layers.items()})
     if not discrete and is_whole(target):
         got = f"{dtype_name(target)} that holds whole numbers only"
-        raise InputError(f"{call}(y)", "labels or a continuous target", got, "write y.astype(int) if these are labels")
+        raise InputError(Argument(call, "y"), "labels or a continuous target", got, "write y.astype(int) if these are labels")
     return SourceActivations(target, layers)
 
 
@@ -226,8 +226,8 @@ def _of_posteriors(call: str, labels: Any, held: Mapping[str, Any]) -> SourcePos
         try:
             pair = Posteriors(labels, first, second)
         except InputError as error:
-            named = error.where.replace("Posteriors", call).replace("p_t", one).replace("p_s", other)
-            raise error.at(named) from None
+            name = error.where.partition("(")[2].rstrip(")")
+            raise error.at(Argument(call, {"p_t": one, "p_s": other}.get(name, name))) from None
         checked |= {one: pair.p_t, other: pair.p_s}
     return SourcePosteriors(pair.y, checked)
 
@@ -292,8 +292,8 @@ def _names(call: str, given: Any, n: int) -> tuple[str, ...]:
         return tuple(f"x{i + 1}" for i in range(n))
     names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
     if len(names) != n or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{call}(data, sources)", f"a list of {n} names, or nothing", repr(given))
-    _check_distinct(f"{call}(data, sources)", names)
+        raise InputError(Argument(call, "data, sources"), f"a list of {n} names, or nothing", repr(given))
+    _check_distinct(Argument(call, "data, sources"), names)
     return names
 
 
@@ -306,4 +306,4 @@ def _check_distinct(where: str, names: Sequence[str]) -> None:
 def _check_number(call: str, n: int) -> None:
     if n < 2:
         hint = "mutual_information(x, y) is what one source knows" if n == 1 else None
-        raise InputError(f"{call}(sources)", "two sources or more", "none" if n == 0 else "one", hint)
+        raise InputError(Argument(call, "sources"), "two sources or more", "none" if n == 0 else "one", hint)

@@ -318,7 +318,7 @@ BAD = {
     "wrong axes": (
         lambda: spoil("and.npy", np.full((2, 2), 0.25)),
         ("decompose", "and.npy"),
-        "pidkd decompose: and.npy: expected an array with 3 axes (y, t, s), got one of shape (2, 2)",
+        "pidkd decompose: and.npy: expected two sources, t and s, got one; mutual_information(x, y) takes samples of one",
     ),
     "wrong sum": (
         lambda: spoil("and.npy", np.full((2, 2, 2), 0.25)),

@@ -49,12 +49,7 @@ class TestPmf:
     @pytest.mark.parametrize(
         ("p", "message"),
         [
-            (np.full((2, 2), 1 / 4), "Pmf(p): expected an array with 3 axes (y, t, s), got one of shape (2, 2)"),
-            (
-                np.full((1, 2, 2, 2), 1 / 8),
-                "Pmf(p): expected an array with 3 axes (y, t, s), got one of shape (1, 2, 2, 2); "
-                "pidkd decomposes two sources; merge axes, or use dit for more",
-            ),
+            (np.full(4, 1 / 4), "Pmf(p): expected an axis of y and one of each source, got an array of shape (4,)"),
             (np.zeros((2, 0, 2)), "Pmf(p): expected at least one entry, got an empty array of shape (2, 0, 2)"),
             (
                 np.where(np.arange(8).reshape(2, 2, 2) == 5, np.nan, 0.1),
@@ -100,7 +95,7 @@ class TestPmf:
             (UNIFORM, "Pmf.from_counts(c): expected whole numbers, got 0.125; probabilities go in by Pmf(p)"),
             (-np.ones((2, 2, 2)), "Pmf.from_counts(c): expected entries >= 0, got -1 at (0, 0, 0)"),
             (np.zeros((2, 2, 2)), "Pmf.from_counts(c): expected a positive finite sum, got 0"),
-            (np.ones((2, 2)), "Pmf.from_counts(c): expected an array with 3 axes (y, t, s), got one of shape (2, 2)"),
+            (np.ones(4), "Pmf.from_counts(c): expected an axis of y and one of each source, got an array of shape (4,)"),
             (np.full((2, 2, 2), np.inf), "Pmf.from_counts(c): expected finite values, got inf at (0, 0, 0)"),
         ],
         ids=str,
@@ -237,7 +232,7 @@ class TestGaussian:
                 (
                     np.eye(3),
                     dims,
-                    f"Gaussian(cov, dims): expected three dims >= 1 (d_y, d_t, d_s) with sum 3, got {dims}",
+                    f"Gaussian(cov, dims): expected dims >= 1 (d_y, d_t, d_s) with sum 3, got {dims}",
                 )
                 for dims in [(1, 1), (1, 1, 2), (0, 1, 2), (1.5, 0.5, 1), 3, "111", ("a", 1, 1), (True, 1, 1), None]
             ),
