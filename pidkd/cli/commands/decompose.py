@@ -46,6 +46,7 @@ def command(
     """Decompose a table of probabilities or counts, or samples."""
     from pidkd.files.reading import read_array, read_samples
     from pidkd.inputs import Input, as_input
+    from pidkd.inputs.dispatch import check_two_sources
 
     samples = {"--y": y, "--t": t, "--s": s}
     given = [name for name, path in samples.items() if path is not None]
@@ -59,6 +60,7 @@ def command(
         table = read_array(file, ("p", "counts"))
         try:
             data = pidkd.Pmf(table) if table.dtype.kind == "f" else pidkd.Pmf.from_counts(table)
+            check_two_sources("table", data)
         except InputError as error:
             raise error.at(str(file)) from error
     else:
