@@ -96,7 +96,8 @@ class UnionGaussian(UnionEstimator):
         columns = y.shape[1] + sum(each.shape[1] for each in sources)
         if n_samples is not None and n_samples <= columns:
             expected = f"more samples than the {columns} independent columns of y and the sources"
-            raise InputError(Argument("union_information", "y, sources"), expected, f"{n_samples}", "reduce the dimensions")
+            where = Argument("union_information", "y, sources")
+            raise InputError(where, expected, f"{n_samples}", "reduce the dimensions")
         factors = {name: residual(y, each) for name, each in zip(data.names, sources, strict=True)}
         for name, factor in factors.items():
             if np.linalg.svd(factor, compute_uv=False)[-1] <= tolerance:

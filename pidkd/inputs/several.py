@@ -73,7 +73,8 @@ class PairTables:
             checked[name] = checked[name] * ratio[:, None]
         lost = [name for name in others if not np.allclose(checked[name].sum(axis=1), p_y, atol=1e-15)]
         if lost:
-            raise InputError(Argument("PairTables", "tables"), "the same values of y in each", f"some missing in {lost[0]!r}")
+            got = f"some missing in {lost[0]!r}"
+            raise InputError(Argument("PairTables", "tables"), "the same values of y in each", got)
         object.__setattr__(self, "tables", {name: read_only(table) for name, table in checked.items()})
 
     @property
@@ -216,7 +217,8 @@ def _of_activations(call: str, labels: Any, held: Mapping[str, Any]) -> SourceAc
     check_equal_lengths(Argument(call, "y, sources"), y=len(target), **{name: len(x) for name, x in layers.items()})
     if not discrete and is_whole(target):
         got = f"{dtype_name(target)} that holds whole numbers only"
-        raise InputError(Argument(call, "y"), "labels or a continuous target", got, "write y.astype(int) if these are labels")
+        hint = "write y.astype(int) if these are labels"
+        raise InputError(Argument(call, "y"), "labels or a continuous target", got, hint)
     return SourceActivations(target, layers)
 
 

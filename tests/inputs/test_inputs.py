@@ -95,7 +95,10 @@ class TestPmf:
             (UNIFORM, "Pmf.from_counts(c): expected whole numbers, got 0.125; probabilities go in by Pmf(p)"),
             (-np.ones((2, 2, 2)), "Pmf.from_counts(c): expected entries >= 0, got -1 at (0, 0, 0)"),
             (np.zeros((2, 2, 2)), "Pmf.from_counts(c): expected a positive finite sum, got 0"),
-            (np.ones(4), "Pmf.from_counts(c): expected an axis of y and one of each source, got an array of shape (4,)"),
+            (
+                np.ones(4),
+                "Pmf.from_counts(c): expected an axis of y and one of each source, got an array of shape (4,)",
+            ),
             (np.full((2, 2, 2), np.inf), "Pmf.from_counts(c): expected finite values, got inf at (0, 0, 0)"),
         ],
         ids=str,

@@ -171,8 +171,7 @@ def _upper_hull(points: FloatArray) -> Array:
                 break
             hull.pop()
         hull.append(new)
-    corners: Array = order[hull]
-    return corners
+    return np.asarray(order)[hull]
 
 
 def _channel(edges: FloatArray, margin: FloatArray) -> FloatArray:
