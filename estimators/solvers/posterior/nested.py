@@ -3,9 +3,10 @@ r"""Three classes and more, three sources and more: mixtures of columns, one set
 Let :math:`d^i_l(y) > 0` be columns of each source i but the first. A posterior p of source i has the mixture of its own
 columns that explains it best, as in ``mixtures``, and :math:`a_i(y, p)` is its logarithm. The products of columns,
 one of each source, are the columns of the first source, and :math:`a_1(y, p) = \log p(y) - \log` of the best mixture
-of these. That is feasible for all posteriors, since the product of mixtures is a mixture of the products; where a maximum is not
-reached, subtracting the logarithm of the largest of the sums makes it so. The gradient by :math:`\log d^i_l(y)` is the
-mass that l explains in source i less the mass that the products with l explain in the first.
+of these. That is feasible for all posteriors, since the product of mixtures is a mixture of the products; where a
+maximum is not reached, subtracting the logarithm of the largest of the sums makes it so. The gradient by
+:math:`\log d^i_l(y)` is the mass that l explains in source i less the mass that the products with l explain in the
+first.
 """
 
 from __future__ import annotations
