@@ -37,7 +37,9 @@ def decompose_tables(
     raws = []
     for p, solved in zip(tables, solve_unions(pairs, tol, max_memory, progress, plan), strict=True):
         known, union = information(p), solved.certificate
-        certificate = dataclasses.replace(union, lower=union.lower - known.s, upper=union.upper - known.s)
+        # No union is below what one source says: a bound that is, is so by rounding.
+        lower, upper = (max(bound, known.t, known.s) - known.s for bound in (union.lower, union.upper))
+        certificate = dataclasses.replace(union, lower=lower, upper=upper)
         a, b = solved.potentials
         raw = Raw(certificate.upper, known, certificate, plan=solved.plan, potentials=(a, b), stats=solved.stats)
         raws.append(raw)
