@@ -18,12 +18,14 @@ class KindOption(StrEnum):
 
     PID = "pid"
     MI = "mi"
+    UNION = "union"
 
 
 def command(
-    kind: Annotated[KindOption, typer.Option("--kind", help="pid: decompositions, mi: mutual information.")] = (
-        KindOption.PID
-    ),
+    kind: Annotated[
+        KindOption,
+        typer.Option("--kind", help="pid: decompositions, mi: mutual information, union: several sources."),
+    ] = KindOption.PID,
     as_json: Json = False,
 ) -> None:
     """List the estimators: what they compute, accept and need."""
