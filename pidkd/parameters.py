@@ -147,9 +147,14 @@ def _hints(annotated: Any) -> dict[str, Any]:
 
 def parameter_names(of: Any) -> list[str]:
     """Names of the parameters of a class or a function, in order; those of ``*args`` and ``**kwargs`` are none."""
+    return list(_parameter_names(of))
+
+
+@functools.cache
+def _parameter_names(of: Any) -> tuple[str, ...]:
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    given = list(inspect.signature(of).parameters.values())
-    return [parameter.name for parameter in given if parameter.kind not in variable]
+    given = inspect.signature(of).parameters.values()
+    return tuple(parameter.name for parameter in given if parameter.kind not in variable)
 
 
 class _ConstructorSignature:

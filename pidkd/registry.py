@@ -146,7 +146,8 @@ class Registry:
     def _members(self, module: ModuleType) -> list[Any]:
         if self.attribute is not None:
             return [getattr(module, self.attribute)] if hasattr(module, self.attribute) else []
-        return [cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__]
+        own = [cls for cls in vars(module).values() if inspect.isclass(cls)]
+        return [cls for cls in own if cls.__module__ == module.__name__]
 
     def _is_member(self, member: Any, name: str) -> bool:
         """A class where classes are asked for, and one that fits."""

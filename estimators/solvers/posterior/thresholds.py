@@ -37,7 +37,10 @@ class Thresholds:
 
     def potentials(self, posteriors: Sequence[FloatArray]) -> FloatArray:
         """The sum of a_i(y, x_i) over the sources, of every row and class, shape (n, 2)."""
-        total: FloatArray = np.sum([self.hull.potentials(i, p.T).T for i, p in enumerate(posteriors)], axis=0)
+        n = len(posteriors[0])
+        source = np.repeat(np.arange(len(posteriors)), n)
+        each = self.hull.potentials(source, np.concatenate(posteriors).T)
+        total: FloatArray = each.reshape(2, len(posteriors), n).sum(axis=1).T
         return total
 
 

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
-from pidkd.estimators.solvers.union.certificate import PerSource, dual_value
+from pidkd.estimators.solvers.union.certificate import PerSource
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,30 @@ class Hull:
     @classmethod
     def of(cls, margins: PerSource) -> Hull:
         """From pair marginals (2, m_i) of the sources, both classes with positive mass."""
-        curves = [_curve(margin) for margin in margins]
-        corners = np.concatenate([corners for corners, _ in curves])
-        source = np.repeat(np.arange(len(curves)), [len(corners) for corners, _ in curves])
-        kept = _upper_hull(corners / margins[0].sum(axis=1))
-        edges = np.maximum(np.diff(corners[kept], axis=0), 0.0)
-        # A corner leads at the thresholds between the posteriors of the cells before and after it. Those are known
-        # exactly, while an edge that is a small difference of sums may be rounding only.
-        before, after = (
-            np.concatenate([cells[:, first : first + cells.shape[1] - 1] for _, cells in curves], axis=1)[:, kept]
-            for first in (0, 1)
-        )
-        cuts = _clipped(_log_shares(edges.T), after[:, :-1], before[:, 1:])
-        return cls(edges[edges.sum(axis=1) > 0], source[kept], np.concatenate([_ONE, cuts, _ZERO], axis=1))
+        sizes = [margin.shape[1] for margin in margins]
+        return cls._of_cells(np.concatenate(margins, axis=1), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
+
+    @classmethod
+    @np.errstate(divide="ignore", invalid="ignore")
+    def _of_cells(cls, mass: FloatArray, source: Array, n: int) -> Hull:
+        """From the cells of n sources side by side."""
+        ratio = mass[1] / mass[0]
+        occurs = np.flatnonzero(ratio >= 0)  # nan where there is no mass
+        order = occurs[np.lexsort((-ratio[occurs], source[occurs]))]
+        cells, source = mass[:, order], source[order]
+        # the corners of all curves: before the first cell of each source the origin, after each cell the sum so far
+        starts = np.searchsorted(source, np.arange(n))
+        sums = np.concatenate([np.zeros((2, 1)), np.cumsum(cells, axis=1)], axis=1)
+        after_cell = np.arange(len(source)) + source + 1
+        corners = np.zeros((2, len(source) + n))
+        corners[:, after_cell] = sums[:, 1:] - sums[:, starts[source]]
+        kept = _upper_hull(corners / cells[:, source == 0].sum(axis=1)[:, None])
+        owner = np.zeros(corners.shape[1], dtype=np.int64)
+        owner[after_cell], owner[starts + np.arange(n)] = source, np.arange(n)
+        edges = np.maximum(np.diff(corners[:, kept], axis=1), 0.0)
+        odds = _falling(np.log(edges[1]) - np.log(edges[0]), edges.sum(axis=0))
+        cuts = -np.logaddexp(0.0, np.stack([odds, -odds]))
+        return cls(edges[:, edges.sum(axis=0) > 0].T, owner[kept], cuts)
 
     @property
     def information(self) -> float:
@@ -74,24 +85,30 @@ class Hull:
         ratio = self.edges / (self.edges.sum(axis=1, keepdims=True) * p_y)
         return max(0.0, float((self.edges * np.log(np.where(ratio > 0, ratio, 1.0))).sum()))
 
-    def potentials(self, i: int, mass: FloatArray) -> FloatArray:
+    @np.errstate(divide="ignore", invalid="ignore")
+    def potentials(self, source: Array, mass: FloatArray) -> FloatArray:
         """a_i(y, x), shape (2, n), of cells with these masses p(y, x), or any multiples of them.
 
         A class that a cell rules out may get minus infinity, and a cell without mass does for both.
+
+        Parameters
+        ----------
+        source : array of int, shape (n,)
+            The source i of each cell.
+        mass : array, shape (2, n)
         """
-        mine, cut = self.leaders == i, self.cuts
-        with np.errstate(divide="ignore", invalid="ignore"):
-            own, odds = _log_shares(mass), cut[1] - cut[0]
-            at = np.searchsorted(-odds, own[0] - own[1], side="right") - 1
-            at = np.minimum(at, len(mine) - 1)
-            whole = np.diff(cut, axis=1) * np.array([[1.0], [-1.0]])  # of dc / (1 - c) and dc / c
-            whole = np.where(mine & (odds[:-1] > odds[1:]), whole, 0.0)
-            below = np.concatenate([np.cumsum(whole[0, :0:-1])[::-1], [0.0]])[at]
-            above = np.concatenate([[0.0], np.cumsum(whole[1, :-1])])[at]
-            part_below, part_above = cut[0, at + 1] - own[0], cut[1, at] - own[1]
-        below += np.where(mine[at] & (part_below > 0), part_below, 0.0)
-        above += np.where(mine[at] & (part_above > 0), part_above, 0.0)
-        return np.where(mass.sum(axis=0) > 0, -np.stack([below, above]), -np.inf)
+        cut, own = self.cuts, _log_shares(mass)
+        odds = cut[1] - cut[0]
+        at = np.minimum(np.searchsorted(-odds, own[0] - own[1], side="right") - 1, len(self.leaders) - 1)
+        whole = np.diff(cut, axis=1)  # of dc / (1 - c), and less that of dc / c
+        whole[:, ~(odds[:-1] > odds[1:])] = 0.0
+        led = self.leaders == np.arange(int(source.max()) + 1)[:, None]
+        sums = np.zeros((2, len(led), len(self.leaders)))
+        np.cumsum(np.where(led, whole[0], 0.0)[:, :0:-1], axis=1, out=sums[0, :, -2::-1])
+        np.cumsum(np.where(led, -whole[1], 0.0)[:, :-1], axis=1, out=sums[1, :, 1:])
+        part = np.fmax(np.stack([cut[0, at + 1] - own[0], cut[1, at] - own[1]]), 0.0)  # nan at the ends is none
+        total = sums[:, source, at] + np.where(self.leaders[at] == source, part, 0.0)
+        return np.where(np.isnan(own[0]), -np.inf, -total)
 
     def plan(self, margins: PerSource) -> FloatArray:
         """The joint q(y, x_1, .., x_n) in which the sources are independent given the edge; up to rounding."""
@@ -113,55 +130,30 @@ def solve_two_classes(margins: PerSource) -> tuple[float, float, Hull, list[Floa
     margins : sequence of arrays, shape (2, m_i)
         Both classes with positive mass.
     """
-    hull = Hull.of(margins)
-    potentials = [hull.potentials(i, margin) for i, margin in enumerate(margins)]
-    p_y = margins[0].sum(axis=1)
-    entropy = -float((p_y * np.log(p_y)).sum())
-    return float(dual_value(margins, potentials)) + entropy, hull.information, hull, potentials
+    sizes = [margin.shape[1] for margin in margins]
+    mass, source = np.concatenate(margins, axis=1), np.repeat(np.arange(len(sizes)), sizes)
+    hull = Hull._of_cells(mass, source, len(sizes))
+    potentials = hull.potentials(source, mass)
+    p_y = mass[:, : sizes[0]].sum(axis=1)
+    value = float((mass * np.where(mass > 0, potentials, 0.0)).sum() - (p_y * np.log(p_y)).sum())
+    return value, hull.information, hull, np.split(potentials, np.cumsum(sizes)[:-1], axis=1)
 
 
-_ONE, _ZERO = np.array([[-np.inf], [0.0]]), np.array([[0.0], [-np.inf]])
-"""log(1 - c) and log c of the thresholds 1 and 0."""
-
-
-def _curve(margin: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The ROC curve of pair marginals (2, m): its corners in masses, from (0, 0) to p(y), and its cells' log shares.
-
-    The log shares, shape (2, m + 2), have the thresholds 1 and 0 at their ends.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = margin[1] / margin[0]
-    occurs = np.flatnonzero(ratio >= 0)  # nan where there is no mass
-    cells = margin[:, occurs[np.argsort(-ratio[occurs], kind="stable")]]
-    corners = np.zeros((len(occurs) + 1, 2))
-    np.cumsum(cells.T, axis=0, out=corners[1:])
-    return corners, np.concatenate([_ONE, _log_shares(cells), _ZERO], axis=1)
+NOISE = 1e-14
+"""Edges of less mass are differences of sums that may be rounding only."""
 
 
 def _log_shares(mass: FloatArray) -> FloatArray:
     """Logarithms of p(0|x) and p(1|x), shape (2, n); nan where there is no mass."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares: FloatArray = np.log(mass / mass.sum(axis=0))
+    shares: FloatArray = np.log(mass / (mass[0] + mass[1]))
     return shares
 
 
-def _clipped(cuts: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
-    """Thresholds, as log shares, between ``low`` and ``high`` and none above the one before it."""
-    odds, least, most = (each[1] - each[0] for each in (cuts, low, high))
-    cuts = np.where(odds >= least, cuts, low)
-    odds = np.fmax(odds, least)
-    cuts = np.where(odds <= most, cuts, high)
-    odds = np.minimum(odds, most)
-    smallest = np.minimum.accumulate(odds)
-    first = np.maximum.accumulate(np.where(odds == smallest, np.arange(len(odds)), 0))
-    return cuts[:, first]
-
-
 def _upper_hull(points: FloatArray) -> Array:
-    """Which points are the corners of the concave hull, from (0, 0) to (1, 1), both of which are among them."""
+    """Which points (2, n) are the corners of the concave hull, from (0, 0) to (1, 1), both of which are among them."""
     points = np.minimum(points, 1.0)
-    order = np.lexsort(points.T[::-1])
-    xs, ys = points[order].T.tolist()
+    order = np.lexsort(points[::-1])
+    xs, ys = points[:, order].tolist()
     hull: list[int] = []
     for new, (x, y) in enumerate(zip(xs, ys, strict=True)):
         while len(hull) > 1:
@@ -172,6 +164,19 @@ def _upper_hull(points: FloatArray) -> Array:
             hull.pop()
         hull.append(new)
     return np.asarray(order)[hull]
+
+
+def _falling(odds: FloatArray, mass: FloatArray) -> FloatArray:
+    """Log odds of the thresholds between the leaders, none above the one before, from inf down to -inf.
+
+    Those of edges that may be rounding only are kept between those of the edges beside them: whoever leads in between,
+    what is lost is less than their mass.
+    """
+    certain = mass >= NOISE * mass.sum()
+    most = np.minimum.accumulate(np.where(certain, odds, np.inf))
+    least = np.maximum.accumulate(np.where(certain, most, -np.inf)[::-1])[::-1]
+    between = np.fmin(np.fmax(np.where(certain, most, odds), least), most)
+    return np.concatenate([[np.inf], np.minimum.accumulate(between), [-np.inf]])
 
 
 def _channel(edges: FloatArray, margin: FloatArray) -> FloatArray:
