@@ -42,7 +42,8 @@ def measure(contestant: str, data: Sequence[Any], device: str) -> dict[str, Any]
         return {"status": "skipped", "message": "it knows three sources, no more and no less"}
     solve = {"union_information": _certified, "maxent3d": _maxent3d}[contestant]
     solve(data[0])  # imports, and what a first call sets up
-    moments, answers = [], []
+    moments: list[tuple[float, float]] = []
+    answers: list[tuple[float, float | None]] = []
     while len(moments) < 5 and sum(wall for _, wall in moments) < REPEATED_BELOW:
         cpu, wall = time.process_time(), time.perf_counter()
         answers = [solve(tables) for tables in data]

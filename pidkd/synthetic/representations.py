@@ -16,7 +16,7 @@ import numpy as np
 
 from pidkd.arrays import FloatArray
 from pidkd.errors import InputError, Parameter, UnknownNameError
-from pidkd.estimators.solvers.redundancy.roc import union_information
+from pidkd.estimators.solvers.union.two_classes import Hull
 from pidkd.info import information
 from pidkd.inputs import Activations
 from pidkd.parameters import check_whole
@@ -144,7 +144,7 @@ class Component:
         r""":math:`I_\cup(Y:T,S)` of this component, in nats: the least I(Y;T,S) with these p(y,t), p(y,s)."""
         if self.t is None or self.s is None or self._ordered:
             return max(self.information.t, self.information.s)
-        return union_information(self.t.table(STEPS_ROC), self.s.table(STEPS_ROC))
+        return Hull.of((self.t.table(STEPS_ROC), self.s.table(STEPS_ROC))).information
 
     def draw(self, values: np.ndarray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """What T and S see of these values, shapes (n_samples, 1), or (n_samples, 0) where it is nothing."""

@@ -3,8 +3,8 @@ r"""What two sources say about a binary target, by their ROC curves.
 A source of a binary target is known, as far as decisions about the target go, by its ROC curve: the concave curve from
 (0, 0) to (1, 1) whose edges are :math:`(p(x|y_0), p(x|y_1))`, the x in order of their likelihood ratio. One source is a
 garbling of another exactly when its curve lies nowhere above. So the best source below both has the pointwise minimum
-of their curves, and the least source above both the concave hull: :math:`I_\prec` and BROJA's union information.
-Both are exact and take O((m + n) log(m + n)). Neither holds for more than two classes, where there is no such lattice.
+of their curves: :math:`I_\prec`. The least source above both has the concave hull, BROJA's union information
+(``union.two_classes``). Neither holds for more than two classes, where there is no such lattice.
 """
 
 from __future__ import annotations
@@ -25,18 +25,6 @@ def intersection_information(p_yt: FloatArray, p_ys: FloatArray) -> float:
     """
     p_y = p_yt.sum(axis=1)
     return _information(_minimum(_curve(p_yt), _curve(p_ys)), p_y)
-
-
-def union_information(p_yt: FloatArray, p_ys: FloatArray) -> float:
-    r"""The information of the least source above both, BROJA's :math:`I_\cup`, in nats.
-
-    Parameters
-    ----------
-    p_yt, p_ys : arrays, shapes (2, n_t) and (2, n_s)
-        Both with the same p(y), both classes with positive mass.
-    """
-    p_y = p_yt.sum(axis=1)
-    return _information(_upper_hull(np.vstack([_curve(p_yt), _curve(p_ys)])), p_y)
 
 
 def _curve(joint: FloatArray) -> FloatArray:
@@ -66,19 +54,6 @@ def _height(curve: FloatArray, x: FloatArray) -> FloatArray:
     top = curve[::-1][last]
     height: FloatArray = np.interp(x, top[:, 0], top[:, 1])
     return height
-
-
-def _upper_hull(points: FloatArray) -> FloatArray:
-    """Corners of the concave hull of points that include (0, 0) and (1, 1), from one to the other."""
-    hull: list[tuple[float, float]] = []
-    for x, y in points[np.lexsort(points.T[::-1])].tolist():
-        while len(hull) > 1:
-            (x0, y0), (x1, y1) = hull[-2:]
-            if (x1 - x0) * (y - y0) < (y1 - y0) * (x - x0):
-                break
-            hull.pop()
-        hull.append((x, y))
-    return np.array(hull)
 
 
 def _information(corners: FloatArray, p_y: FloatArray) -> float:

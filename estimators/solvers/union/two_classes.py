@@ -198,4 +198,5 @@ def _channel(edges: FloatArray, margin: FloatArray) -> FloatArray:
         start = np.interp(margin[1, x], within, starts)
         taken[:, x] = np.diff(np.clip(ends, start, start + total[x]))
         left = np.maximum(left - taken[:, x], 0.0)
-    return (taken / mass[:, None])[::-1]
+    channel: FloatArray = (taken / mass[:, None])[::-1]
+    return channel

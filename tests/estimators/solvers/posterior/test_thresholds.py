@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pidkd.estimators.solvers.posterior.thresholds import Thresholds
-from pidkd.estimators.solvers.redundancy.roc import union_information
+from pidkd.estimators.solvers.union.two_classes import Hull
 
 
 def sources(seed, n_t=6, n_s=5):
@@ -29,7 +29,7 @@ def test_its_value_is_the_information_of_the_common_hull(seed):
     a, b = fitted.potentials([p_t, fixed_s]), fitted.potentials([fixed_t, p_s])
     corner = fitted.potentials([p_t[:1], p_s[:1]])
     value = (t.T * a).sum() + (s.T * b).sum() - (prior * corner).sum() - (prior * np.log(prior)).sum()
-    assert value == pytest.approx(union_information(t, s), abs=1e-4)  # cells are counted in whole rows
+    assert value == pytest.approx(Hull.of((t, s)).information, abs=1e-4)  # cells are counted in whole rows
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,28 +1,18 @@
-"""Closed forms for two classes, against BROJA's interior point, which knows nothing of ROC curves."""
+"""The best source below both for two classes; the least above both is tested in ``union/test_two_classes``."""
 
 import numpy as np
 import pytest
 
-from pidkd import decompose, decompose_batch
-from pidkd.estimators.solvers.redundancy.roc import intersection_information, union_information
+from pidkd import decompose
+from pidkd.estimators.solvers.redundancy.roc import intersection_information
+from pidkd.estimators.solvers.union.two_classes import Hull
 from pidkd.synthetic import gate, random_pmf
 
 BIT = np.log(2)
 
 
-@pytest.mark.parametrize("n_tables", [40, pytest.param(500, marks=pytest.mark.slow)])
-def test_union_information_is_brojas_on_random_tables(n_tables: int) -> None:
-    rng = np.random.default_rng(0)
-    tables = []
-    while len(tables) < n_tables:
-        n_t, n_s = (int(n) for n in rng.integers(1, 61, size=2))
-        concentration, support = float(rng.choice([0.1, 0.5, 1, 5])), float(rng.choice([0.2, 0.5, 1]))
-        pmf = random_pmf((2, n_t, n_s), concentration, support, rng)
-        if (pmf.p.sum(axis=(1, 2)) > 0).all():
-            tables.append(pmf)
-    solved = decompose_batch(tables)
-    union = np.array([union_information(pmf.p.sum(axis=2), pmf.p.sum(axis=1)) for pmf in tables]) / BIT
-    assert union == pytest.approx(solved.unique_t + np.array([r.mi_s for r in solved]), abs=1e-8)
+def union_information(p_yt: np.ndarray, p_ys: np.ndarray) -> float:
+    return Hull.of((p_yt, p_ys)).information
 
 
 def test_the_minimum_lies_below_both_and_the_hull_above() -> None:
