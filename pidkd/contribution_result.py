@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pidkd.codec import fields_from_plain, plain
-from pidkd.errors import MissingDependencyError
+from pidkd.export import data_frame
 from pidkd.result import NATS_PER, Units, check_units
 
 
@@ -157,12 +157,7 @@ class ContributionResult:
         MissingDependencyError
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ModuleNotFoundError as error:
-            text = "to_dataframe(): expected the package 'pandas', got an environment without it"
-            raise MissingDependencyError(f"{text}; install it with: pip install pandas, or use rows()") from error
-        return pandas.DataFrame(list(self.rows()))
+        return data_frame(list(self.rows()))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings."""

@@ -24,10 +24,11 @@ from pidkd.result import Certificate
 class BROJA(PIDEstimator):
     r""":math:`\mathrm{Uni}(Y:T\setminus S) = \min_{Q \in \Delta_P} I_Q(Y;T|S)`.
 
-    :math:`\Delta_P = \{Q : Q(y,t) = P(y,t),\ Q(y,s) = P(y,s)\}`. The minimum is found by a structured primal-dual
-    interior point, after zero masses are dropped and cells with equal posteriors merged; both bounds of the certificate
-    are evaluated on the table as given. A table whose Newton system would not fit into ``max_memory`` goes by
-    alternating minimisation, which certifies less tightly and says so. With ``device="cuda"`` thousands of tables of
+    :math:`\Delta_P = \{Q : Q(y,t) = P(y,t),\ Q(y,s) = P(y,s)\}`. For two classes the minimum has a closed form, by the
+    concave hull of two ROC curves. Otherwise it is found by a structured primal-dual interior point, after zero masses
+    are dropped and cells with equal posteriors merged. Both bounds of the certificate are evaluated on the table as
+    given. A table whose Newton system would not fit into ``max_memory`` goes by alternating minimisation, which
+    certifies less tightly and says so. With ``device="cuda"`` thousands of tables of
     one shape are solved at once; those that this leaves open are finished on the CPU and counted
     (``PIDBatch.finished_on_cpu``).
 
