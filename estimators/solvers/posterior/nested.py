@@ -25,10 +25,10 @@ PRODUCTS, MOST = 256, 16
 ROWS = 500
 """Rows of each source that the columns are fitted to."""
 STEPS = 60
-STARTS = 2
+STARTS = 4
 LEAST, GREATEST = -30.0, 5.0
 """Logarithms of columns stay between these."""
-ROUGH = 6
+ROUGH = 8
 """Cycles of the mixtures while fitting."""
 
 

@@ -33,6 +33,7 @@ SYSTEMS = {
         Attempt(CellSystem),
         Attempt(CellSystem, clip=True, refine=True, caution=1.0),
         Attempt(CellSystem, weights="root", refine=True),
+        Attempt(CellSystem, weights="root", clip=True, refine=True, caution=1.0),
     ],
     "classes": [
         Attempt(ClassSystem),
