@@ -24,7 +24,6 @@ from pidkd.pid import SAMPLING_ERRORS, PIDEstimator, Raw
 from pidkd.result import NATS_PER, Certificate, Information, PIDResult
 
 
-
 @dataclass(frozen=True)
 class Posterior(PIDEstimator):
     r""":math:`I_\cup \ge H(Y) + \mathbb{E}[a(Y,T) + b(Y,S)]`, with potentials a, b that are feasible for every t, s.
