@@ -18,6 +18,8 @@ from pidkd.dependence import mi_score, mutual_information
 from pidkd.ensemble import contributions, union_information
 from pidkd.inputs import Activations, Codes, Gaussian, Pmf, Posteriors
 from pidkd.inputs.moments import Moments
+from pidkd.lattice import LatticeResult
+from pidkd.lattice_decomposition import decompose_lattice
 from pidkd.mi import MIResult
 from pidkd.registry import estimator_classes, get_estimator, list_estimators
 from pidkd.result import Certificate, PIDResult
@@ -45,6 +47,7 @@ __all__ = [
     "ContributionResult",
     "Gaussian",
     "Jackknife",
+    "LatticeResult",
     "MIResult",
     "Moments",
     "PIDBatch",
@@ -58,6 +61,7 @@ __all__ = [
     "contributions",
     "decompose",
     "decompose_batch",
+    "decompose_lattice",
     "errors",
     "get_estimator",
     "list_estimators",

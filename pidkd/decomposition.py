@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pidkd.arrays import as_array
 from pidkd.batch import PIDBatch
+from pidkd.conditional import decompose_given
 from pidkd.errors import IncompatibleInputError, InputError, Keyword, SmallSampleWarning, UnknownNameError
 from pidkd.estimator import Context, choices
 from pidkd.groups import joined, repeats, told
@@ -40,6 +41,7 @@ def decompose(
     uncertainty: Method | Sequence[Method] | None = None,
     groups: Any = None,
     target: Target = "auto",
+    given: Any = None,
     **params: Any,
 ) -> PIDResult:
     r"""Split :math:`I(Y;T,S) = \mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S + \mathrm{Syn}`.
@@ -71,6 +73,9 @@ def decompose(
     target : {"auto", "discrete", "continuous"}
         What y is. "auto" goes by its type: integers, bools and strings are labels, floats are continuous, and floats
         that hold whole numbers only are refused.
+    given : array of labels, shape (n_samples,), optional
+        A discrete variable Z to condition on, such as the domain or the data set of each row: the result is
+        :math:`\sum_z p(z)\, \mathrm{PID}(Y;T,S|Z=z)`, and its certificate the mean of theirs.
     **params
         Parameters of the estimator.
 
@@ -93,14 +98,17 @@ def decompose(
     >>> print(f"{result.redundant:.6f} {result.synergistic:.6f} {result.certificate.status}")
     0.311278 0.500000 optimal
     """
-    given = [value for value in (y, t, s) if value is not None]
-    data = as_input(*given, groups=groups, target=target)
+    data = as_input(*(value for value in (y, t, s) if value is not None), groups=groups, target=target)
     found = PIDEstimator.from_name("decompose", estimator, params, lambda: _automatic("decompose", data))
     ctx = Context.of_call("decompose", seed, device, keep, progress)
     data, notes = _with_repeats(data)
     for note in notes:
         warnings.warn(note, SmallSampleWarning, stacklevel=2)
-    if uncertainty is not None:
+    if given is not None and uncertainty is not None:
+        raise InputError(Keyword("decompose", "uncertainty"), "None beside given", repr(uncertainty))
+    if given is not None:
+        result = decompose_given(found, data, given, units, ctx)
+    elif uncertainty is not None:
         result = quantify(found, data, uncertainty, units, ctx)
     else:
         result = found.decompose(data, units, ctx)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import FloatArray, as_array, check_same_rows
+from pidkd.conditional import information_given
 from pidkd.errors import Argument, InputError
 from pidkd.estimator import Context
 from pidkd.inputs.activations import Target
@@ -29,9 +30,10 @@ def mutual_information(
     device: str = "cpu",
     groups: Any = None,
     target: Target = "auto",
+    given: Any = None,
     **params: Any,
 ) -> MIResult:
-    r""":math:`I(X;Y) = \mathbb{E} \log \frac{p(x,y)}{p(x)\,p(y)}`.
+    r""":math:`I(X;Y) = \mathbb{E} \log \frac{p(x,y)}{p(x)\,p(y)}`, or :math:`I(X;Y|Z)` given z.
 
     Parameters
     ----------
@@ -51,6 +53,9 @@ def mutual_information(
         ten times. Rows that repeat others exactly are such groups without being asked, and a warning says so.
     target : {"auto", "discrete", "continuous"}
         What y is: ages, counts and prices are integers and can be continuous.
+    given : array, shape (n_samples,) of labels, or (n_samples,) or (n_samples, d) of floats, optional
+        The variable Z of I(X;Y|Z). Given labels any estimator applies to the rows of each label; floats are for
+        ``gaussian``, ``ksg`` and ``classifier``. Lagged arrays make it transfer entropy.
     **params
         Parameters of the estimator.
 
@@ -67,7 +72,10 @@ def mutual_information(
     Examples
     --------
     >>> import pidkd
-    >>> pidkd.mutual_information([0, 1, 0, 1], ["a", "b", "a", "b"]).value
+    >>> pidkd.mutual_information([0, 1] * 20, ["a", "b"] * 20).value
+    1.0
+    >>> x, y, z = [0, 1, 1, 0] * 50, [0, 0, 1, 1] * 50, [0, 1, 0, 1] * 50  # X = Y xor Z
+    >>> pidkd.mutual_information(x, y, given=z).value
     1.0
     """
     call = "mutual_information"
@@ -75,7 +83,8 @@ def mutual_information(
     found = MIEstimator.from_name(call, estimator, params, lambda: get_estimator(AUTO[type(data).__name__], "mi"))
     if not found.allows_ties:
         refuse_codes(x, y, target)
-    return found.estimate(data, units, Context.of_call(call, seed, device))
+    ctx = Context.of_call(call, seed, device)
+    return found.estimate(data, units, ctx) if given is None else information_given(found, data, given, units, ctx)
 
 
 def mi_score(

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from pidkd.errors import (
+    Argument,
     IncompatibleInputError,
     InputError,
     Keyword,
@@ -32,7 +33,7 @@ KEEPABLE = ("plan", "potentials", "local")
 
 RESERVED = (
     *("y", "t", "s", "dims", "estimator", "units", "seed", "device", "keep", "progress", "uncertainty"),
-    *("groups", "target"),
+    *("groups", "target", "given", "by"),
 )
 """Keywords of ``decompose``, which no estimator may use as the name of a parameter."""
 
@@ -189,7 +190,7 @@ class Estimator(Parameterised, abc.ABC):
 
     def _accept(self, data: Input) -> Input:
         """Convert where a conversion loses nothing, refuse the rest."""
-        check_two_sources("decompose(data)", data)
+        check_two_sources(Argument("decompose", "data"), data)
         if self.takes(data):
             return data.pmf() if isinstance(data, Codes) and Codes not in self.accepts else data
         expected, got = " or ".join(sorted(self.accepted_kinds())), type(data).__name__

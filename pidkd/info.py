@@ -97,3 +97,35 @@ def biased(quantity: str, value: float, freedom: int, n: int, cells: str, what: 
         f"{n} {what} for {cells}: of the {value:.3g} bits of {quantity} up to {bias:.2g} may be bias; "
         f"about {math.ceil(enough / digits) * digits} {what} would do, or fewer cells"
     )
+
+
+def set_tables(p: FloatArray) -> dict[int, FloatArray]:
+    """Joint table (n_y, n_x) of the target with every nonempty set of sources, by the set as a bit mask.
+
+    Parameters
+    ----------
+    p : array, shape (n_y, n_1, ..., n_n)
+    """
+    n = p.ndim - 1
+    tables = {}
+    for sources in range(1, 2**n):
+        dropped = tuple(axis + 1 for axis in range(n) if not sources >> axis & 1)
+        tables[sources] = (p.sum(axis=dropped) if dropped else p).reshape(len(p), -1)
+    return tables
+
+
+def local_of_set(p: FloatArray, sources: int) -> FloatArray:
+    """Pointwise information i(y;x_A) of a set A of sources, in nats, of a shape that broadcasts to that of ``p``.
+
+    Parameters
+    ----------
+    p : array, shape (n_y, n_1, ..., n_n)
+    sources : int
+        The set as a bit mask.
+    """
+    axes = tuple(range(1, p.ndim))
+    dropped = tuple(axis for axis in axes if not sources >> (axis - 1) & 1)
+    margin = p.sum(axis=dropped, keepdims=True) if dropped else p
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pointwise: FloatArray = np.log(margin / margin.sum(axis=0)) - np.log(p.sum(axis=axes, keepdims=True))
+    return pointwise

@@ -18,6 +18,7 @@ import numpy as np
 
 from pidkd.arrays import (
     TARGETS,
+    FloatArray,
     IntArray,
     as_activations,
     as_array,
@@ -70,7 +71,10 @@ class MIResult:
     warnings : tuple of str
         What a reader of the number must know.
     provenance : mapping, optional
-        Of an estimator that is trained: its splits, and the history of each training run, in nats.
+        Of an estimator that is trained: its splits, and the history of each training run, in nats. Given labels: the
+        number of samples of each label.
+    conditional : bool
+        Whether it is I(X;Y|Z).
     """
 
     value: float
@@ -84,6 +88,7 @@ class MIResult:
     seconds: float
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] | None = None
+    conditional: bool = False
 
     def to(self, units: Units) -> MIResult:
         """The same result in other units."""
@@ -157,7 +162,7 @@ class MIResult:
         return hash((self.method, self.units, self.value, self.n_samples))
 
     def __str__(self) -> str:
-        text = f"I(X;Y) {self.value:z.6f} {self.units}"
+        text = f"I(X;Y{'|Z' if self.conditional else ''}) {self.value:z.6f} {self.units}"
         if self.interval is not None:
             text += f"  [{self.interval[0]:z.6f}, {self.interval[1]:z.6f}]"
         kind = {"exact": "of the table itself", "lower": "a lower bound", "upper": "an upper bound"}
@@ -267,13 +272,14 @@ def refuse_codes(x: Any, y: Any, target: Target, call: str = "mutual_information
 
 @dataclass(frozen=True)
 class RawMI:
-    """What an estimator hands to its base class, in nats."""
+    """What an estimator hands to its base class, in nats; ``local``, of each sample, is for other estimators."""
 
     value: float
     se: float | None = None
     interval: tuple[float, float] | None = None
     concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
     provenance: Mapping[str, Any] | None = None
+    local: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -314,8 +320,21 @@ class MIEstimator(Estimator):
             raw = _mean_of([self._estimate(draw, ctx) for draw in draws], int(data.groups.max()) + 1)
         return dataclasses.replace(raw, concerns=(*notes, *raw.concerns))
 
-    def estimate(self, data: Pairs, units: Units = "bits", ctx: Context | None = None) -> MIResult:
-        """Run on one set of pairs. ``pidkd.mutual_information`` is the same with every convenience.
+    def _estimate_given(self, data: Any, z: FloatArray, ctx: Context) -> RawMI:
+        """Estimate I(X;Y|Z) given floats of shape (n_samples, d); of estimators that can."""
+        raise NotImplementedError(f"{self.name} does not condition on floats")
+
+    @classmethod
+    def conditions(cls) -> bool:
+        """Whether it can condition on floats; on labels every estimator can, sample by sample."""
+        return cls._estimate_given is not MIEstimator._estimate_given
+
+    def estimate(
+        self, data: Pairs, units: Units = "bits", ctx: Context | None = None, given: FloatArray | None = None
+    ) -> MIResult:
+        """Run on one set of pairs, and given floats of shape (n_samples, d) where there are any.
+
+        ``pidkd.mutual_information`` is the same with every convenience.
 
         Raises
         ------
@@ -330,12 +349,18 @@ class MIEstimator(Estimator):
             where = Keyword("mutual_information", "estimator", self.name)
             raise IncompatibleInputError(where, expected, got, fitting(data))
         started = time.perf_counter()
-        raw = self._of_groups(data, ctx)
+        if given is None:
+            raw = self._of_groups(data, ctx)
+        elif data.groups is None or self.respects_groups:
+            raw = self._estimate_given(data, given, ctx)
+        else:
+            expected = "None beside given floats, with an estimator that knows of no groups"
+            raise InputError(Keyword("mutual_information", "groups"), expected, f"groups with estimator {self.name!r}")
         for category, text in raw.concerns:
             warnings.warn(text, category, stacklevel=3)
         return MIResult(
             value=float(raw.value),
-            bound=self.bound,
+            bound=self.bound if given is None else "none",  # a difference of bounds bounds nothing
             units="nats",
             method=self.name,
             params=self.get_params(),
@@ -345,6 +370,7 @@ class MIEstimator(Estimator):
             seconds=time.perf_counter() - started,
             warnings=tuple(text for _, text in raw.concerns),
             provenance=raw.provenance,
+            conditional=given is not None,
         ).to(units)
 
 

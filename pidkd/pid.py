@@ -7,6 +7,7 @@ in the entry-point group ``pidkd.estimators.pid`` of another package). No list i
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import math
 import time
@@ -16,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from pidkd.arrays import FloatArray
 from pidkd.batch import PIDBatch
 from pidkd.errors import (
@@ -23,14 +26,16 @@ from pidkd.errors import (
     InputError,
     Keyword,
     NegativeAtomWarning,
+    PidkdError,
     PidkdWarning,
     SmallSampleWarning,
     SolverError,
 )
 from pidkd.estimator import KEEPABLE, Context, Estimator
-from pidkd.info import information, too_few_samples
-from pidkd.inputs import Input
-from pidkd.result import Certificate, Information, PIDResult, Units, check_units
+from pidkd.info import information, local_of_set, too_few_samples
+from pidkd.inputs import Codes, Input
+from pidkd.registry import get_estimator, list_estimators
+from pidkd.result import Certificate, Information, PIDResult, Status, Units, check_units
 
 LAWS = {
     "symmetric": "swapping T and S swaps the unique atoms",
@@ -58,8 +63,8 @@ class Raw:
         I(Y;T), I(Y;S) and I(Y;T,S).
     certificate : Certificate
         In nats.
-    interval, se, bias, plan, potentials, local
-        As in ``PIDResult``.
+    interval, se, bias, parts, plan, potentials, local
+        As in ``PIDResult``; ``local`` of a table has its shape.
     atoms : mapping, optional
         All four, from an estimator that knows them apart: where information is infinite, the identities give none.
     concerns : sequence of (category, text)
@@ -79,6 +84,7 @@ class Raw:
     local: Mapping[str, FloatArray] | None = None
     se: Mapping[str, float] | None = None
     bias: Mapping[str, float] | None = None
+    parts: Mapping[str, Mapping[str, float]] | None = None
     atoms: Mapping[str, float] | None = None
     concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
     stats: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -86,17 +92,54 @@ class Raw:
 
 
 @dataclass(frozen=True)
+class RawLattice:
+    """Redundancies of all antichains, as a measure hands them to ``decompose_lattice``: nats and float64.
+
+    Parameters
+    ----------
+    redundancies : array, shape (n_antichains,)
+        In the order of ``pidkd.antichains.lattice``.
+    parts : mapping from str to array, shape (n_antichains,), optional
+        Signed parts whose difference the redundancies are: "informative" and "misinformative".
+    local : array, shape (n_antichains, n_y, n_1, ..., n_n), optional
+        Pointwise redundancies, where ``keep`` asks for "local".
+    status : str
+        As of a ``Certificate``.
+    message : str
+        Limits of the numbers, in words.
+    """
+
+    redundancies: FloatArray
+    parts: Mapping[str, FloatArray] | None = None
+    local: FloatArray | None = None
+    status: Status = "exact"
+    message: str = "closed form"
+
+
+@dataclass(frozen=True)
 class PIDEstimator(Estimator):
     """One measure of partial information. Subclasses write ``_decompose``; conversion, units and checks are here.
 
     Class attributes beside those of ``Estimator``: ``measure`` names what is computed, ``certifies`` says whether its
-    certificates are two-sided, and ``laws`` names those of ``LAWS`` that hold.
+    certificates are two-sided, and ``laws`` names those of ``LAWS`` that hold. A measure that defines a
+    redundancy for every antichain of sources writes ``_redundancies``, too.
     """
 
     kind = "pid"
     measure: ClassVar[str]
     certifies: ClassVar[bool]
     laws: ClassVar[frozenset[str]]
+    lattice_hint: ClassVar[str | None] = None
+    """What to take instead of a lattice, of a measure that defines no redundancy of antichains."""
+
+    @classmethod
+    def has_lattice(cls) -> bool:
+        """Whether the measure defines a redundancy for every antichain of sources."""
+        return cls._redundancies is not PIDEstimator._redundancies
+
+    def _redundancies(self, p: FloatArray, ctx: Context) -> RawLattice:
+        """Redundancy of every antichain, of a table of shape (n_y, n_1, ..., n_n)."""
+        raise NotImplementedError(f"{self.name} defines no redundancy of antichains")
 
     @abc.abstractmethod
     def _decompose(self, data: Any, ctx: Context) -> Raw:
@@ -202,9 +245,10 @@ class PIDEstimator(Estimator):
             interval=raw.interval,
             se=raw.se,
             bias=raw.bias,
+            parts=raw.parts,
             plan=raw.plan if "plan" in ctx.keep else None,
             potentials=(*raw.potentials,) if raw.potentials is not None and "potentials" in ctx.keep else None,
-            local=raw.local if "local" in ctx.keep else None,
+            local=_of_rows(raw.local, data) if "local" in ctx.keep else None,
         ).to(units)
         concerns = [*raw.concerns, *self._concerns(result)]
         if data is not None and (few := too_few_samples(data, result.to("bits").mi)):
@@ -233,7 +277,7 @@ class PIDEstimator(Estimator):
         if result.se:  # an estimate from samples falls below zero by chance where nothing is
             slack += SAMPLING_ERRORS * max(result.se.values()) + 1 / (result.n_samples or 1)
         negative = {name: value for name, value in result.atoms.items() if value < -slack}
-        if negative:
+        if negative and result.parts is None:  # signed parts say what a negative atom consists of
             listed = ", ".join(f"{name} {value:.3g}" for name, value in negative.items())
             beyond = f"{SAMPLING_ERRORS} standard errors" if result.se else "the gap"
             text = f"{self.name}: negative beyond {beyond}: {listed} {result.units}"
@@ -246,6 +290,13 @@ def _samples(data: Input) -> int | None:
     return getattr(data, "n_samples", None)
 
 
+def _of_rows(local: Mapping[str, FloatArray] | None, data: Input | None) -> Mapping[str, FloatArray] | None:
+    """Local atoms of every row, of labels that were counted into a table."""
+    if local is None or not isinstance(data, Codes):
+        return local
+    return {name: cells[data.cells] for name, cells in local.items()}
+
+
 def between_raw(known: Information, low: float, high: float, tol: float, how: str) -> Raw:
     """The raw result of a measure whose redundancy is proven to lie from ``low``, which is reported, to ``high``."""
     lower, upper = known.t - max(low, high), known.t - low
@@ -255,8 +306,48 @@ def between_raw(known: Information, low: float, high: float, tol: float, how: st
     return Raw(upper, known, Certificate(lower, upper, "bound", advice))
 
 
-def table_raw(p: FloatArray, redundant: float) -> Raw:
+def table_raw(p: FloatArray, redundant: float, local: Mapping[str, FloatArray] | None = None) -> Raw:
     """The raw result of a measure that has its redundancy in closed form, on a table of shape (n_y, n_t, n_s)."""
     known = information(p)
     unique_t = known.t - redundant
-    return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "closed form"))
+    return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "closed form"), local=local)
+
+
+def local_atoms(p: FloatArray, redundant: FloatArray) -> dict[str, FloatArray]:
+    """Pointwise atoms from the pointwise redundancy, in nats; NaN at cells of probability zero.
+
+    Parameters
+    ----------
+    p : array, shape (n_y, n_t, n_s)
+    redundant : array that broadcasts to the shape of ``p``
+    """
+    t, s, both = (local_of_set(p, sources) for sources in (0b01, 0b10, 0b11))
+    with np.errstate(invalid="ignore"):
+        atoms = {
+            "redundant": redundant,
+            "unique_t": t - redundant,
+            "unique_s": s - redundant,
+            "synergistic": both - t - s + redundant,
+        }
+    return {name: np.where(p > 0, values, np.nan) for name, values in atoms.items()}
+
+
+def lattice_measures() -> list[str]:
+    """Names of the estimators whose measure defines a redundancy for every antichain.
+
+    Examples
+    --------
+    >>> "sx" in lattice_measures(), "broja" in lattice_measures()
+    (True, False)
+    """
+    return [name for name in _loadable() if get_estimator(name).has_lattice()]
+
+
+def _loadable() -> list[str]:
+    """Names of the estimators whose packages can be loaded."""
+    names = []
+    for name in list_estimators():
+        with contextlib.suppress(PidkdError):  # asked for by name, a plug-in says why it cannot be loaded
+            get_estimator(name)
+            names.append(name)
+    return names

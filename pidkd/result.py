@@ -121,8 +121,10 @@ class PIDResult:
         The minimising joint distribution, where it was asked for.
     potentials : pair of arrays, shapes (n_y, n_t) and (n_y, n_s), optional
         Dual potentials (a, b) in nats, where asked for.
+    parts : mapping from part to mapping from atom, optional
+        Signed parts of the atoms, of a measure that has them: an atom is "informative" less "misinformative".
     local : mapping from atom to array, optional
-        Per-sample atoms, where known.
+        Atoms of every sample, shape (n_samples,); of a table those of every cell, in its shape, NaN where p is zero.
     """
 
     redundant: float
@@ -143,6 +145,7 @@ class PIDResult:
     null: Mapping[str, float] | None = None
     bias: Mapping[str, float] | None = None
     corrected: Mapping[str, float] | None = None
+    parts: Mapping[str, Mapping[str, float]] | None = None
     provenance: Mapping[str, Any] | None = None
     plan: FloatArray | None = dataclasses.field(default=None, repr=False, compare=False)
     potentials: tuple[FloatArray, FloatArray] | None = dataclasses.field(default=None, repr=False, compare=False)
@@ -229,6 +232,7 @@ class PIDResult:
             null=scale(self.null),
             bias=scale(self.bias),
             corrected=scale(self.corrected),
+            parts=None if self.parts is None else {part: scale(atoms) or {} for part, atoms in self.parts.items()},
             local=scale(self.local),
         )
 

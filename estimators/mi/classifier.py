@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from pidkd.arrays import as_array
+from pidkd.arrays import FloatArray, as_array
 from pidkd.errors import Argument, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.folds import split
@@ -23,6 +23,7 @@ class ClassifierMI(MIEstimator):
     Every sample is scored by a classifier that was fitted to the other folds. What the classifier misses lowers the
     value, and nothing raises it but chance, which ``interval`` is about; H(Y) is that of the labels' frequencies. A
     classifier that gives probability 0 to a label that occurs bounds nothing: the value is ``-inf``, with a warning.
+    Given floats it is :math:`I(X,Z;Y) - I(Z;Y)`, the difference of two such bounds in the same folds, and no bound.
 
     Parameters
     ----------
@@ -86,6 +87,19 @@ class ClassifierMI(MIEstimator):
             text = f"classifier: it rules out the labels of {impossible} of {len(local)} samples, so it bounds nothing"
             advice = "take one that is less sure, or calibrate it"
             return RawMI(-np.inf, concerns=[(PidkdWarning, f"{text}; {advice}")])
+        value, se = float(local.mean()), standard_error(local, data.groups)
+        half = half_width(self.level, data.groups) * se
+        return RawMI(value, se, (value - half, value + half), local=local)
+
+    def _estimate_given(self, data: MixedPairs, z: FloatArray, ctx: Context) -> RawMI:
+        x = as_array(Argument("mutual_information", "x"), data.x).reshape(data.n_samples, -1)
+        both, alone = (
+            self._estimate(MixedPairs(values, data.y, data.groups), ctx)
+            for values in (np.concatenate([x, z], axis=1), z)
+        )
+        if both.local is None or alone.local is None:
+            return both if both.local is None else alone
+        local = both.local - alone.local
         value, se = float(local.mean()), standard_error(local, data.groups)
         half = half_width(self.level, data.groups) * se
         return RawMI(value, se, (value - half, value + half))

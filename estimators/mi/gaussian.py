@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pidkd.arrays import FloatArray
 from pidkd.errors import Argument, InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.gaussian.factor import basis, rank_tolerance, residual, scatter_root, widths
@@ -18,7 +19,8 @@ class GaussianMI(MIEstimator):
     r""":math:`I(X;Y) = -\tfrac12 \sum_i \log(1 - \rho_i^2)`, the canonical correlations of X and Y.
 
     Of variables that are not Gaussian it is no bound, but what their linear dependence would be worth if they were.
-    Collinear and constant columns are dropped; where X determines a direction of Y, the information is infinite.
+    Collinear and constant columns are dropped; where X determines a direction of Y, the information is infinite. Given
+    floats Z the correlations are those of what a regression on Z leaves over: partial canonical correlations.
 
     Parameters
     ----------
@@ -69,3 +71,30 @@ class GaussianMI(MIEstimator):
         value = -float(np.log(uncertain).sum())
         se = float(np.sqrt((1 - uncertain**2).sum() / n_samples))
         return RawMI(value - (information_bias(n_samples, rank_x, rank_y) if self.debias else 0.0), se)
+
+    def _estimate_given(self, data: ContinuousPairs, z: FloatArray, ctx: Context) -> RawMI:
+        blocks = [data.y, data.x, z]
+        n_samples, (d_y, d_x, d_z) = data.n_samples, widths(blocks)
+        tolerance = rank_tolerance(blocks)
+        root = scatter_root(blocks)
+        known = basis(root[:, d_y + d_x :], tolerance)
+        # What the directions of z leave over of the rest; twice, for what rounding left in them.
+        rest = root[:, : d_y + d_x] - known @ (known.T @ root[:, : d_y + d_x])
+        rest -= known @ (known.T @ rest)
+        scale = np.linalg.norm(root[:, : d_y + d_x], axis=0)
+        rest[:, np.linalg.norm(rest, axis=0) <= tolerance * scale] = 0.0  # z determines these columns
+        y, x = (basis(columns, tolerance) for columns in (rest[:, :d_y], rest[:, d_y:]))
+        rank_y, rank_x, rank_z = y.shape[1], x.shape[1], known.shape[1]
+        if n_samples <= rank_x + rank_y + rank_z:
+            expected = f"more samples than the {d_x + d_y + d_z} columns of x, y and given"
+            hint = "any such data look deterministic; reduce the dimensions first"
+            raise InputError(Argument("mutual_information", "x, y, given"), expected, f"{n_samples}", hint)
+        if not min(rank_x, rank_y):
+            return RawMI(0.0)
+        uncertain = np.linalg.svd(residual(y, x), compute_uv=False)
+        if uncertain[-1] <= tolerance:
+            return RawMI(np.inf)
+        value = -float(np.log(uncertain).sum())
+        se = float(np.sqrt((1 - uncertain**2).sum() / n_samples))
+        # Residuals of a regression on z have as many degrees of freedom less.
+        return RawMI(value - (information_bias(n_samples - rank_z, rank_x, rank_y) if self.debias else 0.0), se)

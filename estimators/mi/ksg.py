@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from pidkd.arrays import FloatArray, as_array
-from pidkd.errors import Argument, InputError, SmallSampleWarning
+from pidkd.errors import Argument, InputError, Keyword, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.mi import ContinuousPairs, MIEstimator, MixedPairs, RawMI
 from pidkd.parameters import Whole
@@ -24,7 +24,8 @@ class KSG(MIEstimator):
     count the samples that are nearer than the k-th of them in X and in Y alone. It needs no model, errs towards zero
     where dimensions are many or dependence is strong, and beyond a few dimensions takes time by the square of the
     samples. With labels it counts neighbours of the same label (Ross): of a rare label fewer than k, and a sample that
-    is alone with its label is left out, with a warning.
+    is alone with its label is left out, with a warning. Given floats Z the neighbours are those in (X, Y, Z), and
+    :math:`I(X;Y|Z) = \psi(k) - \langle \psi(n_{xz}+1) + \psi(n_{yz}+1) - \psi(n_z+1) \rangle` (Frenzel and Pompe).
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class KSG(MIEstimator):
 
     References
     ----------
-    kraskov2004, ross2014, gao2017
+    kraskov2004, ross2014, gao2017, frenzel2007
 
     Examples
     --------
@@ -92,6 +93,30 @@ class KSG(MIEstimator):
             return _mean(digamma(self.k) + digamma(n) - others)
         others = digamma(counts_within(x, far_x)) + digamma(counts_within(y, far_y))
         return _mean(digamma(self.k) - 1 / self.k + digamma(n) - others)
+
+    def _estimate_given(self, data: ContinuousPairs, z: FloatArray, ctx: Context) -> RawMI:
+        from scipy.special import digamma
+
+        from pidkd.estimators.solvers.neighbours import below, counts_within, neighbour_distances, standardised
+
+        if isinstance(data, MixedPairs) or self.variant != "ksg1":
+            expected, got = "x and y of floats, and variant 'ksg1', given floats", f"variant {self.variant!r}"
+            got = "labels" if isinstance(data, MixedPairs) else got
+            raise InputError(
+                Keyword("mutual_information", "given"), expected, got, "classifier takes labels given floats"
+            )
+        if data.n_samples <= self.k:
+            raise InputError(
+                Argument("mutual_information", "x, y"), f"more than k={self.k} samples", f"{data.n_samples}"
+            )
+        x, y, z = (
+            standardised(as_array(Argument("mutual_information", "x, y"), values)) for values in (data.x, data.y, z)
+        )
+        x_z, y_z = np.concatenate([x, z], axis=1), np.concatenate([y, z], axis=1)
+        radius = np.maximum(*neighbour_distances(x, y_z, self.k))
+        _refuse_equal(radius, self.k)
+        around_x, around_y, around = (digamma(counts_within(v, below(radius)) + 1) for v in (x_z, y_z, z))
+        return _mean(digamma(self.k) - around_x - around_y + around)
 
     def _with_labels(self, x: FloatArray, labels: Any) -> RawMI:
         from scipy.special import digamma

@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 
 from pidkd.estimator import Context
+from pidkd.estimators.solvers.union.pointwise import with_local
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.info import informations
 from pidkd.inputs import Pmf
@@ -60,6 +61,7 @@ class BROJA(PIDEstimator):
     accepts = (Pmf,)
     devices = ("cpu", "cuda")
     certifies = True
+    lattice_hint = "BROJA defines no redundancy of antichains; for more sources it has pidkd.union_information"
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
@@ -67,9 +69,13 @@ class BROJA(PIDEstimator):
 
     def _decompose_batch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
         if ctx.device == "cuda":
-            return self._in_torch(data, ctx)
-        tables = [item.p for item in data]
-        return decompose_tables(tables, self.tol, int(self.max_memory), ctx.progress, plan="plan" in ctx.keep)
+            raws = self._in_torch(data, ctx)
+        else:
+            tables = [item.p for item in data]
+            raws = decompose_tables(tables, self.tol, int(self.max_memory), ctx.progress, plan="plan" in ctx.keep)
+        if "local" in ctx.keep:
+            raws = [with_local(item.p, raw) for item, raw in zip(data, raws, strict=True)]
+        return raws
 
     def _in_torch(self, data: Sequence[Pmf], ctx: Context) -> list[Raw]:
         """Tables of one shape all at once; what that leaves open is finished on the CPU."""

@@ -16,6 +16,7 @@ from pidkd.errors import InputError, Parameter, UnknownNameError, import_extra
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.estimators.solvers.union.marginals import MarginalEquations
+from pidkd.estimators.solvers.union.pointwise import with_local
 from pidkd.info import information
 from pidkd.inputs import Pmf
 from pidkd.parameters import Positive
@@ -81,6 +82,7 @@ class BROJACvx(PIDEstimator):
     accepts = (Pmf,)
     cross_check = True
     certifies = True
+    lattice_hint = "BROJA defines no redundancy of antichains; for more sources it has pidkd.union_information"
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
     requires: ClassVar[Mapping[str, str]] = {"cvxpy": "cvx"}
 
@@ -150,7 +152,7 @@ class BROJACvx(PIDEstimator):
             message += "; try other settings of the solver by options=, or the estimator broja"
         certificate = Certificate(found.lower, found.upper, "optimal" if within else "max_iter", message)
         stats = {"iterations": answer.iterations, "solver_seconds": answer.seconds}
-        return Raw(
+        raw = Raw(
             found.upper,
             known,
             certificate,
@@ -158,6 +160,7 @@ class BROJACvx(PIDEstimator):
             potentials=found.potentials,
             stats={name: value for name, value in stats.items() if value is not None},
         )
+        return with_local(data.p, raw) if "local" in ctx.keep else raw
 
 
 @cache

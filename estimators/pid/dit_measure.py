@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from pidkd.antichains import lattice, members
+from pidkd.arrays import FloatArray
 from pidkd.errors import PidkdWarning, UnknownNameError, import_extra
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.dit_worker import Worker
 from pidkd.info import information
 from pidkd.inputs import Pmf
 from pidkd.parameters import Positive
-from pidkd.pid import PIDEstimator, Raw
+from pidkd.pid import PIDEstimator, Raw, RawLattice
 from pidkd.result import NATS_PER, Certificate
 
 INCONSISTENT = 1e-4
@@ -81,14 +83,7 @@ class DitMeasure(PIDEstimator):
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)
-        y, t, s = np.nonzero(data.p)
-        request = {
-            "class": list_measures()[self.measure.lower()],
-            "outcomes": np.column_stack([t, s, y]).tolist(),
-            "masses": data.p[y, t, s].tolist(),
-            "seed": ctx.seed,
-        }
-        said = _worker.ask(request, self.time_limit)
+        said = self._ask(data.p, ctx.seed)
         redundant, unique_t, unique_s, synergistic = said.get("atoms", (nan,) * 4)
         if not isfinite(redundant):
             message = said.get("error", f"dit gives {redundant} for the redundancy")
@@ -104,6 +99,30 @@ class DitMeasure(PIDEstimator):
         message = f"dit's {self.measure}, which reports no error; compare with a certified measure where there is one"
         certificate = Certificate(-inf, inf, "uncertified", message)
         return Raw(known.t - redundant * bit, known, certificate, concerns=concerns)
+
+    def _redundancies(self, p: FloatArray, ctx: Context) -> RawLattice:
+        said, order = self._ask(p, ctx.seed), lattice(p.ndim - 1)
+        atoms = np.array(said.get("atoms", [nan] * len(order)))
+        message = said.get("error", f"dit's {self.measure}, which reports no error")
+        if not np.isfinite(atoms).all() and "error" not in said:
+            message = f"dit's {self.measure} gives no atom for {', '.join(_missing(order.labels, atoms))}"
+        return RawLattice(order.below @ atoms * NATS_PER["bits"], status="uncertified", message=message)
+
+    def _ask(self, p: FloatArray, seed: int) -> dict[str, Any]:
+        """Answer of dit: the atoms of all antichains, in bits, or an error in words."""
+        cells = np.nonzero(p)
+        request = {
+            "class": list_measures()[self.measure.lower()],
+            "outcomes": np.column_stack([*cells[1:], cells[0]]).tolist(),
+            "masses": p[cells].tolist(),
+            "nodes": [[members(one) for one in antichain] for antichain in lattice(p.ndim - 1).antichains],
+            "seed": seed,
+        }
+        return _worker.ask(request, self.time_limit)
+
+
+def _missing(labels: Sequence[str], atoms: FloatArray) -> list[str]:
+    return [label for label, atom in zip(labels, atoms, strict=True) if not isfinite(atom)]
 
 
 # What the class says of itself; an instance has the parameter of this name, whose default is that of the constructor.

@@ -115,6 +115,7 @@ class GaussianBROJA(PIDEstimator):
     devices = ("cpu", "cuda")
     target = "continuous"
     certifies = True
+    lattice_hint = "BROJA defines no redundancy of antichains; for more sources it has pidkd.union_information"
     laws = frozenset({"symmetric", "nonnegative", "copy", "constant"})
     exactness = "sampled"
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pidkd.antichains import lattice
 from pidkd.arrays import FloatArray
-from pidkd.estimator import Context
-from pidkd.inputs import Pmf
-from pidkd.pid import PIDEstimator, Raw, table_raw
+from pidkd.errors import IncompatibleInputError, Keyword
+from pidkd.estimator import Context, choices
+from pidkd.info import set_tables
+from pidkd.inputs import Gaussian, Input, Pmf
+from pidkd.pid import PIDEstimator, Raw, RawLattice, local_atoms, table_raw
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,26 @@ class IMin(PIDEstimator):
     certifies = True
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
 
+    def _accept(self, data: Input) -> Input:
+        if isinstance(data, Gaussian):
+            expected = "Codes or Pmf, as I_min of Gaussian variables has no closed form"
+            raise IncompatibleInputError(Keyword("decompose", "estimator='i_min'"), expected, "Gaussian", choices(data))
+        return super()._accept(data)
+
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         specific = [_specific_information(data.p.sum(axis=axis)) for axis in (2, 1)]
-        p_y = data.p.sum(axis=(1, 2))
-        return table_raw(data.p, float((p_y * np.minimum(*specific)).sum()))
+        p_y, least = data.p.sum(axis=(1, 2)), np.minimum(*specific)
+        local = local_atoms(data.p, least[:, None, None]) if "local" in ctx.keep else None
+        return table_raw(data.p, float((p_y * least).sum()), local)
+
+    def _redundancies(self, p: FloatArray, ctx: Context) -> RawLattice:
+        of_set = {sources: _specific_information(joint) for sources, joint in set_tables(p).items()}
+        least = np.array(
+            [np.min([of_set[a] for a in antichain], axis=0) for antichain in lattice(p.ndim - 1).antichains]
+        )
+        sources = tuple(range(1, p.ndim))
+        local = least.reshape(*least.shape, *(1 for _ in sources)) if "local" in ctx.keep else None
+        return RawLattice(least @ p.sum(axis=sources), local=local)
 
 
 def _specific_information(joint: FloatArray) -> FloatArray:

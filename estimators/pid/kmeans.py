@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pidkd.errors import InputError, SmallSampleWarning
 from pidkd.estimator import Context
+from pidkd.estimators.solvers.union.pointwise import with_local
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.info import too_few_samples
 from pidkd.inputs import Activations, Codes
@@ -71,6 +72,7 @@ class KMeans(PIDEstimator):
     accepts = (Activations,)
     target = "discrete"
     certifies = True
+    lattice_hint = "BROJA defines no redundancy of antichains; for more sources it has pidkd.union_information"
     exactness = "sampled"
     laws = frozenset({"symmetric", "nonnegative", "copy"})
 
@@ -93,7 +95,11 @@ class KMeans(PIDEstimator):
                 raise error.at(f"kmeans, source {name}, {error.where}") from error
         t, s = codes
         cells = Codes(data.y, t, s, data.groups)
-        [raw] = decompose_tables([cells.pmf().p], self.tol, MAX_MEMORY, ctx.progress)
+        table = cells.pmf().p
+        [raw] = decompose_tables([table], self.tol, MAX_MEMORY, ctx.progress)
+        if "local" in ctx.keep:
+            raw = with_local(table, raw)
+            raw = replace(raw, local={name: values[cells.cells] for name, values in (raw.local or {}).items()})
         message = f"of the table of cells; {raw.certificate.message}"
         few = too_few_samples(cells, raw.information.both / NATS_PER["bits"])
         concerns = [(SmallSampleWarning, f"kmeans: {few}")] if few else []

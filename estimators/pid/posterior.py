@@ -103,6 +103,7 @@ class Posterior(PIDEstimator):
     certifies = False
     exactness = "sampled"
     cross_fitted = True
+    lattice_hint = "BROJA defines no redundancy of antichains; for more sources it has pidkd.union_information"
     laws = frozenset()
     devices = ("cpu", "cuda")
 

@@ -15,12 +15,6 @@ import sys
 import threading
 from typing import Any
 
-NODES = (((0,), (1,)), ((0,),), ((1,),), ((0, 1),))
-"""Redundant, unique to T, unique to S and synergistic, with T, S and Y as variables 0, 1 and 2.
-
-The target comes last, because some of dit's measures take the last variable for it whatever they are told.
-"""
-
 
 class Worker:
     """The process, started when it is first asked and again after it was stopped."""
@@ -94,7 +88,11 @@ class Worker:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The atoms of one measure on one table, in bits; runs inside the process. An outcome is (t, s, y)."""
+    """The atoms of one measure on one table, in bits; runs inside the process.
+
+    An outcome is (x_1, ..., x_n, y): the target comes last, because some of dit's measures take the last variable for
+    it whatever they are told. "nodes" are the antichains whose atoms are wanted.
+    """
     import random
 
     import dit.pid
@@ -105,9 +103,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     random.seed(request["seed"])
     np.random.seed(request["seed"])  # noqa: NPY002 (what dit draws from)
     outcomes = [tuple(map(str, outcome)) for outcome in request["outcomes"]]
+    n_sources = len(outcomes[0]) - 1
+    nodes = [tuple(map(tuple, node)) for node in request["nodes"]]
     try:
-        found = getattr(dit.pid, request["class"])(dit.Distribution(outcomes, request["masses"]), [[0], [1]], [2])
-        return {"atoms": [float(found[node]) for node in NODES]}
+        distribution = dit.Distribution(outcomes, request["masses"])
+        found = getattr(dit.pid, request["class"])(distribution, [[i] for i in range(n_sources)], [n_sources])
+        return {"atoms": [float(found[node]) for node in nodes]}
     except Exception as error:  # whatever dit may raise
         return {"error": f"dit raised {type(error).__name__}: {error}".splitlines()[0][:200]}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -71,18 +73,30 @@ class Codes:
         InputError
             When that table has more than ``MAX_CELLS`` cells.
         """
-        index, sizes = [], []
-        for labels in (self.y, self.t, self.s):
-            values, inverse = np.unique(labels, return_inverse=True)
-            index.append(inverse)
-            sizes.append(len(values))
-        cells = math.prod(sizes)
-        if cells > MAX_CELLS:
-            got = f"{' x '.join(map(str, sizes))} different labels of y, t, s"
-            expected = f"a joint table of at most {MAX_CELLS} cells"
-            raise InputError(Argument("Codes", "y, t, s"), expected, got, "quantise more coarsely")
-        flat = np.ravel_multi_index(tuple(index), tuple(sizes))
-        return Pmf.from_counts(np.bincount(flat, minlength=cells).reshape(sizes))
+        return Pmf.from_counts(counted(Argument("Codes", "y, t, s"), "y, t, s", self.cells))
+
+    @cached_property
+    def cells(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Index (y, t, s) of the cell of each row in the table of ``pmf``."""
+        y, t, s = (np.unique(labels, return_inverse=True)[1] for labels in (self.y, self.t, self.s))
+        return y, t, s
 
     def __repr__(self) -> str:
         return f"Codes(n_samples={self.n_samples})"
+
+
+def counted(where: str, names: str, cells: Sequence[IntArray]) -> IntArray:
+    """Joint counts of the values 0, 1, ... of several variables; ``where`` and ``names`` are for the message.
+
+    Raises
+    ------
+    InputError
+        When that table has more than ``MAX_CELLS`` cells.
+    """
+    sizes = [int(values.max()) + 1 for values in cells]
+    n_cells = math.prod(sizes)
+    if n_cells > MAX_CELLS:
+        got = f"{' x '.join(map(str, sizes))} different labels of {names}"
+        raise InputError(where, f"a joint table of at most {MAX_CELLS} cells", got, "quantise more coarsely")
+    flat = np.ravel_multi_index(tuple(cells), tuple(sizes))
+    return np.bincount(flat, minlength=n_cells).reshape(sizes).astype(np.int64)

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pidkd import Pmf, decompose
+from pidkd import Gaussian, Pmf, decompose
+from pidkd.errors import IncompatibleInputError, InputError
 from pidkd.synthetic import gate, list_gates, random_pmf
 
 ROUNDING = 1e-12
@@ -48,3 +49,72 @@ def test_dit_agrees(seed: int) -> None:
     outcomes = [tuple(map(str, outcome)) for outcome in np.ndindex(p.shape)]
     theirs = dit.pid.PID_MMI(dit.Distribution(outcomes, p.ravel()), [[1], [2]], [0])
     assert decompose(Pmf(p), estimator="mmi").redundant == pytest.approx(theirs[((1,), (2,))], abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("dims", [(1, 1, 1), (1, 3, 2), (1, 2, 5)])
+def test_gaussian_with_a_scalar_target_is_broja(dims: tuple[int, int, int], seed: int) -> None:
+    mixing = np.random.default_rng(seed).normal(size=(sum(dims), sum(dims) + 2))
+    data = Gaussian(mixing @ mixing.T, dims)
+    one, other = (decompose(data, estimator=name) for name in ("mmi", "gaussian"))
+    assert list(one.atoms.values()) == pytest.approx(list(other.atoms.values()), abs=ROUNDING)
+    assert one.certificate.status == "exact"
+
+
+def test_gaussian_by_the_correlations() -> None:
+    """I = -log2(1 - r^2) / 2 of scalar variables."""
+    cov = np.array([[1.0, 0.6, 0.3], [0.6, 1.0, 0.2], [0.3, 0.2, 1.0]])
+    result = decompose(Gaussian(cov, (1, 1, 1)), estimator="mmi")
+    assert result.redundant == pytest.approx(-np.log2(1 - 0.3**2) / 2, abs=ROUNDING)
+    assert result.unique_t == pytest.approx(np.log2(1 - 0.3**2) / 2 - np.log2(1 - 0.6**2) / 2, abs=ROUNDING)
+    assert result.unique_s == pytest.approx(0.0, abs=ROUNDING)
+
+
+def test_gaussian_with_a_target_of_more_dimensions_is_above_broja() -> None:
+    """Gains (2, 1) and (1, sqrt 2) on two channels of noise 1: BROJA's redundancy is one bit, here log2(6) / 2."""
+    gains = np.vstack([np.diag([2, 1]), np.diag([1, 2**0.5])])
+    data = Gaussian(np.block([[np.eye(2), gains.T], [gains, gains @ gains.T + np.eye(4)]]), (2, 2, 2))
+    one, other = (decompose(data, estimator=name) for name in ("mmi", "gaussian"))
+    assert one.information == pytest.approx(other.information, abs=ROUNDING)
+    assert one.redundant == pytest.approx(np.log2(6) / 2, abs=ROUNDING)
+    assert other.redundant == pytest.approx(1.0, abs=1e-9)
+
+
+def test_gaussian_copies_and_what_determines_the_target() -> None:
+    cov = np.array([[1.0, 0.5, 0.5], [0.5, 1.0, 1.0], [0.5, 1.0, 1.0]])
+    copies = decompose(Gaussian(cov, (1, 1, 1)), estimator="mmi")
+    assert [copies.unique_t, copies.unique_s, copies.synergistic] == pytest.approx([0, 0, 0], abs=1e-6)
+    known = np.array([[1.0, 1.0, 0.5], [1.0, 1.0, 0.5], [0.5, 0.5, 1.0]])  # T is Y
+    result = decompose(Gaussian(known, (1, 1, 1)), estimator="mmi")
+    assert result.redundant == pytest.approx(-np.log2(0.75) / 2, abs=1e-6)
+    assert (result.unique_t, result.unique_s) == (np.inf, 0.0)
+    assert result.synergistic == pytest.approx(0.0, abs=1e-6)
+
+
+def test_samples_of_gaussians_are_corrected_for_bias_and_have_intervals() -> None:
+    cov = np.array([[1.0, 0.6, 0.3], [0.6, 1.0, 0.2], [0.3, 0.2, 1.0]])
+    truth = decompose(Gaussian(cov, (1, 1, 1)), estimator="mmi").atoms
+    inside = dict.fromkeys(truth, 0)
+    rng = np.random.default_rng(0)
+    means = dict.fromkeys(truth, 0.0)
+    for _ in range(200):
+        y, t, s = rng.multivariate_normal(np.zeros(3), cov, size=100).T
+        result = decompose(y, t, s, estimator="mmi")
+        for atom, value in truth.items():
+            low, high = result.interval[atom]
+            inside[atom] += low - ROUNDING <= value <= high + ROUNDING
+            means[atom] += result.atoms[atom] / 200
+    assert all(means[atom] == pytest.approx(truth[atom], abs=0.02) for atom in truth)
+    assert all(180 <= inside[atom] <= 200 for atom in ("redundant", "unique_t", "synergistic")), inside
+
+
+def test_labels_are_no_gaussian_target_and_its_values_have_no_local_atoms() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(IncompatibleInputError, match="continuous target"):
+        decompose(np.arange(50) % 2, x, x, estimator="mmi")
+    with pytest.raises(InputError, match=r"keep.*'local', which 'mmi' does not have of this input"):
+        decompose(x[:, 0], x, x[:, 1], estimator="mmi", keep=("local",))
+    with pytest.raises(InputError, match=r"mmi\(n_draws=...\)"):
+        decompose(x[:, 0], x[:, 1], x[:, 1], estimator="mmi", n_draws=1)
+    with pytest.raises(InputError, match="a target that varies"):
+        decompose(np.full(50, 0.5), x[:, 0], x[:, 1], estimator="mmi")
