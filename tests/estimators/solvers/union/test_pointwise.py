@@ -61,8 +61,8 @@ def test_other_estimators_of_broja_have_them(estimator: str) -> None:
         result = pidkd.decompose(gate("and").pmf, estimator=estimator, keep=("local",))
         mean = {atom: np.nansum(gate("and").pmf.p * values) for atom, values in result.local.items()}
     else:
-        y = np.arange(200) % 2
-        x = y[:, None] + np.random.default_rng(0).normal(size=(200, 2))
+        y = np.arange(2000) % 2
+        x = y[:, None] + np.random.default_rng(0).normal(size=(2000, 2))
         result = pidkd.decompose(y, x, x[:, :1], estimator=estimator, n_clusters=3, keep=("local",))
         mean = {atom: values.mean() for atom, values in result.local.items()}
     assert mean == pytest.approx(result.atoms, abs=ROUNDING)
