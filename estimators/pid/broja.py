@@ -72,7 +72,9 @@ class BROJA(PIDEstimator):
             raws = self._in_torch(data, ctx)
         else:
             tables = [item.p for item in data]
-            raws = decompose_tables(tables, self.tol, int(self.max_memory), ctx.progress, plan="plan" in ctx.keep)
+            raws = decompose_tables(
+                tables, self.tol, int(self.max_memory), ctx.progress, plan=bool({"plan", "local"} & set(ctx.keep))
+            )
         if "local" in ctx.keep:
             raws = [with_local(item.p, raw) for item, raw in zip(data, raws, strict=True)]
         return raws

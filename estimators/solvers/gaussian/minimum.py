@@ -48,19 +48,21 @@ def minimum_information(data: Gaussian | Activations, sampling: Sampling) -> Raw
     """
     if isinstance(data, Activations):
         return _of_samples(data, sampling)
+    d_y, d_t, d_s = data.dims
+    dims = (d_y, d_t, d_s)
     try:
-        known, left = conditionals(data.cov, data.dims)
+        known, left = conditionals(data.cov, dims)
         regular = bool(left > data.tolerance)
     except np.linalg.LinAlgError:
         regular = False
     if not regular:
         tolerance = max(data.tolerance, 1e-15) ** 0.5
-        singular = conditionals_of(bases(covariance_root(data.cov), data.dims, tolerance))
+        singular = conditionals_of(bases(covariance_root(data.cov), dims, tolerance))
         return _singular(singular, tolerance, "closed form of singular covariances")
     plain = decomposed(known).information
     if data.n_samples is None:
         return _raw(plain, "closed form")
-    return _corrected(plain, data.cov, data.dims, data.n_samples, sampling)
+    return _corrected(plain, data.cov, dims, data.n_samples, sampling)
 
 
 def _of_samples(data: Activations, sampling: Sampling) -> Raw:
