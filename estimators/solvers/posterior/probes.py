@@ -120,88 +120,129 @@ MODELS = (1, 0, 1, 0, 0, 0)
 
 
 def _train(torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, seed: int, device: str) -> Logs:
-    generator = torch.Generator().manual_seed(seed)
-    n, d, m, k = len(y), sum(columns.shape[1] for columns in x), int(fold.max()) + 1, int(y.max()) + 1
-    labels, folds = torch.tensor(y, device=device), torch.tensor(fold, device=device)
-    models = torch.arange(m, device=device)[:, None]
-    # Model f scores fold f, and fold f + 1 calibrates it and chooses its step.
-    roles = [[torch.as_tensor(np.flatnonzero(fold == (f + role) % m)) for f in range(m)] for role in (1, 0)]
-    checked = [rows[torch.randperm(len(rows), generator=generator)[:PIECE].sort().values] for rows in roles[0]]
+    probes = _Probes(torch, x, y, fold, seed, device)
+    return probes.scores(probes.fitted(plan))
 
-    def normal(*shape: int) -> Any:
-        return (torch.randn(*shape, generator=generator) / math.sqrt(d)).to(device).requires_grad_()
 
-    def zeros(*shape: int) -> Any:
-        return torch.zeros(*shape, device=device, requires_grad=True)
+class _Probes:
+    """Linear and hidden-layer classifiers of every fold, trained together.
 
-    def prior() -> Any:
-        return (labels.bincount() / n).log().repeat(m, 1, 1).requires_grad_()
+    Model f scores fold f, and fold f + 1
+    calibrates it and chooses its step.
+    """
 
-    weights = [zeros(d, m, k), prior(), normal(d, m, HIDDEN), zeros(m, 1, HIDDEN), zeros(m, HIDDEN, k), prior()]
-    average, best = ([w.detach().clone() for w in weights] for _ in range(2))
-    paced = zip((weights[:2], weights[2:3], weights[3:]), rates(d), strict=True)
-    groups = [{"params": group, "lr": rate} for group, rate in paced]
-    optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.steps)
-
-    def read(rows: Any) -> Any:
-        blocks = [
-            columns[rows.to(device)] if torch.is_tensor(columns) else torch.as_tensor(columns[rows.numpy()]).to(device)
-            for columns in x
+    def __init__(self, torch: Any, x: list[Any], y: IntArray, fold: IntArray, seed: int, device: str) -> None:
+        self.torch, self.x, self.device = torch, x, device
+        self.generator = torch.Generator().manual_seed(seed)
+        self.n, self.d = len(y), sum(columns.shape[1] for columns in x)
+        self.n_models, self.n_classes = int(fold.max()) + 1, int(y.max()) + 1
+        self.labels, self.folds = torch.tensor(y, device=device), torch.tensor(fold, device=device)
+        m = self.n_models
+        self.roles = [[torch.as_tensor(np.flatnonzero(fold == (f + role) % m)) for f in range(m)] for role in (1, 0)]
+        self.checked = [
+            rows[torch.randperm(len(rows), generator=self.generator)[:PIECE].sort().values] for rows in self.roles[0]
         ]
-        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
 
-    def forward(part: Any, w: list[Any], drop: bool) -> Any:
-        first = part @ torch.cat([w[0], w[2]], dim=2).view(d, -1)
+    def fitted(self, plan: Plan) -> list[Any]:
+        """Weights of every model at its best step, of the running average over the steps."""
+        torch = self.torch
+        weights = self._initial_weights()
+        average, best = ([w.detach().clone() for w in weights] for _ in range(2))
+        paced = zip((weights[:2], weights[2:3], weights[3:]), rates(self.d), strict=True)
+        groups = [{"params": group, "lr": rate} for group, rate in paced]
+        optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.steps)
+        highest = torch.full((2, self.n_models), -math.inf, device=self.device)
+        since, at = 0, self.n
+        for step in range(plan.steps + 1):
+            if step % plan.every == 0 or step == plan.steps:
+                highest, is_better = self._keep_better(average, best, highest)
+                since = 0 if is_better else since + 1
+                if step == plan.steps or since >= PATIENCE:
+                    break
+            if at + plan.batch > self.n:
+                order, at = torch.randperm(self.n, generator=self.generator), 0
+            optimiser.zero_grad()
+            self._loss(order[at : at + plan.batch], weights).backward()
+            at += plan.batch
+            optimiser.step()
+            schedule.step()
+            with torch.no_grad():
+                past = min(AVERAGING, step / (step + 10))
+                torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - past)
+        return best
+
+    def scores(self, weights: list[Any]) -> Logs:
+        """Log posteriors of every row by the models that calibrate it and score it."""
+        logs = np.empty((2, 2, self.n, self.n_classes), np.float32)  # role, kind, row, class
+        with self.torch.no_grad():
+            for role, by_model in enumerate(self.roles):
+                for f, rows in enumerate(by_model):
+                    for part in rows.split(PIECE):
+                        logs[role][:, part] = self._alone(weights, f, part)[:, 0].cpu().numpy()
+        return Logs(logs[0], logs[1])
+
+    def _initial_weights(self) -> list[Any]:
+        """Zero but for the hidden layer, which is random, and the output biases, which are the class frequencies."""
+        torch, d, m, k = self.torch, self.d, self.n_models, self.n_classes
+
+        def zeros(*shape: int) -> Any:
+            return torch.zeros(*shape, device=self.device, requires_grad=True)
+
+        def prior() -> Any:
+            return (self.labels.bincount() / self.n).log().repeat(m, 1, 1).requires_grad_()
+
+        normal = (torch.randn(d, m, HIDDEN, generator=self.generator) / math.sqrt(d)).to(self.device).requires_grad_()
+        return [zeros(d, m, k), prior(), normal, zeros(m, 1, HIDDEN), zeros(m, HIDDEN, k), prior()]
+
+    def _keep_better(self, average: list[Any], best: list[Any], highest: Any) -> tuple[Any, bool]:
+        """Replace the best weights of models whose calibration score rose; the highest scores, and whether any did."""
+        torch = self.torch
+        with torch.no_grad():
+            scores = [
+                self._of_label(self._alone(average, f, rows), rows)[:, 0].mean(-1)
+                for f, rows in enumerate(self.checked)
+            ]
+            score = torch.stack(scores, dim=1)
+            better = score > highest
+            for kept, new, axis, kind in zip(best, average, MODELS, (0, 0, 1, 1, 1, 1), strict=True):
+                kept.transpose(0, axis)[better[kind]] = new.transpose(0, axis)[better[kind]]
+            return torch.where(better, score, highest), bool(better.any())
+
+    def _loss(self, rows: Any, weights: list[Any]) -> Any:
+        """Sum over models of the mean negative log likelihood of the rows that train them."""
+        models = self.torch.arange(self.n_models, device=self.device)[:, None]
+        share = ((self.folds[rows.to(self.device)] - models) % self.n_models > 1).float()
+        logs = self._of_label(self._forward(self._read(rows), weights, True), rows)
+        return -(logs * share / share.sum(1, keepdim=True).clamp(min=1)).sum()
+
+    def _read(self, rows: Any) -> Any:
+        blocks = [
+            columns[rows.to(self.device)]
+            if self.torch.is_tensor(columns)
+            else self.torch.as_tensor(columns[rows.numpy()]).to(self.device)
+            for columns in self.x
+        ]
+        return blocks[0] if len(blocks) == 1 else self.torch.cat(blocks, dim=1)
+
+    def _forward(self, part: Any, w: list[Any], drop: bool) -> Any:
+        """Log posteriors by both kinds of classifier, shape (2, n_models, n_rows, n_classes)."""
+        torch, k = self.torch, self.n_classes
+        first = part @ torch.cat([w[0], w[2]], dim=2).view(self.d, -1)
         first = first.view(len(part), len(w[1]), k + HIDDEN).transpose(0, 1)
         hidden = torch.nn.functional.silu(first[..., k:] + w[3])
         if drop:  # drawn on the CPU, so that it does not depend on the device, and once for all models
-            kept = (torch.rand(len(part), HIDDEN, generator=generator) >= DROPOUT).float().to(device)
+            kept = (torch.rand(len(part), HIDDEN, generator=self.generator) >= DROPOUT).float().to(self.device)
             hidden = hidden * kept / (1 - DROPOUT)
         logits = torch.stack([first[..., :k] + w[1], torch.baddbmm(w[5], hidden, w[4])])
         return torch.log_softmax(logits, dim=-1)
 
-    def of_label(logs: Any, rows: Any) -> Any:
-        return logs.gather(-1, labels[rows.to(device)].expand(logs.shape[:-1])[..., None])[..., 0]
+    def _of_label(self, logs: Any, rows: Any) -> Any:
+        return logs.gather(-1, self.labels[rows.to(self.device)].expand(logs.shape[:-1])[..., None])[..., 0]
 
-    def alone(w: list[Any], model: int, rows: Any) -> Any:
-        return forward(read(rows), [v.narrow(axis, model, 1) for v, axis in zip(w, MODELS, strict=True)], False)
-
-    highest = torch.full((2, m), -math.inf, device=device)
-    since, at = 0, n
-    for step in range(plan.steps + 1):
-        if step % plan.every == 0 or step == plan.steps:
-            with torch.no_grad():
-                scores = [of_label(alone(average, f, rows), rows)[:, 0].mean(-1) for f, rows in enumerate(checked)]
-                score = torch.stack(scores, dim=1)
-                better = score > highest
-                highest = torch.where(better, score, highest)
-                for kept, new, axis, kind in zip(best, average, MODELS, (0, 0, 1, 1, 1, 1), strict=True):
-                    kept.transpose(0, axis)[better[kind]] = new.transpose(0, axis)[better[kind]]
-            since = 0 if bool(better.any()) else since + 1
-            if step == plan.steps or since >= PATIENCE:
-                break
-        if at + plan.batch > n:
-            order, at = torch.randperm(n, generator=generator), 0
-        rows = order[at : at + plan.batch]
-        at += plan.batch
-        share = ((folds[rows.to(device)] - models) % m > 1).float()
-        logs = of_label(forward(read(rows), weights, True), rows)
-        loss = -(logs * share / share.sum(1, keepdim=True).clamp(min=1)).sum()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        with torch.no_grad():
-            past = min(AVERAGING, step / (step + 10))
-            torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - past)
-    found = np.empty((2, 2, n, k), np.float32)  # role, kind, row, class
-    with torch.no_grad():
-        for role, by_model in enumerate(roles):
-            for f, rows in enumerate(by_model):
-                for part in rows.split(PIECE):
-                    found[role][:, part] = alone(best, f, part)[:, 0].cpu().numpy()
-    return Logs(found[0], found[1])
+    def _alone(self, w: list[Any], model: int, rows: Any) -> Any:
+        parts = [v.narrow(axis, model, 1) for v, axis in zip(w, MODELS, strict=True)]
+        return self._forward(self._read(rows), parts, False)
 
 
 def classifier_logs(classifiers: list[Any], x: Array, y: IntArray, fold: IntArray) -> Logs:
