@@ -53,6 +53,7 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
 
     Examples
     --------
+    >>> import torch
     >>> from tempfile import TemporaryDirectory
     >>> network = nn.Linear(2, 3)
     >>> with TemporaryDirectory() as folder:
@@ -65,7 +66,8 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
     needed = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
     places = {
         (entry, prefix): state
-        for entry, state in _states(held)
+        for entry, published in _states(held)
+        for state in [_own_names(network, published)]
         for prefix in _prefixes(state, needed)
         if all(prefix + name in state for name in needed)
     }
@@ -158,3 +160,9 @@ def _notes(network: nn.Module, entry: str, prefix: str, state: State, chosen: St
         f"{str(a).removeprefix('torch.')} became {str(b).removeprefix('torch.')}" for a, b in sorted(kinds, key=str)
     ]
     return notes
+
+
+def _own_names(network: nn.Module, state: Any) -> Any:
+    """A state under the names of a network that can translate published ones; otherwise as it is."""
+    translated = getattr(network, "translated", None)
+    return state if translated is None else translated(state)

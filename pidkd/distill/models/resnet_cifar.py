@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import torch
@@ -55,6 +56,13 @@ class ResNet(nn.Module):
         self.stage3 = stage(32, 64, 2)
         self.classifier = nn.Linear(64, n_classes)
         self.register_load_state_dict_pre_hook(_translate)  # type: ignore[no-untyped-call]
+
+    def translated(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """A state dictionary under these names, in this order of channels, if it is of the published networks."""
+        prefix = "module." if "module.layer1.0.conv1.weight" in state else ""
+        held = {name.removeprefix(prefix): value for name, value in state.items()} if prefix else dict(state)
+        _translate(self, held, "")
+        return held
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, shape (B, n_classes), of images (B, C, H, W)."""

@@ -80,7 +80,7 @@ def _step(run: Run, phase: str, x: Inputs, y: Tensor) -> list[str]:
         teacher = None if run.teacher is None else step.paired(run.teacher(x), 0)
         if rule.student != "frozen" and step.loss.n_pairs and step.reach["whole"]:
             _check_features(run, x)
-        total, _ = step(x, teacher, y)
+        total = step(x, teacher, y).total
     trained = step.trained(rule)
     where = Argument("train", "method", run.method.name)
     if not total.requires_grad:

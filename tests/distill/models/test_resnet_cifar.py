@@ -14,6 +14,8 @@ from torch.nn import functional  # noqa: E402
 
 from pidkd.distill.models.resnet_cifar import published_order  # noqa: E402
 from pidkd.distill.taps import FeatureTap  # noqa: E402
+from pidkd.distill.weights import load_weights  # noqa: E402
+from pidkd.errors import WeightsWarning  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -94,3 +96,15 @@ def test_published_weights_mean_the_same_here():
     again.load_state_dict(state)
     torch.testing.assert_close(again(x), model(x))
     torch.testing.assert_close(forward_as_published(state, x, 2), model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_published_file_is_read_as_it_is(tmp_path):
+    """With its entry "state_dict" and the names that DataParallel gives."""
+    model = build_model("resnet_cifar", (8, 8, 3), 10, depth=14).eval()
+    state = {f"module.{name}": value for name, value in published(model.state_dict()).items()}
+    torch.save({"state_dict": state, "best_prec1": 91.7}, tmp_path / "weights.th")
+    again = build_model("resnet_cifar", (8, 8, 3), 10, 1, depth=14).eval()
+    with pytest.warns(WeightsWarning, match="state_dict"):
+        load_weights(again, tmp_path / "weights.th", "weights")
+    x = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(again(x), model(x))

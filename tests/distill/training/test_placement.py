@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves  # noqa: E402
 from pidkd.distill import FeatureTap, Recipe, get_method  # noqa: E402
 from pidkd.distill.training.balance import Balance  # noqa: E402
 from pidkd.distill.training.step import Step  # noqa: E402
+from pidkd.errors import InputError  # noqa: E402
 
 METHODS = pytest.mark.parametrize("method", small.methods(), ids=lambda method: method.name)
 COPIES = ("aten::_to_copy", "aten::copy_")
@@ -101,5 +102,5 @@ def host_teacher(step, teacher, x, y):
 def test_what_is_left_on_the_host_is_noticed(mistake):
     step, teacher, x, y = step_of(get_method("rid")())
     step.start("student")
-    with OneDevice(), pytest.raises((MixedDevicesError, RuntimeError), match=r"device|cpu"):
+    with OneDevice(), pytest.raises((MixedDevicesError, RuntimeError, InputError), match=r"device|cpu|Mixed"):
         mistake(step, teacher, x, y)
