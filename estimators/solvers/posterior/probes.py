@@ -127,8 +127,7 @@ def _train(torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, se
 class _Probes:
     """Linear and hidden-layer classifiers of every fold, trained together.
 
-    Model f scores fold f, and fold f + 1
-    calibrates it and chooses its step.
+    Model f scores fold f, and fold f + 1 calibrates it and chooses its step.
     """
 
     def __init__(self, torch: Any, x: list[Any], y: IntArray, fold: IntArray, seed: int, device: str) -> None:
