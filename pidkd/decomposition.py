@@ -93,7 +93,7 @@ def decompose(
     Examples
     --------
     >>> import pidkd
-    >>> y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]  # an AND gate, each row seen once
+    >>> y, t, s = [0, 0, 0, 1] * 100, [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100  # an AND gate, each row seen 100 times
     >>> result = pidkd.decompose(y, t, s)
     >>> print(f"{result.redundant:.6f} {result.synergistic:.6f} {result.certificate.status}")
     0.311278 0.500000 optimal

@@ -46,7 +46,7 @@ class Blackwell(PIDEstimator):
     Examples
     --------
     >>> import pidkd
-    >>> y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]  # an AND gate
+    >>> y, t, s = [0, 0, 0, 1] * 100, [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100  # an AND gate
     >>> print(f"{pidkd.decompose(y, t, s, estimator='blackwell').redundant:.6f}")
     0.311278
     """

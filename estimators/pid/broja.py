@@ -47,7 +47,8 @@ class BROJA(PIDEstimator):
     Examples
     --------
     >>> import pidkd
-    >>> and_gate = pidkd.decompose([0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1], estimator="broja")
+    >>> y, t, s = [0, 0, 0, 1] * 100, [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100
+    >>> and_gate = pidkd.decompose(y, t, s, estimator="broja")
     >>> bool(and_gate.certificate.gap <= 1e-9)
     True
     """

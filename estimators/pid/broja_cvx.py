@@ -65,7 +65,7 @@ class BROJACvx(PIDEstimator):
     Examples
     --------
     >>> import pidkd
-    >>> y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]
+    >>> y, t, s = [0, 0, 0, 1] * 100, [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100
     >>> result = pidkd.decompose(y, t, s, estimator="broja_cvx")
     >>> print(f"{result.redundant:.5f} {result.certificate.status}")
     0.31128 optimal

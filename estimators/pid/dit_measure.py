@@ -49,7 +49,7 @@ class DitMeasure(PIDEstimator):
     --------
     >>> import warnings
     >>> import pidkd
-    >>> y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]  # an AND gate
+    >>> y, t, s = [0, 0, 0, 1] * 100, [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100  # an AND gate
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore", pidkd.errors.ConvergenceWarning)
     ...     result = pidkd.decompose(y, t, s, estimator="dit_measure", measure="wb")

@@ -30,8 +30,8 @@ class GK(PIDEstimator):
     Examples
     --------
     >>> import pidkd
-    >>> t, s = [0, 0, 1, 1, 2], [0, 0, 1, 1, 2]  # two copies
-    >>> pidkd.decompose([0, 0, 1, 1, 1], t, s, estimator="gk").unique_t
+    >>> t, s = [0, 0, 1, 1, 2] * 100, [0, 0, 1, 1, 2] * 100  # two copies
+    >>> pidkd.decompose([0, 0, 1, 1, 1] * 100, t, s, estimator="gk").unique_t
     0.0
     """
 

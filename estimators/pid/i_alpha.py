@@ -60,7 +60,7 @@ class IAlpha(PIDEstimator):
     Examples
     --------
     >>> import pidkd
-    >>> y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]  # an AND gate
+    >>> y, t, s = [0, 0, 0, 1] * 100, [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100  # an AND gate
     >>> for channel in ("joint", "sources", "target", "teacher"):
     ...     print(channel, f"{pidkd.decompose(y, t, s, estimator='i_alpha', channel=channel).redundant:.6f}")
     joint 0.122556

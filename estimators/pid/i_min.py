@@ -29,7 +29,7 @@ class IMin(PIDEstimator):
     Examples
     --------
     >>> import pidkd
-    >>> y, t, s = [0, 1, 2, 3], [0, 0, 1, 1], [0, 1, 0, 1]  # two independent bits, and Y is both
+    >>> y, t, s = [0, 1, 2, 3] * 100, [0, 0, 1, 1] * 100, [0, 1, 0, 1] * 100  # two independent bits, and Y is both
     >>> result = pidkd.decompose(y, t, s, estimator="i_min")
     >>> result.redundant, result.synergistic
     (1.0, 1.0)

@@ -42,7 +42,7 @@ class MMI(PIDEstimator):
     Examples
     --------
     >>> import pidkd
-    >>> y, t, s = [0, 1, 0, 1], [0, 1, 0, 1], [0, 1, 1, 0]  # Y = T, and S an independent bit
+    >>> y, t, s = [0, 1, 0, 1] * 100, [0, 1, 0, 1] * 100, [0, 1, 1, 0] * 100  # Y = T, and S an independent bit
     >>> result = pidkd.decompose(y, t, s, estimator="mmi")
     >>> result.redundant, result.unique_t
     (0.0, 1.0)

@@ -54,6 +54,7 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
     Examples
     --------
     >>> import torch
+    >>> from torch import nn
     >>> from tempfile import TemporaryDirectory
     >>> network = nn.Linear(2, 3)
     >>> with TemporaryDirectory() as folder:

@@ -142,7 +142,7 @@ def capture(
     >>> {name: values.shape for name, values in held.items()}
     {'1': (5, 4), 'labels': (5,), 'ids': (5,)}
     >>> held.accuracy is not None, held.normalisation, held.kinds
-    (True, 'none', {'1': 'vector'})
+    (True, 'none: inputs as the data gives them', {'1': 'vector'})
     """
     _check(model, data, taps, shard_size, pool)
     place = device_of(device)

@@ -155,6 +155,9 @@ def train(
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from pidkd.distill import Recipe, get_method, train
     >>> def network(width):
     ...     return nn.Sequential(nn.Linear(5, width), nn.ReLU(), nn.Linear(width, 3))
     >>> x = torch.randn(64, 5)

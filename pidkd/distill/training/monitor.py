@@ -61,6 +61,8 @@ class Monitor:
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
     >>> from pidkd.distill import Recipe, train
     >>> x = torch.randn(400, 4)
     >>> y = (x[:, 0] > 0).long()
