@@ -131,8 +131,8 @@ def _as_written(place: str, command: Any) -> str:
     if isinstance(place, Parameter) and "param" in options and place.owner[:1].islower():  # an estimator, no class
         return f"--param {place.name}"
     names = place.name.split(", ") if isinstance(place, Argument) else [""]
-    if not all(name in options for name in names):
-        return place
+    if not all(name in options for name in names):  # what is no option of a command may be a key of its configuration
+        return place.name if "config" in options and isinstance(place, Argument) and place.owner == "train" else place
     value = getattr(place, "value", None)
     return ", ".join(options[name] for name in names) + ("" if value is None else f" {value}")
 

@@ -143,6 +143,7 @@ def holding(path: PathLike, file: bool = False) -> Iterator[None]:
     target = Path(path)
     folder = target.parent if file else target
     lock = folder / f"{PREFIX}{target.name if file else 'run'}{HELD}"
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stream = _held(lock, os.fspath(path))
@@ -155,6 +156,9 @@ def holding(path: PathLike, file: bool = False) -> Iterator[None]:
         with suppress(OSError):
             lock.unlink(missing_ok=True)
         stream.close()
+        if is_new:  # and goes again where nothing was written
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _held(lock: Path, where: str) -> IO[bytes]:

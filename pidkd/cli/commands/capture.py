@@ -38,7 +38,7 @@ def command(
         Path | None,
         typer.Option("--weights", metavar="FILE", help="Its weights; else random ones, by its seed."),
     ] = None,
-    tap: Annotated[
+    taps: Annotated[
         list[str] | None,
         typer.Option("--tap", metavar="PATH", help="A layer; repeatable. Else those matched."),
     ] = None,
@@ -61,7 +61,7 @@ def command(
         load_weights(model, weights, "--weights")
     if network is NetworkOption.TEACHER:
         corrupt_teacher(model, settings)
-    paths = tap or [pair[list(NetworkOption).index(network)] for pair in settings.taps]
+    paths = taps or [pair[list(NetworkOption).index(network)] for pair in settings.taps]
     with drawing(settings.teacher_seed), progress_bar("capturing") as progress:
         captured = capture_layers(
             model, data, paths, out, shard_size=shard_size, device=settings.device, resume=resume, progress=progress

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import pidkd
 from pidkd.benchmarks.problems.robust import nasty_set, random_set
-from pidkd.errors import ConvergenceWarning, InputError
+from pidkd.errors import ConvergenceWarning, InputError, SmallSampleWarning
 from pidkd.estimators.pid.broja import BROJA
 from pidkd.info import entropy, information
 from pidkd.inputs import Pmf
@@ -170,6 +170,7 @@ def test_thousands_of_hard_tables_are_certified(tables, n):
 def certify(tables):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", SmallSampleWarning)
         for member, p in enumerate(tables):
             result = BROJA().decompose(p)
             assert -1e-12 <= result.certificate.gap <= TOL, (member, result)
