@@ -144,7 +144,10 @@ class TestOptions:
             ({"seed": 1.0}, "decompose(..., seed): expected a whole number >= 0, got 1.0"),
             ({"seed": True}, "decompose(..., seed): expected a whole number >= 0, got True"),
             ({"seed": None}, "decompose(..., seed): expected a whole number >= 0, got None"),
-            ({"device": "gpu"}, "decompose(..., device): expected one of 'cpu', 'cuda', 'auto', got 'gpu'"),
+            (
+                {"device": "gpu"},
+                "decompose(..., device): expected one of 'cpu', 'cuda', 'auto', got 'gpu'; did you mean 'cpu'?",
+            ),
             ({"device": "cuda"}, "decompose(..., device): expected 'cpu', got 'cuda' with estimator 'i_min'"),
             (
                 {"keep": "plans"},

@@ -205,7 +205,7 @@ for name in list_estimators():
             Needy().decompose(FAIR)
 
     def test_a_table_estimator_also_accepts_labels(self) -> None:
-        assert get_estimator("mmi").accepted_kinds() == {"Pmf", "Codes"}
+        assert get_estimator("i_min").accepted_kinds() == {"Pmf", "Codes"}
 
 
 MEASURE = """

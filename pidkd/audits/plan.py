@@ -14,7 +14,7 @@ import numpy as np
 from pidkd._version import __version__
 from pidkd.arrays import Array, as_activations, as_array, as_labels, is_whole
 from pidkd.errors import Argument, InputError, Keyword, UnknownNameError, printable, quote
-from pidkd.files.layer import Layer
+from pidkd.files.layer import Layer, wrong_dtype
 from pidkd.files.opening import MAX_MEMORY
 from pidkd.files.reading import open_array, open_layers, stored
 
@@ -167,6 +167,8 @@ def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) 
 def _target(source: Any, where: str, layers: Sequence[Layer], max_memory: int) -> tuple[Array, bool]:
     """The target, and whether it is continuous: floats that are not all whole, (n_samples,) or (n_samples, d_y)."""
     held = as_array(where, source) if file_of(source) is None else open_array(source, ("labels", "y"), max_memory)
+    if held.dtype.hasobject:
+        raise wrong_dtype(where, held.dtype)
     for layer in layers:
         if layer.shape[:1] != held.shape[:1] and held.shape:
             raise InputError(layer.where, f"{held.shape[0]} samples, as in {where}", f"shape {layer.shape}")

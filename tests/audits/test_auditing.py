@@ -299,7 +299,8 @@ class OfGaussians(MMI):
 def test_an_estimator_that_takes_no_codes(files):
     with pytest.raises(
         IncompatibleInputError,
-        match=r"expected an estimator of codes, or of activations with labels, got 'mmi', which decomposes Gaussian; "
+        match=r"expected an estimator of codes, or of activations with labels, got 'mmi', which decomposes Gaussian "
+        r"with a continuous target; "
         r"estimators that fit: .*broja.*kmeans.*posterior",
     ):
         audit(*files, estimator=OfGaussians())

@@ -149,7 +149,7 @@ def test_mi_says_what_python_says(folder, run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("y.npy", "short.npy"), "pidkd mi: X, Y: expected equal lengths, got x 600, y 3"),
+        (("y.npy", "short.npy"), "pidkd mi: short.npy: expected 600 samples, as in y.npy, got shape (3,)"),
         (("y.npy", "s.npy", "--param", "seed=1"), "pidkd mi: --param: expected a parameter of the estimator, got seed"),
         (("y.npy", "nan.npy"), "pidkd mi: Y: expected finite values, got NaN or infinity in row 0"),
         (
@@ -333,7 +333,7 @@ BAD = {
     "codes of unequal length": (
         lambda: spoil("t.npy", Y[:-1]),
         ("decompose", "--y", "y.npy", "--t", "t.npy", "--s", "s.npy"),
-        "pidkd decompose: --y, --t, --s: expected equal lengths, got y 600, t 599, s 600",
+        "pidkd decompose: t.npy: expected 600 samples, as in y.npy, got shape (599,)",
     ),
     "float codes": (
         lambda: spoil("t.npy", Y * 0.5),
@@ -373,7 +373,7 @@ BAD = {
     "no count of resamples": (
         lambda: None,
         ("decompose", "counts.npy", "--uncertainty", "bootstrap=1"),
-        "pidkd decompose: --uncertainty: expected a whole number >= 2, got 1",
+        "pidkd decompose: --uncertainty n: expected a whole number from 2 to 1,000,000, got 1",
     ),
     "an estimator of other data": (
         lambda: None,
@@ -458,7 +458,7 @@ BAD = {
     "too few clusters": (
         lambda: None,
         (*AUDIT, "--quantize", "kmeans=1"),
-        "pidkd audit: --quantize kmeans: expected a whole number >= 2, got 1",
+        "pidkd audit: --quantize n_clusters: expected a whole number >= 2, got 1",
     ),
     "no processes": (lambda: None, (*AUDIT, "--jobs", "0"), "pidkd audit: --jobs: expected a number of processes"),
     "output exists": (

@@ -64,7 +64,7 @@ def test_numbers_that_cannot_be_used_are_refused(wrong):
 
 def test_methods_use_it():
     pytest.importorskip("torch")
-    rid = get_method("rid")(warm_up=30)
+    rid = get_method("rid")(warm_up=30, q=30)
     assert rid.schedule(300) == alternating(300, warm_up=30, q=30, r=1 / 4)
     assert get_method("ted")().schedule(300) == ("filters",) * 37 + ("student",) * 263
     assert get_method("fitnet")().schedule(8) == ("hint",) * 2 + ("student",) * 6

@@ -148,7 +148,7 @@ def test_options_of_codes_are_refused(options, message):
 def test_columns_that_do_not_fit_into_memory_give_the_same_answer(monkeypatch):
     layers = {"h": layer(Y)}, {"h": layer(Y % 2)}
     whole = pidkd.audit(*layers, Y, shuffles=1)
-    monkeypatch.setattr(posterior, "models_bytes", lambda *_: 0)
+    monkeypatch.setattr("pidkd.estimators.solvers.posterior.learning.models_bytes", lambda *_: 0)
     pieces = pidkd.audit(*layers, Y, shuffles=1, max_memory=1000)
     assert pieces.results["h", "h"].atoms == whole.results["h", "h"].atoms
     assert pieces.results["h", "h"].null == whole.results["h", "h"].null

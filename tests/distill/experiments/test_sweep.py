@@ -73,7 +73,7 @@ def test_prospects_tell_a_teacher_that_knows_from_one_that_does_not(tmp_path: Pa
     assert trained["mi_t"] > untrained["mi_t"]
     assert trained["verdict"] == "something to give"
     assert trained["mi_s"] == untrained["mi_s"]
-    assert "something to give" in to_text(found)
+    assert "something to give" in to_text(found, width=200)
     assert json.loads((tmp_path / "prospect.json").read_text()) == rows
 
 
