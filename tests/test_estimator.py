@@ -300,4 +300,4 @@ class TestPlugIn:
             f"estimator 'broken' of package broken: expected a subclass of Estimator with name = 'broken', got {got}"
         )
         with pytest.raises(IncompatibleInputError):
-            get_estimator("mmi")().decompose(Gaussian(np.eye(3), (1, 1, 1)))
+            get_estimator("i_min")().decompose(Gaussian(np.eye(3), (1, 1, 1)))

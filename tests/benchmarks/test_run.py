@@ -253,7 +253,7 @@ def test_the_smallest_size_of_every_family(family: str) -> None:
     rows = run_benchmark(family, estimators=FEW.get(family), sizes="tiny", repeats=1, n_jobs=2).rows
     assert {row.estimator for row in rows} >= set(names)
     for row in rows:
-        if row.status == "skipped" and find_spec("torch") is None:
+        if row.status == "skipped" and (find_spec("torch") is None or "--peer-path" in row.message):
             continue
         assert (row.status, row.failed) == ("solved", 0), row
         if row.error is not None:

@@ -82,8 +82,10 @@ class Hull:
     def information(self) -> float:
         """Mutual information of target and hull, in nats."""
         p_y = self.edges.sum(axis=0)
-        ratio = self.edges / (self.edges.sum(axis=1, keepdims=True) * p_y)
-        return max(0.0, float((self.edges * np.log(np.where(ratio > 0, ratio, 1.0))).sum()))
+        posterior = self.edges / self.edges.sum(axis=1, keepdims=True)
+        # The logarithms apart: products of rare masses and classes underflow.
+        logs = np.log(np.where(posterior > 0, posterior, 1.0)) - np.where(posterior > 0, np.log(p_y), 0.0)
+        return max(0.0, float((self.edges * logs).sum()))
 
     @np.errstate(divide="ignore", invalid="ignore")
     def potentials(self, source: Array, mass: FloatArray) -> FloatArray:

@@ -64,6 +64,7 @@ class Monitor:
     >>> import torch
     >>> from torch import nn
     >>> from pidkd.distill import Recipe, train
+    >>> _ = torch.manual_seed(0)
     >>> x = torch.randn(400, 4)
     >>> y = (x[:, 0] > 0).long()
     >>> def network():
