@@ -96,7 +96,7 @@ class KMeans(PIDEstimator):
         t, s = codes
         cells = Codes(data.y, t, s, data.groups)
         table = cells.pmf().p
-        [raw] = decompose_tables([table], self.tol, MAX_MEMORY, ctx.progress)
+        [raw] = decompose_tables([table], self.tol, MAX_MEMORY, ctx.progress, plan="local" in ctx.keep)
         if "local" in ctx.keep:
             raw = with_local(table, raw)
             raw = replace(raw, local={name: values[cells.cells] for name, values in (raw.local or {}).items()})

@@ -277,7 +277,8 @@ def test_peers_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
         assert row.peak is not None
         assert row.base is not None
         assert row.peak >= row.base > 10
-        assert row.iterations is not None
+        # Two classes have a closed form, without iterations.
+        assert row.iterations is not None or row.estimator == "broja"
     assert absent.status == "skipped"
     assert "--peer-path" in absent.message
 
