@@ -104,7 +104,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What names a measurement in a record."""
+        """Identity of a measurement in a record."""
         return self.family, self.problem, self.estimator
 
     @property

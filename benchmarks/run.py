@@ -140,7 +140,7 @@ def run_benchmark(
 
 @dataclass
 class _Bench:
-    """What runs a benchmark: each estimator takes the problems of a family in their order, side by side with others."""
+    """Runner of a benchmark: each estimator takes the problems of a family in their order, side by side with others."""
 
     record: Record
     folder: Path

@@ -1,4 +1,4 @@
-"""How good answers are: the fields of a row that do not depend on how long they took."""
+"""Scores of answers: the fields of a row that do not depend on running time."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _values(result: Result) -> dict[str, float]:
 
 
 def _by_name(value: Any) -> Mapping[str, Any]:
-    """What a result has of each quantity, or a result of mutual information of its only one."""
+    """Value of each quantity of a result; of mutual information, of its only one."""
     return value if isinstance(value, Mapping) else {"mi": value}
 
 

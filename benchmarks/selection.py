@@ -1,4 +1,4 @@
-"""Which estimators and peers take part.
+"""Selection of estimators and peers.
 
 By name (``ksg``, ``kmeans(n_clusters=20)``, ``broja@cuda``, ``dit-cone``, ``mine:Mine``), or by what a family asks.
 """
@@ -150,7 +150,7 @@ def _peers_by_measure(family: Family) -> list[str]:
 
 
 def matches(pattern: str, names: Iterable[str]) -> list[str]:
-    """Those that a pattern means, each with the pattern's parameters and device; some names need no list."""
+    """Names that match a pattern, each with the pattern's parameters and device; some names need no list."""
     name, rest = re.fullmatch(r"([^(@]*)(.*)", pattern, re.DOTALL).groups()  # type: ignore[union-attr]
     return [pattern] if ":" in name or name == "auto" else [one + rest for one in names if fnmatchcase(one, name)]
 

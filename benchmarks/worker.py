@@ -71,7 +71,7 @@ def measure(
 
 
 def _run(estimator: Estimator, data: Sequence[Any], uncertainty: Method | None, device: str) -> Answers:
-    """As one batch where the estimator has a way of its own with batches; otherwise a fault is its member's alone."""
+    """Run as one batch where the estimator has its own batch method; otherwise a fault is its member's alone."""
     if (
         isinstance(estimator, PIDEstimator)
         and type(estimator)._decompose_batch is not PIDEstimator._decompose_batch

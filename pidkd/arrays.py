@@ -303,7 +303,7 @@ def dtype_name(values: Any) -> str:
 
 
 def describe(values: Any) -> str:
-    """What it is, for messages."""
+    """Short description of a value, for messages."""
     if is_array(values):
         return f"{type(values).__name__} of {dtype_name(values)} with shape {tuple(values.shape)}"
     return type(values).__name__

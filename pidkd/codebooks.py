@@ -1,4 +1,4 @@
-"""What a quantizer fits beside what scikit-learn has: bins, and components of samples that come in pieces."""
+"""Codebooks that scikit-learn lacks: bins, and principal components of samples that come in pieces."""
 
 from __future__ import annotations
 

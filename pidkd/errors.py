@@ -1,4 +1,4 @@
-"""What can go wrong, in the caller's words.
+"""Errors and warnings, in the caller's words.
 
 Every message has one shape, ``<where>: expected <this>, got <that>[; what to do]``, where ``where`` is the call,
 argument, file or option as the user wrote it.

@@ -40,7 +40,7 @@ RESERVED = (
 
 @dataclass(frozen=True)
 class Context:
-    """What a run brings to an estimator besides the data."""
+    """Settings of one run of an estimator: seed, device, what to keep, progress."""
 
     seed: int = 0
     device: str = "cpu"
@@ -131,7 +131,7 @@ class Estimator(Parameterised, abc.ABC):
     def from_name(
         cls, call: str, estimator: str | Self, params: Mapping[str, Any], automatic: Callable[[], type[Self]]
     ) -> Self:
-        """What the user of a call gave or named, with its parameters; "auto" is what ``automatic`` gives.
+        """The estimator that a call names or gives, with its parameters; "auto" is decided by ``automatic``.
 
         Raises
         ------

@@ -60,7 +60,7 @@ def informations(p: FloatArray) -> list[Information]:
 
 
 def too_few_samples(data: Input, mi: float) -> str | None:
-    r"""What to tell who has too few samples for the table, with the number that would do; None where they suffice.
+    r"""Warning about too few samples for the table, with the number that would suffice; None where they do.
 
     Under independence the plug-in estimate of :math:`I(Y;T,S)` is biased upward by about
     :math:`(K_Y - 1)(K_{TS} - 1) / (2 n \ln 2)` bits, for :math:`K_Y` classes and :math:`K_{TS}`

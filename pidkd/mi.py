@@ -284,7 +284,7 @@ class RawMI:
 
 @dataclass(frozen=True)
 class MIEstimator(Estimator):
-    """One way to estimate mutual information. Subclasses write ``_estimate``; units, timing and checks are here.
+    """An estimator of mutual information. Subclasses write ``_estimate``; units, timing and checks are here.
 
     Class attributes beside those of ``Estimator``: ``measure`` says in words how it is estimated, and ``bound`` what
     the value is of the truth (see ``MIResult``).

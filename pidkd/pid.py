@@ -53,7 +53,7 @@ SAMPLING_ERRORS = 3
 
 @dataclass(frozen=True)
 class Raw:
-    r"""What an estimator hands to its base class: nats and float64.
+    r"""Answer of an estimator to its base class, in nats and float64.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class RawLattice:
 
 @dataclass(frozen=True)
 class PIDEstimator(Estimator):
-    """One measure of partial information. Subclasses write ``_decompose``; conversion, units and checks are here.
+    """A measure of partial information. Subclasses write ``_decompose``; conversion, units and checks are here.
 
     Class attributes beside those of ``Estimator``: ``measure`` names what is computed, ``certifies`` says whether its
     certificates are two-sided, and ``laws`` names those of ``LAWS`` that hold. A measure that defines a
@@ -266,7 +266,7 @@ class PIDEstimator(Estimator):
                 raise InputError(Keyword("decompose", "keep"), " or ".join(map(repr, has)) or "nothing", got)
 
     def _concerns(self, result: PIDResult) -> list[tuple[type[PidkdWarning], str]]:
-        """What a user must be warned of."""
+        """Warnings about a result, with their categories."""
         concerns: list[tuple[type[PidkdWarning], str]] = []
         certificate = result.certificate
         if certificate.status in ("max_iter", "uncertified"):

@@ -248,7 +248,7 @@ class Quantizer(Parameterised, TransformerMixin, BaseEstimator):  # type: ignore
 
     @property
     def record(self) -> dict[str, Any]:
-        """How the codes came to be, as plain data: goes into the provenance of a result."""
+        """Provenance of the codes, as plain data."""
         check_is_fitted(self)
         return {
             "method": f"pca+{self.method}" if self.pca_ is not None else self.method,
@@ -265,7 +265,7 @@ class Quantizer(Parameterised, TransformerMixin, BaseEstimator):  # type: ignore
         }
 
     def _switch(self) -> str | None:
-        """What was done otherwise because the samples did not fit into memory."""
+        """Deviations from the exact algorithms because the samples exceed the memory."""
         if not self.out_of_core_:
             return None
         names = {CovariancePCA: "PCA from the covariance", IncrementalPCA: "incremental PCA"}

@@ -27,7 +27,7 @@ def _is_any(member: Any, name: str) -> bool:
 
 @dataclass(frozen=True)
 class Registry:
-    """What is found by name: one module each in a folder, and entry points of other packages.
+    """Members found by name: one module each in a folder, and entry points of other packages.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a decomposition returns: four atoms, and how far they can be trusted."""
+"""Results of decompositions: four atoms, their certificate and their sampling uncertainty."""
 
 from __future__ import annotations
 
@@ -380,7 +380,7 @@ class PIDResult:
 
 
 def shares(atoms: Mapping[str, float], scale: float) -> dict[str, float]:
-    """What part of a bar of width ``scale`` each atom takes; what is infinite takes all of it."""
+    """Fraction of a bar of width ``scale`` for each atom; an infinite atom takes all of it."""
     infinite = [name for name, value in atoms.items() if value == math.inf]
     if infinite:
         return {name: 1 / len(infinite) if name in infinite else 0.0 for name in atoms}

@@ -37,7 +37,7 @@ PEER_PATH = "PIDKD_PEER_PATH"
 
 @dataclass(frozen=True)
 class Solves:
-    """What the estimator of a peer solves.
+    """Problem that a peer's estimator solves.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ PEERS = Registry(
 
 @dataclass(frozen=True)
 class Solution:
-    r"""What a solver said of one table.
+    r"""Answer of a solver for one table.
 
     Parameters
     ----------

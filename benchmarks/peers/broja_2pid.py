@@ -9,7 +9,7 @@ from pidkd.inputs import Pmf
 
 
 def estimators() -> dict[str, AtomsPeer]:
-    """One, with the solver and the tolerances that it has by default."""
+    """Its estimator, with the solver and the tolerances that it has by default."""
     return {"2pid-ecos": AtomsPeer(_atoms)}
 
 

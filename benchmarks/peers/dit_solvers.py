@@ -39,7 +39,7 @@ def estimators() -> dict[str, Estimator]:
 
 
 def _joint(pmf: Pmf) -> Any:
-    """As dit has it: sources first, no cell of mass zero."""
+    """Joint distribution in dit's form: sources first, no cell of mass zero."""
     dit = import_extra("dit", "bench", needed_by="peer 'dit'")
     table = np.moveaxis(pmf.p, 0, 2)
     outcomes = [tuple(int(i) for i in cell) for cell in np.argwhere(table > 0)]

@@ -10,7 +10,7 @@ from pidkd.inputs import Gaussian
 
 
 def estimators() -> dict[str, AtomsPeer]:
-    """One: the projected gradient solver of the union information, as it comes."""
+    """Its estimator: the projected gradient solver of the union information, as it comes."""
     return {"gpid-tilde": AtomsPeer(_atoms, Solves((Gaussian,), "BROJA of Gaussian variables"))}
 
 

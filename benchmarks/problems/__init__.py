@@ -60,7 +60,7 @@ SAMPLES, TRUE_NATS = "samples of ", "true nats"
 
 @dataclass(frozen=True)
 class Asks:
-    """What a family asks of whoever takes part: estimators of pidkd, of other packages and of peers.
+    """Requirements of a family on estimators of pidkd, of other packages and of peers.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Family:
 
     @property
     def kind(self) -> Literal["pid", "mi", "timing"]:
-        """What is measured: atoms, the information of pairs, or what the family times itself."""
+        """Measured quantity: atoms, mutual information, or a timing of the family's own."""
         if self.measure is not None:
             return "timing"
         return "mi" if self.asks is not None and issubclass(self.asks.input, Pairs) else "pid"

@@ -1,4 +1,4 @@
-"""What samples do to Gaussian atoms, and what each rule of correction leaves.
+"""Sampling bias of Gaussian atoms, and the remainder after each correction.
 
 Random channels from d_Y target variables to sources of d variables each, with independent unit noises and gains of
 variance 1 / d_Y. Of each a sample covariance is drawn, from 200 samples.

@@ -1,4 +1,4 @@
-"""What the measures of redundancy say of the same tables: no truth, for each answers a question of its own."""
+"""Measures of redundancy on the same tables: no truth, for each answers a question of its"""
 
 from __future__ import annotations
 

@@ -134,12 +134,12 @@ def _row(title: str, values: FloatArray, form: str) -> str:
 
 
 def samples(pmf: Pmf, n_samples: int, n: int) -> Sequence[Pmf]:
-    """So many independent samples of one truth."""
+    """Independent samples of one truth."""
     return [histogram(pmf, n_samples, np.random.default_rng((seed, 23))) for seed in range(n)]
 
 
 def resamples(shape: tuple[int, int, int], n_samples: int, n: int) -> Sequence[Pmf]:
-    """What the bootstrap makes of one sample of a random table."""
+    """Bootstrap resamples of one sample of a random table."""
     sample = histogram(random_pmf(shape), n_samples)
     rng = np.random.default_rng(0)
     return [histogram(sample, n_samples, rng) for _ in range(n)]

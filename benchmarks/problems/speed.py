@@ -1,4 +1,4 @@
-"""What is solved all at once: batches, resamples, wide layers. An accelerator is compared with one core on these."""
+"""Batches, resamples and wide layers. An accelerator is compared with one cor"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the training engine costs beside a loop as one writes it, and what its fast path gains on an accelerator.
+"""Overhead of the training engine beside a hand-written loop, and the gain of its fast path.
 
 A step is one of WRN-16-1 without a teacher. An epoch is one of RID, WRN-40-2 to WRN-16-1, of noise in as many images as
 CIFAR-10 has. ``engine`` compiles the networks on an accelerator; ``plain`` is eager and in float32, with a

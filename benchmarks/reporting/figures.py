@@ -43,7 +43,7 @@ def styles() -> Iterator[dict[str, Any]]:
 
 
 def figure(title: str, caption: str, draw: Callable[[Axes], None]) -> Figure:
-    """What ``draw`` puts on the axes."""
+    """Figure drawn by ``draw``."""
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
     from matplotlib.ticker import NullFormatter

@@ -24,7 +24,7 @@ def write_page(head: Mapping[str, Any], rows: Sequence[Row], path: PathLike, for
 
 
 def about(head: Mapping[str, Any]) -> Iterator[str]:
-    """Where and with what a record was made."""
+    """Date, machine and versions of a record."""
     yield f"{head['processor']}, one thread, Python {head['python']}, {head['date'][:10]}."
     yield ", ".join(f"{name} {version}" for name, version in head["versions"].items() if version) + "."
     settings = {name.replace("_", " "): value for name, value in head.get("settings", {}).items()}

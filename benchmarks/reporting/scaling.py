@@ -1,4 +1,4 @@
-"""How time and memory grow with the size of a problem."""
+"""Scaling of time and memory with the size of a problem."""
 
 from __future__ import annotations
 

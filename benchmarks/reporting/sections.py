@@ -1,4 +1,4 @@
-"""What a record says, question by question: pictures and tables of text."""
+"""Sections of a record's page: one for each question, with figures and tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OFTEN = 20
 
 @dataclass(frozen=True)
 class Section:
-    """What a record says of one question: pictures, and a table of text."""
+    """Answer of a record to one question: figures, and a table of text."""
 
     title: str
     words: str
@@ -32,7 +32,7 @@ class Section:
 
 
 def sections(rows: Sequence[Row]) -> Iterator[Section]:
-    """What the record can answer, in the order in which a reader asks."""
+    """Sections that the record can fill, in the order of reading."""
     yield from filter(
         None,
         (

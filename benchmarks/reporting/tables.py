@@ -80,7 +80,7 @@ def _table(title: str, first: str) -> Table:
 
 
 def ratio(value: float | None, base: float | None) -> str:
-    """How many times as much, where both are known."""
+    """Ratio of two numbers, where both are known."""
     return "" if value is None or not base else f"{value / base:.3g}"
 
 

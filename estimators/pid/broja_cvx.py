@@ -25,7 +25,7 @@ from pidkd.result import NATS_PER, Certificate
 
 
 class ConicAnswer(NamedTuple):
-    """What a cone solver said, on the cells of the table as given; nothing in it is certified yet.
+    """Answer of a cone solver on the cells of the table as given; nothing in it is certified yet.
 
     Plan and potentials are None where the solver gave none; ``seconds`` is its own account, without the modelling.
     """
@@ -100,7 +100,7 @@ class BROJACvx(PIDEstimator):
             raise UnknownNameError(self._named("solver"), expected, self.solver, exponential_cone_solvers())
 
     def solve(self, pmf: Pmf) -> ConicAnswer:
-        """What the cone solver says about one table, before it is certified.
+        """Answer of the cone solver for one table, before it is certified.
 
         Raises
         ------

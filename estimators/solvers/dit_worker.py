@@ -26,7 +26,7 @@ class Worker:
         atexit.register(self.close)
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """What dit answers: ``atoms``, or an ``error`` in words. Starting does not count towards the time."""
+        """Answer of dit: ``atoms``, or an ``error`` in words. Starting does not count towards the time."""
         with self._lock:
             process = self._started()
             stopped = threading.Event()

@@ -1,4 +1,4 @@
-"""What the commands write: results on stdout, everything else on stderr."""
+"""Output of the commands: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def print_json(data: Any) -> None:
 
 
 def stdout() -> Console:
-    """Where results go."""
+    """Console of results: standard output."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -38,7 +38,7 @@ def stdout() -> Console:
 
 @cache
 def stderr() -> Console:
-    """Where notes go; one for all, so that they and a progress bar stay out of each other's way."""
+    """Console of notes: standard error, shared so that notes and progress bars do not overlap."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)

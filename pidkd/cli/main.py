@@ -145,7 +145,7 @@ def _flag(option: Any) -> str:
 
 
 def _leave_stdout() -> None:
-    """What could not be written is not tried again at the end."""
+    """Replace standard output by the null device, so that the interpreter does not flush it again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -35,7 +35,7 @@ class TargetOption(StrEnum):
 
 
 class DeviceOption(StrEnum):
-    """Where networks train, as an option."""
+    """Training device, as an option."""
 
     CPU = "cpu"
     CUDA = "cuda"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Look:
-    """How one atom is shown."""
+    """Display style of one atom: heading, words, glyph, colour."""
 
     heading: str
     words: str

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def estimator_rows(kind: str) -> list[dict[str, Any]]:
-    """What each estimator of a kind says of itself, and which of the packages it needs are missing."""
+    """Declarations of each estimator of a kind, with the packages it needs that are missing."""
     rows = []
     for name in list_estimators(kind):
         cls = get_estimator(name, kind)

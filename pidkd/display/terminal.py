@@ -43,7 +43,7 @@ class AtomsBar:
 
 @dataclass(frozen=True)
 class Legend:
-    """What the parts of the bars mean."""
+    """Legend of the parts of the bars."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """One line."""
@@ -55,7 +55,7 @@ class Legend:
 
 
 def certified(result: PIDResult) -> Text:
-    """How far the solver is proven right: the gap of the certificate, marked where it is not what was asked for.
+    """Certified gap of the solver, marked where it exceeds the tolerance.
 
     A dash where the estimator solves nothing that could be certified.
     """
@@ -70,7 +70,7 @@ def certified(result: PIDResult) -> Text:
 
 
 def to_text(renderable: RenderableType, width: int = 100) -> str:
-    """What a terminal of this width would show, without colours."""
+    """Text of a renderable at a given terminal width, without colours."""
     stream = io.StringIO()
     Console(file=stream, width=width, color_system=None).print(renderable)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

@@ -1,4 +1,4 @@
-"""What every distillation loss does alike: phases, what they freeze, and the sum of weighted terms."""
+"""Base class of the distillation losses: phases, frozen parts, and the sum of weighted terms."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class DistillationLoss(nn.Module, abc.ABC):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> DistillationLoss:
-        """As for every module, but parts that the current phase does not train stay in eval mode."""
+        """Training mode, except for parts that the current phase does not train, which stay in eval mode."""
         super().train(mode)
         for name, part in self.named_children():
             part.train(mode and name in self.method.phases[self.phase].parts)

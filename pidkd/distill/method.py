@@ -31,7 +31,7 @@ LayerWeights: TypeAlias = tuple[Weight, ...] | None
 
 @dataclass(frozen=True)
 class Phase:
-    """What is trained at a time; all else is frozen: in eval mode, without gradient, bit for bit as it was.
+    """Parameters trained at a time; all others are frozen: in eval mode, without gradient, bit for bit unchanged.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Method(Parameterised, abc.ABC):
     @property
     @abc.abstractmethod
     def phases(self) -> Mapping[str, Phase]:
-        """What each phase trains, by the name of the phase."""
+        """Trained parameters of each phase, by the name of the phase."""
 
     @abc.abstractmethod
     def schedule(self, epochs: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Which phase each epoch belongs to."""
+"""Phases of the epochs."""
 
 from __future__ import annotations
 

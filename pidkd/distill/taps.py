@@ -257,7 +257,7 @@ class FeatureTap(nn.Module):
         self.train(not frozen)
 
     def train(self, mode: bool = True) -> FeatureTap:
-        """As for every module, but a frozen tap stays in eval mode."""
+        """Training mode, except for a frozen tap, which stays in eval mode."""
         super().train(mode and not self.frozen)
         return self
 
@@ -298,7 +298,7 @@ def _catch(caught: dict[str, list[tuple[Any, int]]], path: str, layer: nn.Module
 
 
 def _version(feature: Any) -> int:
-    """How often a tensor has been written to in place; 0 where nobody counts."""
+    """Number of in-place writes to a tensor; 0 where torch keeps no count."""
     counted = isinstance(feature, Tensor) and not torch.compiler.is_compiling() and not feature.is_inference()
     return feature._version if counted else 0
 

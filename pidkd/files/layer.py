@@ -51,7 +51,7 @@ class Layer:
 
     @property
     def nbytes(self) -> int:
-        """What the layer takes in memory as it is stored."""
+        """Bytes of the layer as stored."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def array(self) -> Array:
@@ -177,7 +177,7 @@ OBJECT_BYTES = 64
 
 
 def wrong_dtype(where: str, dtype: np.dtype[Any]) -> InputError:
-    """What to say of entries that are no numbers, or that would have to be unpickled."""
+    """Error about entries that are no numbers, or that would have to be unpickled."""
     if dtype.hasobject:
         hint = "pidkd never unpickles; save numbers or strings of one type"
         return InputError(where, "numbers or strings", f"Python objects (dtype {dtype})", hint)

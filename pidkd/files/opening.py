@@ -35,7 +35,7 @@ FOREIGN = ("safetensors_rust", "zarr", "numcodecs", "h5py", "torch", "yaml", "PI
 
 @contextmanager
 def faults(where: str) -> Iterator[None]:
-    """Whatever a damaged file does to a parser becomes one line that names the file."""
+    """Context in which every error of a parser becomes one line that names the file."""
     try:
         yield
     except PidkdError:

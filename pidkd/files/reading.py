@@ -129,7 +129,7 @@ def check_rows(layer: Layer, like: Layer) -> None:
 
 
 def stored(source: Any, where: str, names: Collection[str], like: Layer | None = None) -> Array | None:
-    """What lies beside the layers under one of ``names``, such as the ids of the samples; None where nothing does."""
+    """Array beside the layers under one of ``names``, such as the ids of the samples; None if there is none."""
     if not isinstance(source, str | os.PathLike | Mapping):
         return None
     for layer in _opened(source, where, MAX_MEMORY):

@@ -1,1 +1,1 @@
-"""How work is kept: output files, records of finished pieces, pools of workers."""
+"""Output files, records of finished pieces and worker pools, shared by the three jobs."""

@@ -74,7 +74,7 @@ def check_record(where: str, before: Any, now: Mapping[str, Any], hint: str) -> 
 
 
 def resumed(folder: PathLike | None, key: str, work: Callable[[], tuple[dict[str, Any], dict[str, Array]]]) -> Any:
-    """What ``work`` gives, a record and arrays, read from ``folder`` where it was done before.
+    """Record and arrays of a piece of work, read from ``folder`` if it is finished there.
 
     A file that is damaged, or whose digest is another, counts as work that was not done.
     """

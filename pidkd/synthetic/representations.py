@@ -32,7 +32,7 @@ STEPS_ROC = 200
 
 @dataclass(frozen=True)
 class Look:
-    r"""What a source sees of a component with value k: :math:`N(\mathrm{means}_k, \mathrm{sds}_k^2)`.
+    r"""Distribution of a source's view of a component with value k: :math:`N(\mathrm{means}_k, \mathrm{sds}_k^2)`.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Component:
 
     @property
     def looks(self) -> list[Look]:
-        """Those there are."""
+        """Views of both sources that are not None."""
         return [look for look in (self.t, self.s) if look is not None]
 
     @property
@@ -147,7 +147,7 @@ class Component:
         return Hull.of((self.t.table(STEPS_ROC), self.s.table(STEPS_ROC))).information
 
     def draw(self, values: np.ndarray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """What T and S see of these values, shapes (n_samples, 1), or (n_samples, 0) where it is nothing."""
+        """Samples of T and S given these values, shapes (n_samples, 1), or (n_samples, 0) without a view."""
         noise = rng.normal(size=(2, len(values)))
         if self.chained and self.t is not None and self.s is not None:
             # In units of deviations: the noise of the noisier one is the other's, scaled down, and some of its own.

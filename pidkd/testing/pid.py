@@ -349,7 +349,7 @@ def _run(
 
 
 def _slack(*results: PIDResult) -> float:
-    """How far apart two true answers may be: their gaps, where they have any, and rounding."""
+    """Largest distance of two correct answers: their gaps, where they have any, and rounding."""
     gaps = (result.certificate.gap for result in results)
     return ROUNDING + sum(max(gap, 0.0) for gap in gaps if math.isfinite(gap))
 

@@ -75,7 +75,7 @@ class Bootstrap(Parameterised):
             raise InputError("Bootstrap(bias='shuffle')", "codes or counts", "samples without a table", hint)
 
     def count(self, sample: Sample) -> int:
-        """How many resamples there are."""
+        """Number of resamples."""
         return self.n + {None: 0, "extrapolation": 6 * self.repeats, "shuffle": 1 + 7 * self.repeats}[self.bias]
 
     def resamples(self, sample: Sample, rng: np.random.Generator) -> Iterator[Input]:

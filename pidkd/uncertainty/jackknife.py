@@ -55,7 +55,7 @@ class Jackknife(Parameterised):
             raise InputError("Jackknife()", "at least 2 samples", str(sample.n))
 
     def count(self, sample: Sample) -> int:
-        """How many kinds of sample there are."""
+        """Number of distinct samples."""
         return len(sample.multiplicity())
 
     def resamples(self, sample: Sample, rng: np.random.Generator) -> Iterator[Input]:

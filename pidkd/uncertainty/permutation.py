@@ -66,7 +66,7 @@ class Permutation(Parameterised):
         sample.check_shuffle(self.of)
 
     def count(self, sample: Sample) -> int:
-        """How many shuffles there are."""
+        """Number of shuffles."""
         return self.n
 
     def resamples(self, sample: Sample, rng: np.random.Generator) -> Iterator[Input]:

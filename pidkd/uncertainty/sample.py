@@ -18,7 +18,7 @@ WHERE = Keyword("decompose", "uncertainty")
 
 
 class Sample(abc.ABC):
-    """What resampling needs to know of a sample.
+    """A sample as resampling needs it.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Sample(abc.ABC):
 
     @abc.abstractmethod
     def drawn(self, rng: np.random.Generator) -> Input:
-        """As many samples, drawn from these with replacement."""
+        """A bootstrap sample: rows drawn with replacement, as many as there are."""
 
     @abc.abstractmethod
     def quartered(self, rng: np.random.Generator) -> Sequence[Input]:
@@ -45,7 +45,7 @@ class Sample(abc.ABC):
 
     @abc.abstractmethod
     def multiplicity(self) -> FloatArray:
-        """How many samples there are of each kind, in the order of ``left_out``."""
+        """Multiplicity of each distinct sample, in the order of ``left_out``."""
 
     @abc.abstractmethod
     def check_shuffle(self, of: str) -> None:

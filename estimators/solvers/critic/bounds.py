@@ -1,4 +1,4 @@
-r"""What a critic's scores of all pairs are worth, of each row: the mean is the value, the spread its sampling error.
+r"""Bounds on mutual information from a critic's scores of all pairs, row by row: mean and sampling error.
 
 ``scores`` has shape (n, n) and the pairs that were drawn together on its diagonal. A row takes part in 2 (n - 1) other
 pairs; its term is its own score plus what it adds to the mean over those (the influence function), centred so that the
@@ -35,7 +35,7 @@ def infonce_terms(scores: Tensor) -> Tensor:
 
 
 def jensen_shannon_objective(scores: Tensor) -> Tensor:
-    """How well pairs are told from others, by their log odds f: the log likelihood of a logistic regression."""
+    """Log likelihood of pairs against shuffled pairs under log odds f, as in logistic regression."""
     together = -softplus(-scores.diagonal()).mean()
     apart: Tensor = _over_others(softplus(scores))[0].mean()
     return together - apart

@@ -1,4 +1,4 @@
-"""What the estimators with a trained critic share: everything but what they maximise and what they read off."""
+"""Base class of the estimators with a trained critic: everything but objective and read-out."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class CriticMI(MIEstimator):
         """Terms of the rows, whose mean is the value, from the scores of all pairs."""
 
     def _objective(self, scores: Tensor) -> Tensor:
-        """What training maximises; by default the value itself."""
+        """Training objective; by default the value itself."""
         return self._terms(scores).mean()
 
     def _estimate(self, data: ContinuousPairs, ctx: Context) -> RawMI:

@@ -37,7 +37,7 @@ class Split:
 
 @dataclass
 class Record:
-    """What happened in a training run.
+    """History of a training run.
 
     ``history`` holds the objective on the validation rows, at step 0 and then every ``wait`` steps; the critic of
     ``best_step`` was kept.

@@ -98,7 +98,7 @@ def _whitening(scores: FloatArray) -> FloatArray:
 
 
 def _significant(correlations: FloatArray, n: int, d_x: int, d_y: int) -> int:
-    """How many canonical correlations are not zero, by Bartlett's test of those that are left."""
+    """Number of non-zero canonical correlations, by Bartlett's test of those that are left."""
     from scipy.stats import chi2
 
     below_one = np.minimum(correlations**2, 1 - 1 / n)

@@ -1,4 +1,4 @@
-r"""What finitely many samples do to information that is computed from a sample covariance of Gaussian variables.
+r"""Bias and variance of information computed from a sample covariance of Gaussian variables.
 
 The bias of a mutual information is known exactly: with :math:`\nu = n - 1` and
 :math:`g(d) = \sum_{k<d} \psi((\nu - k)/2)` it is :math:`\tfrac12 [g(d_x) + g(d_y) - g(d_x + d_y)]` nats, whatever the
@@ -161,7 +161,7 @@ def corrected(
 
 
 def _root(excess: Callable[[float], float]) -> float:
-    """Where an increasing function on [0, 1] is zero, or the nearer end; regula falsi, the variant named Illinois."""
+    """Root of an increasing function on [0, 1], or the nearer end; regula falsi, the variant named I"""
     low, high = 0.0, 1.0
     at_low, at_high = excess(low), excess(high)
     if at_low >= 0 or at_high <= 0:
@@ -180,7 +180,7 @@ def _root(excess: Callable[[float], float]) -> float:
 
 
 def _signal(factor: FloatArray) -> FloatArray:
-    """What a source says about a white Y given whose covariance has this factor: the precision beyond the prior."""
+    """Signal-to-noise matrix of a source about a white Y with this factor of its covariance."""
     inverse = np.linalg.inv(factor)
     return np.asarray(inverse.T @ inverse - np.eye(len(factor)), dtype=np.float64)
 

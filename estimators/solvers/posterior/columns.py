@@ -1,4 +1,4 @@
-"""What classifiers read of a layer: standardised columns, in memory or row by row from a file."""
+"""Feature columns for classifiers: standardised, in memory or row by row from a file."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ Columns: TypeAlias = Array | OnDisk
 
 
 def columns_of(values: Any, n_components: int | None) -> int:
-    """How many there will be."""
+    """Number of columns after projection."""
     n, d = int(values.shape[0]), math.prod(values.shape[1:])
     return d if n_components is None or d <= n_components else min(n_components, n)
 
 
 def projection_bytes(values: Any, n_components: int | None) -> int:
-    """What finding the principal components of wide layers takes."""
+    """Bytes needed to find the principal components of wide layers."""
     d = math.prod(values.shape[1:])
     return 20 * d * columns_of(values, n_components) if n_components is not None and d > n_components else 0
 

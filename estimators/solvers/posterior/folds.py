@@ -1,4 +1,4 @@
-"""Which rows are fitted to, which calibrate, and which are scored.
+"""Folds: rows for fitting, for calibration and for scoring.
 
 Fold f is scored by a model that was calibrated on fold f + 1 and fitted to the others, so that each row is scored once
 and calibrates once, and what scores it has seen no label of its fold.

@@ -54,12 +54,12 @@ def rates(d: int) -> tuple[float, float, float]:
 
 
 def models_bytes(d: int, n_classes: int, n_folds: int) -> int:
-    """What training takes beside the features."""
+    """Bytes that training needs beside the features."""
     return 4 * COPIES * n_folds * d * (HIDDEN + n_classes)
 
 
 class Plan(NamedTuple):
-    """How long, and in which pieces."""
+    """Plan of training: epochs, batches and pieces."""
 
     batch: int
     steps: int
@@ -263,7 +263,7 @@ def classifier_logs(classifiers: list[Any], x: Array, y: IntArray, fold: IntArra
 
 
 def standard_classifiers(seed: int) -> list[Any]:
-    """What stands for the probes where torch is not installed: a linear model and a network, as there."""
+    """Classifiers where torch is not installed: a linear model and a network, as there."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.neural_network import MLPClassifier
 

@@ -26,7 +26,7 @@ SAME = 1e-10
 
 
 class _Step(NamedTuple):
-    """What one linear program says: the bounds, and the weights of the corners in each symbol's g = G x."""
+    """Solution of one linear program: the bounds, and the weights of the corners in each symbol's g = G x."""
 
     lower: float
     upper: float

@@ -1,4 +1,4 @@
-r"""What two sources say about a binary target, by their ROC curves.
+r"""Information of two sources about a binary target, by their ROC curves.
 
 A source of a binary target is known, as far as decisions about the target go, by its ROC curve: the concave curve from
 (0, 0) to (1, 1) whose edges are :math:`(p(x|y_0), p(x|y_1))`, the x in order of their likelihood ratio. One source is a

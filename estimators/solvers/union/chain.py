@@ -48,7 +48,7 @@ EXTENDED = [
 
 @dataclass(frozen=True)
 class Solution:
-    """What the chain found for one table, in the layout of its ``Reduction``."""
+    """Solution of the fallback chain for one table, in the layout of its ``Reduction``."""
 
     q: FloatArray
     a: FloatArray
@@ -104,7 +104,7 @@ def _solve(
 
 
 def _attempts(shape: tuple[int, ...], max_memory: int) -> list[Attempt]:
-    """What to try on tables of a shape, in order: the quickest system that fits, the other one, extended precision."""
+    """Attempts on tables of a shape, in order: the quickest system that fits, the other one, extended precision."""
     attempts = [attempt for route in _routes(shape, max_memory) for attempt in SYSTEMS[route]]
     return attempts + (EXTENDED if shape[0] * sum(shape[1:]) <= EXTENDED_UNKNOWNS else [])
 

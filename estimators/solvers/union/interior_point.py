@@ -74,7 +74,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way to run: which Newton system and central path, how steps are limited, how long."""
+    """Settings of one run: Newton system, central path, step limits, iterations."""
 
     system: Callable[[Iterate, Workspace], NewtonSystem]
     weights: Literal["product", "root"] = "product"

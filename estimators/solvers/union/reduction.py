@@ -95,7 +95,7 @@ class Reduction:
         return plan, self._complete(potentials)
 
     def _positions(self, cells: Array, group: Array) -> Array:
-        """Where each given cell stands among the solved ones; those set aside point anywhere and have no share."""
+        """Index of each given cell among the solved ones; those set aside point anywhere and have no share."""
         position = np.zeros(int(group.max()) + 1, dtype=np.int64)
         position[cells] = np.arange(len(cells))
         return position[group]

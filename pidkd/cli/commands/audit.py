@@ -32,7 +32,7 @@ from pidkd.errors import InputError
 
 
 class PoolOption(StrEnum):
-    """What becomes of further axes, as an option."""
+    """Pooling of further axes, as an option."""
 
     FLATTEN = "flatten"
     MEAN = "mean"

@@ -14,14 +14,14 @@ from pidkd.errors import import_extra
 
 
 class NetworkOption(StrEnum):
-    """Which network of a configuration, as an option."""
+    """Network of a configuration, as an option."""
 
     TEACHER = "teacher"
     STUDENT = "student"
 
 
 class PartOption(StrEnum):
-    """Which part of a data set, as an option."""
+    """Part of a data set, as an option."""
 
     TRAIN = "train"
     TEST = "test"

@@ -1,4 +1,4 @@
-"""What readers ask of paths and picture files alike."""
+"""Checks of paths and image files, shared by the readers of data sets."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Seed: TypeAlias = Annotated[int, Whole(0)]
 
 @dataclass(frozen=True)
 class DataConfig(Parameterised):
-    """Which data, and what of it the student learns from. The teacher learns from all of it unless its own part says.
+    """Data set, and the part of it that the student is trained on; the teacher gets all of it by default.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class TeacherConfig(StudentConfig):
 
 @dataclass(frozen=True)
 class AuditConfig(Parameterised):
-    """What is audited, on the test set.
+    """Audits of an experiment, on the test set.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ class Config(Parameterised):
         return held
 
     def to_yaml(self) -> str:
-        """As text that ``load_config`` reads."""
+        """YAML text that ``load_config`` reads."""
         yaml = import_extra("yaml", "train", needed_by="a configuration")
         return str(yaml.safe_dump(self.to_dict(), sort_keys=False, width=110))
 

@@ -26,13 +26,13 @@ TEACHERS = ("trained", "untrained")
 
 @dataclass(frozen=True)
 class TrainingDemonstration:
-    """What the demonstration of training found."""
+    """Results of the demonstration of training."""
 
     experiment: Experiment
 
     @property
     def words(self) -> str:
-        """What the numbers say."""
+        """Summary of the numbers in one sentence."""
         accuracy = {(row["method"], row["teacher"]): row["accuracy"] for row in self.experiment.rows}
         alone = accuracy["none", "trained"]
         gains = {key: 100 * (value - alone) for key, value in accuracy.items()}

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What came of an experiment.
+    """Results of an experiment.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def preview(
 
 
 def _check(bench: Workbench, cases: Sequence[Case], before: Before | None) -> None:
-    """What is wrong is to be known before a teacher is trained."""
+    """Refuse settings that cannot be used, before a teacher is trained."""
     for case in {case.teacher: case for case in cases}.values():
         bench.check_teacher(case)
     for method in dict.fromkeys(case.method for case in cases):
@@ -247,7 +247,7 @@ def _named(pair: AuditedPair, case: Case) -> AuditedPair:
 
 
 def _trajectories(report: AuditReport) -> Table:
-    """What is shared and what is left while training, one pair a row."""
+    """Redundant and unique atoms during training, one pair a row."""
     from rich.table import Table
 
     n_stages = len(report.pairs[0].stages)

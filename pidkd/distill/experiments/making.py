@@ -1,4 +1,4 @@
-"""What a configuration names, made: data and networks."""
+"""Data and networks, built from a configuration."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def corrupt_teacher(network: nn.Module, config: Config) -> None:
 
 @contextmanager
 def drawing(teacher_seed: int) -> Iterator[None]:
-    """What a corrupted teacher draws is the same each time."""
+    """Context in which a corrupted teacher draws the same noise each time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(teacher_seed, 6))
         yield

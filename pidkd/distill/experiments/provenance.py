@@ -1,4 +1,4 @@
-"""What the record of a run says of where it came from, and whether a record is of the same run."""
+"""Provenance of a run, and the comparison of two records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_same(path: Path, where: Sequence[str], config: Mapping[str, Any]) -> d
 
 
 def check_alike(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """What a file was made with is to be what is asked for now; both by dotted key.
+    """Refuse a file whose settings differ from those asked for now; both by dotted key.
 
     Raises
     ------
@@ -64,12 +64,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def note(config: Config) -> dict[str, Any]:
-    """What the record of a run holds beside its settings."""
+    """Fields of the record of a run beside its settings."""
     return {"config": config.to_dict(), "git": git_revision()}
 
 
 def git_revision() -> str | None:
-    """What git calls the working directory, "dirty" where it differs from its commit; None outside of git."""
+    """Git revision of the working directory, "dirty" where it differs from its commit; None outside of git."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607

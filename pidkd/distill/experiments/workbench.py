@@ -1,4 +1,4 @@
-"""One case of an experiment after the other: its data, teacher and student, trained, evaluated and audited."""
+"""The runner of an experiment: each case with its data, teacher and student, trained, evaluated and audited."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Show = Callable[[float, str], None]
 
 
 class Workbench:
-    """What the cases of an experiment share: data, teachers, and students that several cases ask for.
+    """Data, teachers and shared students of the cases of an experiment.
 
     Parameters
     ----------
@@ -307,7 +307,7 @@ def _row_of(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _teaching(config: Config) -> dict[str, Any]:
-    """What a trained teacher depends on."""
+    """Settings that identify a trained teacher."""
     held = config.to_dict()
     return {key: held[key] for key in ("data", "teacher", "teacher_seed", "recipe", "strict")}
 

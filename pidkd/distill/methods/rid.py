@@ -148,7 +148,7 @@ class RIDLoss(DistillationLoss):
         )
 
     def terms(self, t_logits: Tensor, s_logits: Tensor, pairs: list[tuple[Tensor, Tensor]], y: Tensor) -> Terms:
-        """Those of the current phase."""
+        """Terms of the current phase."""
         filtered = [(self.f_t[k](t), s) for k, (t, s) in enumerate(pairs)]
         terms: Terms = {}
         if self.phase == "student":

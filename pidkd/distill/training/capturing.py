@@ -326,7 +326,7 @@ def _shard(folder: Path, number: int) -> Path:
 
 
 def _write(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
-    """As ``numpy.savez`` does, for names of any kind."""
+    """Write arrays as ``numpy.savez`` does, for names of any kind."""
     with zipfile.ZipFile(stream, "w") as archive:
         for name, values in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

@@ -76,7 +76,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, by the checksums that torch writes into it; None if nothing is."""
+    """Damage of a checkpoint, by the checksums that torch writes into it; None if there is none."""
     try:
         with faults(str(path)), zipfile.ZipFile(existing_file(path)) as archive:
             return "other bytes than were written" if archive.testzip() else None

@@ -50,7 +50,7 @@ class FromLoader(Batches):
             raise InputError(name, expected, "one with a DistributedSampler", "leave the sampler out")
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """What a loader draws, it draws again for the same epoch, if it uses torch, numpy or random to draw."""
+        """Batches of an epoch; the same epoch draws the same random numbers again."""
         for part in self.drawing:
             if (generator := getattr(part, "generator", None)) is not None:
                 generator.manual_seed(stream(self.seed, 1, epoch))

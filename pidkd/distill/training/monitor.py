@@ -1,4 +1,4 @@
-"""What teacher and student know of the task, audited before training and while it goes on."""
+"""Audits of teacher and student before and during training."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def gate_of(report: AuditReport, gate: Gate) -> float:
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a teacher has to give to a student that was trained without it.
+    """Information that a teacher adds to a student that was trained without it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a run is going to do, before it does it: a table to be read, and the mistakes that can be known beforehand."""
+"""Preflight: a table of what a run will do, and the mistakes that can be seen before it starts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What a run is going to do.
+    """Summary of a run before it starts.
 
     Parameters
     ----------

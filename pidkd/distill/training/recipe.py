@@ -1,4 +1,4 @@
-"""How long and how fast to train: all that is not the networks, the method or the data. Nothing here needs torch."""
+"""The recipe of training: epochs, rates, batches. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Recipe(Parameterised):
         self._check("milestones", "some with schedule 'multistep', and none without", fits)
 
     def factor(self, epoch: int) -> float:
-        """What the learning rates are multiplied by in an epoch: f(e)."""
+        """Factor f(e) of the learning rates in an epoch."""
         if self.schedule == "cosine":
             return (1 + math.cos(math.pi * epoch / self.epochs)) / 2
         return self.gamma ** sum(epoch >= milestone for milestone in self.milestones)

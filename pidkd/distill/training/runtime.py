@@ -1,4 +1,4 @@
-"""Where a run takes place: device, precision, determinism, one process or several, and the signals that end it."""
+"""Runtime: device, precision, determinism, one process or several, and the signals that end a run."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Runtime(AbstractContextManager["Runtime"]):
         return bool(self.sum(torch.tensor(int(flag))) > 0) if self.world_size > 1 else flag
 
     def gather(self, value: Any) -> list[Any]:
-        """What each process has, by rank."""
+        """Values of all processes, by rank."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -171,7 +171,7 @@ class Runtime(AbstractContextManager["Runtime"]):
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """Where the global generators of torch, numpy and random are, as plain values and tensors."""
+    """States of the global generators of torch, numpy and random, as plain values and tensors."""
     legacy: Any = np.random.get_state()  # noqa: NPY002
     _, keys, *rest = legacy
     state = {"torch": torch.get_rng_state(), "numpy": [keys.tolist(), *rest], "random": random.getstate()}
@@ -190,7 +190,7 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 def _matmul_precision() -> str:
-    """What ``torch.set_float32_matmul_precision`` was told; torch refuses to say once the newer flags were used."""
+    """Current float32 matmul precision; torch refuses to report it once the newer flags were"""
     try:
         return torch.get_float32_matmul_precision()
     except RuntimeError:
