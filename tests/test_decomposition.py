@@ -284,7 +284,7 @@ LABELS = arrays(
 )
 
 
-@pytest.mark.parametrize("estimator", ["broja", "i_min", "blackwell"])
+@pytest.mark.parametrize("estimator", ["broja", "i_min"])
 class TestAnything:
     @given(p=TABLES, normalise=st.booleans())
     def test_a_table_gives_a_lawful_result_or_an_input_error(self, estimator: str, p: Any, normalise: bool) -> None:

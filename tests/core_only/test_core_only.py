@@ -23,7 +23,7 @@ pytestmark = pytest.mark.core_only
 EXTRAS = ("torch", "cvxpy", "clarabel", "dit", "ecos", "infomeasure", "tensorboard", "h5py", "zarr", "dask")
 CHECKOUT = Path(__file__).parents[2]
 OF_TORCH = (
-    *(f"pidkd.distill.{name}" for name in ("features", "loss", "taps", "corruption")),
+    *(f"pidkd.distill.{name}" for name in ("axes", "corruption", "features", "feeding", "loss", "taps", "weights")),
     *(f"pidkd.distill.{folder}." for folder in ("methods", "models", "training", "experiments")),
     "pidkd.estimators.solvers.critic.",
 )

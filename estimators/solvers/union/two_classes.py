@@ -57,7 +57,7 @@ class Hull:
         return cls._of_cells(np.concatenate(margins, axis=1), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
 
     @classmethod
-    @np.errstate(divide="ignore", invalid="ignore")
+    @np.errstate(divide="ignore", invalid="ignore", over="ignore")
     def _of_cells(cls, mass: FloatArray, source: Array, n: int) -> Hull:
         """From the cells of n sources side by side."""
         ratio = mass[1] / mass[0]
