@@ -38,7 +38,7 @@ from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.runtime import device_of
 from pidkd.distill.weights import load_weights
-from pidkd.errors import AlignmentWarning, InputError
+from pidkd.errors import AlignmentWarning, Argument, InputError
 from pidkd.files.opening import existing_file
 from pidkd.quantize import Quantizer
 from pidkd.runs.output import PathLike, write_text
@@ -204,7 +204,8 @@ class Workbench:
                 **self.options,
             )
         except InputError as error:
-            raise error.at(key_in_configuration(error.where, "teacher.recipe").replace("student", "teacher")) from error
+            place = key_in_configuration(error.where, "teacher.recipe")  # the teacher is trained as a student is
+            raise error.at(place if isinstance(place, Argument) else place.replace("student", "teacher")) from error
 
     def _train(
         self,
