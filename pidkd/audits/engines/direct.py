@@ -58,7 +58,7 @@ class DirectEngine(AuditEngine):
             seed=options.seed,
             units=options.units,
             device=options.device,
-            keep=("local",),
+            keep=("local",) if options.local else (),  # what an estimator does not have is refused
             uncertainty=methods or None,
         )
 
