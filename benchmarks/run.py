@@ -186,15 +186,15 @@ class _Bench:
             stored = self._stored(family, problem)
             size = stored.stat().st_size
             if status is None:
-                found: dict[str, Any]
+                outcome: dict[str, Any]
                 if too_much is not None and size > too_much[0]:
-                    found = {"status": "not tried", "message": f"ran out of {too_much[1]}"}
+                    outcome = {"status": "not tried", "message": f"ran out of {too_much[1]}"}
                 else:
-                    found = self._measured(family, estimator, stored)
+                    outcome = self._measured(family, estimator, stored)
                 if self.stopped:
                     return
-                self._add(family, problem, estimator, found)
-                status = found["status"]
+                self._add(family, problem, estimator, outcome)
+                status = outcome["status"]
             if status in LIMITS:
                 too_much = size, f"{status.split()[0]} on {problem.name}"
 
@@ -237,8 +237,8 @@ class _Bench:
                 return {"status": "time limit", "message": f"stopped after {time_limit:g} s"}
             if ended.returncode or not output.exists():
                 return {"status": "crashed", "message": _last_words(ended)}
-            found: dict[str, Any] = json.loads(output.read_text())
-            return found
+            outcome: dict[str, Any] = json.loads(output.read_text())
+            return outcome
 
     def _ended(self, command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
         """The process with its last words, or None if it took too long: then whatever it has started ends with it."""
@@ -256,8 +256,8 @@ class _Bench:
                     self.running.add(process)
                     if self.stopped:
                         _kill(process)
-                _, said = process.communicate(timeout=seconds)
-                return subprocess.CompletedProcess(command, process.returncode, "", said)
+                _, errors = process.communicate(timeout=seconds)
+                return subprocess.CompletedProcess(command, process.returncode, "", errors)
             except subprocess.TimeoutExpired:
                 return None
             finally:
@@ -280,7 +280,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def _last_words(ended: subprocess.CompletedProcess[str]) -> str:
-    said = ended.stderr.strip().splitlines() or ["nothing on stderr"]
+    stderr_lines = ended.stderr.strip().splitlines() or ["nothing on stderr"]
     code = ended.returncode
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-    return f"{how}: {said[-1]}"
+    return f"{how}: {stderr_lines[-1]}"

@@ -31,24 +31,24 @@ def judged(answers: Answers, truths: Sequence[Truth] | None) -> dict[str, Any]:
     """Status, certificates, estimates and errors of the answers to the members of a problem."""
     solved = {i: answer for i, answer in enumerate(answers) if not isinstance(answer, Exception) and _finite(answer)}
     faults = [answer for i, answer in enumerate(answers) if i not in solved]
-    found: dict[str, Any] = {
+    scores: dict[str, Any] = {
         "status": "solved" if not faults else "failed",
         "members": len(answers),
         "failed": len(faults),
         "message": f"{type(faults[0]).__name__}: {faults[0]}".splitlines()[0][:300] if faults else "",
     }
     if not solved:
-        return found
+        return scores
     results = list(solved.values())
     certified = _certified([result for result in results if isinstance(result, PIDResult)])
-    found |= certified | {"message": found["message"] or certified.get("message", "")}
+    scores |= certified | {"message": scores["message"] or certified.get("message", "")}
     if left := getattr(answers, "finished_on_cpu", 0) + sum(map(_resamples_left, results)):
-        found["message"] += f"; {left} finished on the CPU"
+        scores["message"] += f"; {left} finished on the CPU"
     values = [_values(result) for result in results]
-    found["estimate"] = _mean(values)
+    scores["estimate"] = _mean(values)
     if all(result.se for result in results):
-        found["se"] = _mean([_by_name(result.se) for result in results], found["estimate"])
-    return found if truths is None else found | _erring(results, values, [truths[i] for i in solved])
+        scores["se"] = _mean([_by_name(result.se) for result in results], scores["estimate"])
+    return scores if truths is None else scores | _erring(results, values, [truths[i] for i in solved])
 
 
 def _certified(results: Sequence[PIDResult]) -> dict[str, Any]:
@@ -57,15 +57,15 @@ def _certified(results: Sequence[PIDResult]) -> dict[str, Any]:
     if not proven:
         return {}
     worst = max(proven, key=lambda one: one.gap)
-    found: dict[str, Any] = {"gap": worst.gap, "certified": sum(one.gap <= CERTIFIED for one in proven)}
-    found["message"] = f"{worst.status}: {worst.message}"
+    scores: dict[str, Any] = {"gap": worst.gap, "certified": sum(one.gap <= CERTIFIED for one in proven)}
+    scores["message"] = f"{worst.status}: {worst.message}"
     iterations = [result.stats["iterations"] for result in results if "iterations" in result.stats]
     seconds = [result.stats["solver_seconds"] for result in results if "solver_seconds" in result.stats]
     if iterations:
-        found["iterations"] = statistics.fmean(iterations)
+        scores["iterations"] = statistics.fmean(iterations)
     if seconds:
-        found["solver"] = math.fsum(seconds)
-    return found
+        scores["solver"] = math.fsum(seconds)
+    return scores
 
 
 def _erring(
@@ -75,21 +75,21 @@ def _erring(
     names = list(values[0])
     off = np.array([[value[name] - truth[name] for name in names] for value, truth in zip(values, truths, strict=True)])
     largest = np.abs(off).max(axis=1)
-    found: dict[str, Any] = {"error": float(largest.mean()), "worst": float(largest.max())}
-    found["bias"] = dict(zip(names, off.mean(axis=0).tolist(), strict=True))
+    scores: dict[str, Any] = {"error": float(largest.mean()), "worst": float(largest.max())}
+    scores["bias"] = dict(zip(names, off.mean(axis=0).tolist(), strict=True))
     if len(off) > 1:
-        found["spread"] = dict(zip(names, off.std(axis=0, ddof=1).tolist(), strict=True))
+        scores["spread"] = dict(zip(names, off.std(axis=0, ddof=1).tolist(), strict=True))
     intervals = [_by_name(result.interval) for result in results]
     known = [_with_union(truth) for truth in truths]
     shared = [name for name in known[0] if all(each.get(name) for each in intervals)]
     for field, holds in INTERVALS.items():
-        found[field] = {
+        scores[field] = {
             name: statistics.fmean(
                 holds(each[name][0], each[name][1], truth[name]) for each, truth in zip(intervals, known, strict=True)
             )
             for name in shared
         }
-    return found
+    return scores
 
 
 def _with_union(truth: Truth) -> Truth:

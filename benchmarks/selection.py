@@ -68,17 +68,17 @@ def find_estimator(text: str, kind: str, like: Any = None) -> Estimator:
     name, params, _ = parse(text)
     if name == "auto":
         name = AUTO[type(like).__name__]
-    found: Estimator | None
+    entrant: Estimator | None
     if ":" in name:
         module, _, attribute = name.partition(":")
-        found = getattr(importlib.import_module(module), attribute)()
+        entrant = getattr(importlib.import_module(module), attribute)()
     elif name in list_estimators(kind):
-        found = get_estimator(name, kind)()
+        entrant = get_estimator(name, kind)()
     else:
-        found = find_peer(name)
-    if found is None:
+        entrant = find_peer(name)
+    if entrant is None:
         raise UnknownNameError(OPTION, "an estimator or a peer", name, [*list_estimators(kind), *list_peers()])
-    return found.with_params(**params)
+    return entrant.with_params(**params)
 
 
 def list_own(family: Family) -> list[str]:

@@ -62,12 +62,12 @@ def measure(
         answers = _run(estimator, data, uncertainty, device)
         cpu.append(time.process_time() - cpu_started)
         wall.append(time.perf_counter() - wall_started)
-    found = judged(answers, truths)
-    if found["failed"] == found["members"]:  # how long it took to fail is no time to compare with
-        return found
+    scores = judged(answers, truths)
+    if scores["failed"] == scores["members"]:  # how long it took to fail is no time to compare with
+        return scores
     times = {"cpu": statistics.median(cpu), "wall": statistics.median(wall), "repeats": len(cpu)}
     memory = {"peak": peak_memory() / 2**20, "base": base / 2**20}
-    return found | times | memory
+    return scores | times | memory
 
 
 def _run(estimator: Estimator, data: Sequence[Any], uncertainty: Method | None, device: str) -> Answers:

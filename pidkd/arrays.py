@@ -126,9 +126,9 @@ def as_activations(where: str, values: Any) -> Any:
         As ``check_activations``.
     """
     # What pandas and its kin slice by may be labels, so they give up their numpy array first.
-    held = values if is_array(values) and not hasattr(values, "to_numpy") else as_array(where, values)
-    check_activations(where, held)
-    return held
+    array = values if is_array(values) and not hasattr(values, "to_numpy") else as_array(where, values)
+    check_activations(where, array)
+    return array
 
 
 def check_activations(where: str, values: Any) -> None:
@@ -231,31 +231,31 @@ def as_target(where: str, values: Any, target: str, call: str) -> Any:
     """
     if target not in TARGETS:
         raise InputError(Keyword(call, "target"), f"one of {', '.join(map(repr, TARGETS))}", repr(target))
-    held = values if is_array(values) else as_array(where, values)
+    array = values if is_array(values) else as_array(where, values)
     if target == "continuous":
-        if is_float(held):
-            return as_activations(where, held)
-        return as_activations(where, as_numbers(where, held))
-    if not is_float(held):
-        return as_labels(where, held)
-    held = as_activations(where, held)
+        if is_float(array):
+            return as_activations(where, array)
+        return as_activations(where, as_numbers(where, array))
+    if not is_float(array):
+        return as_labels(where, array)
+    array = as_activations(where, array)
     if target == "discrete":
-        column = as_array(where, held)
+        column = as_array(where, array)
         column = column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column
         if column.ndim != 1 or not is_whole(column):
             hint = "of one-hot rows write .argmax(axis=1); quantise continuous values with pidkd.Quantizer"
-            raise InputError(where, "one label per row, target='discrete'", describe(held), hint)
+            raise InputError(where, "one label per row, target='discrete'", describe(array), hint)
         return column.astype(np.int64)
-    if is_whole(held):
-        wide = math.prod(map(int, held.shape[1:])) > 1
+    if is_whole(array):
+        wide = math.prod(map(int, array.shape[1:])) > 1
         cast = "argmax(axis=1)" if wide else "astype(int) or target='discrete'"
         raise InputError(
             where,
             "labels (integers, bools, strings) or a continuous target",
-            f"{dtype_name(held)} that holds whole numbers only",
+            f"{dtype_name(array)} that holds whole numbers only",
             f"if these are labels, write {_name(where)}.{cast}; if numbers, target='continuous'",
         )
-    return held
+    return array
 
 
 def row_names(values: Any) -> Any:

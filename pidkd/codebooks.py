@@ -43,15 +43,15 @@ class CovariancePCA:
 
 def batches(pieces: Iterator[FloatArray], at_least: int) -> Iterator[FloatArray]:
     """Pieces put together to enough rows; what is left over joins the last."""
-    held: list[FloatArray] = []
+    pending: list[FloatArray] = []
     ready: FloatArray | None = None
     for piece in pieces:
-        held.append(piece)
-        if sum(map(len, held)) >= at_least:
+        pending.append(piece)
+        if sum(map(len, pending)) >= at_least:
             if ready is not None:
                 yield ready
-            ready, held = np.concatenate(held), []
-    rest = [*([] if ready is None else [ready]), *held]
+            ready, pending = np.concatenate(pending), []
+    rest = [*([] if ready is None else [ready]), *pending]
     if rest:
         yield np.concatenate(rest)
 

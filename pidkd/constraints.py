@@ -16,7 +16,7 @@ from pidkd.errors import InputError, quote
 
 
 class Constraint(abc.ABC):
-    """What a parameter may be."""
+    """Constraint on the values of a parameter."""
 
     @property
     @abc.abstractmethod
@@ -138,7 +138,7 @@ class Whole(Constraint):
 
 @dataclass(frozen=True)
 class Choice(Constraint):
-    """One of some words or numbers."""
+    """Constraint to a fixed set of words or numbers."""
 
     values: tuple[Any, ...]
 
@@ -195,7 +195,7 @@ class With(Constraint):
 
     @property
     def expected(self) -> str:
-        """What it is, and its method."""
+        """Type and method that are expected."""
         return f"{self.what} with {self.method}"
 
     def accepts(self, value: Any) -> bool:
@@ -240,7 +240,7 @@ class Several(Constraint):
 
     @property
     def expected(self) -> str:
-        """What each must be."""
+        """Constraint of each element, in words."""
         return f"{'a mapping from names to values' if self.named else 'a list'}, each {self.inner.expected}"
 
     def accepts(self, value: Any) -> bool:

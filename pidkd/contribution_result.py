@@ -1,4 +1,4 @@
-"""What each of several sources adds, and how far each number can be trusted."""
+"""Contributions of several sources, with a certificate or an interval for each number."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class ContributionResult:
-    r"""What each source adds to the others, in union information :math:`I_\cup`.
+    r"""Contribution of each source to the others, in union information :math:`I_\cup`.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ def decompose(
     0.311278 0.500000 optimal
     """
     data = as_input(*(value for value in (y, t, s) if value is not None), groups=groups, target=target)
-    found = PIDEstimator.from_name("decompose", estimator, params, lambda: _automatic("decompose", data))
+    chosen = PIDEstimator.from_name("decompose", estimator, params, lambda: _automatic("decompose", data))
     ctx = Context.of_call("decompose", seed, device, keep, progress)
     data, notes = _with_repeats(data)
     for note in notes:
@@ -107,11 +107,11 @@ def decompose(
     if given is not None and uncertainty is not None:
         raise InputError(Keyword("decompose", "uncertainty"), "None beside given", repr(uncertainty))
     if given is not None:
-        result = decompose_given(found, data, given, units, ctx)
+        result = decompose_given(chosen, data, given, units, ctx)
     elif uncertainty is not None:
-        result = quantify(found, data, uncertainty, units, ctx)
+        result = quantify(chosen, data, uncertainty, units, ctx)
     else:
-        result = found.decompose(data, units, ctx)
+        result = chosen.decompose(data, units, ctx)
     return dataclasses.replace(result, warnings=(*notes, *result.warnings)) if notes else result
 
 
@@ -174,8 +174,8 @@ def decompose_batch(
         got = " and ".join(sorted(kinds)) or "none"
         raise InputError("decompose_batch(data)", "inputs of one kind, at least one", got)
     call = "decompose_batch"
-    found = PIDEstimator.from_name(call, estimator, params, lambda: _automatic(call, inputs[0]))
-    return found.decompose_batch(inputs, units, Context.of_call(call, seed, device, keep, progress))
+    chosen = PIDEstimator.from_name(call, estimator, params, lambda: _automatic(call, inputs[0]))
+    return chosen.decompose_batch(inputs, units, Context.of_call(call, seed, device, keep, progress))
 
 
 def _members(data: Any) -> list[Input]:

@@ -80,11 +80,11 @@ def mutual_information(
     """
     call = "mutual_information"
     data = as_pairs(x, y, target, groups)
-    found = MIEstimator.from_name(call, estimator, params, lambda: get_estimator(AUTO[type(data).__name__], "mi"))
-    if not found.allows_ties:
+    chosen = MIEstimator.from_name(call, estimator, params, lambda: get_estimator(AUTO[type(data).__name__], "mi"))
+    if not chosen.allows_ties:
         refuse_codes(x, y, target)
     ctx = Context.of_call(call, seed, device)
-    return found.estimate(data, units, ctx) if given is None else information_given(found, data, given, units, ctx)
+    return chosen.estimate(data, units, ctx) if given is None else information_given(chosen, data, given, units, ctx)
 
 
 def mi_score(

@@ -128,7 +128,7 @@ def contributions(
     progress: Callable[[float], None] | None = None,
     **params: Any,
 ) -> ContributionResult:
-    r"""What each source adds: :math:`I_\cup(all) - I_\cup(all \setminus i)`, and more of the kind.
+    r"""Contribution of each source: :math:`I_\cup(all) - I_\cup(all \setminus i)`, and more of the kind.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def _greedy(session: _Session, names: Subset, start: Subset) -> Iterable[Step]:
 
 @dataclass
 class _Session:
-    """One call: data, estimator and the unions that were solved for it, in nats."""
+    """State of a call: data, estimator and the unions solved for it, in nats."""
 
     data: Several
     estimator: UnionEstimator

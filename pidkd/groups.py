@@ -117,7 +117,7 @@ def one_of_each(groups: IntArray, rng: np.random.Generator) -> IntArray:
 
 
 def told(groups: IntArray) -> str:
-    """What to tell who did not know of repeats."""
+    """Warning about repeated rows."""
     n, distinct = len(groups), int(groups.max()) + 1
     return (
         f"{n - distinct} of {n} samples repeat others exactly: repeats stay in one fold, and count once for the error; "
@@ -154,8 +154,8 @@ def _is_no_chance(arrays: Sequence[Any], first: IntArray, rows: IntArray) -> Arr
     for array, width in zip(arrays, widths, strict=True):
         share = max(1, LOOKED_AT * width // sum(widths))
         columns = np.unique(np.linspace(0, width - 1, min(width, share)).astype(int))
-        held = np.concatenate([chunk.reshape(len(chunk), -1)[:, columns] for _, chunk in iter_chunks(array)])
-        for column in held[first].T:
+        values = np.concatenate([chunk.reshape(len(chunk), -1)[:, columns] for _, chunk in iter_chunks(array)])
+        for column in values[first].T:
             number, count = np.unique(column, return_inverse=True, return_counts=True)[1:]
             shared = count[number[rows]]
             surprise += np.where(shared <= u**RARE, np.log(u / shared), 0.0)

@@ -86,7 +86,7 @@ def too_few_samples(data: Input, mi: float) -> str | None:
 
 
 def biased(quantity: str, value: float, freedom: int, n: int, cells: str, what: str = "samples") -> str | None:
-    r"""What to tell of a plug-in estimate whose bias under independence, ``freedom`` / 2n nats, is too large for it."""
+    r"""Warning about a plug-in estimate whose bias under independence, ``freedom`` / 2n nats, is too large for it."""
     bias = freedom / (2 * n * math.log(2))
     tolerated = max(TOLERATED_BIAS, TOLERATED_SHARE * (value - bias))
     if bias <= tolerated:

@@ -1,4 +1,4 @@
-"""What a decomposition of several sources returns: an atom for every antichain, and how far they can be trusted."""
+"""Result of a decomposition of several sources: an atom for every antichain, and how far they can be trusted."""
 
 from __future__ import annotations
 

@@ -234,24 +234,24 @@ def as_pairs(x: Any, y: Any, target: Target = "auto", groups: Any = None, call: 
     """
     where = Argument(call, "x, y")
     check_same_rows(where, x=x, y=y, groups=groups)
-    held: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in {"x": x, "y": y}.items():
         array = value if is_array(value) else as_array(Argument(call, name), value)
         if name == "y" and target != "auto":
-            held[name] = as_target(Argument(call, "y"), array, target, call)
+            fields[name] = as_target(Argument(call, "y"), array, target, call)
         else:
-            held[name] = (as_activations if is_float(array) else as_labels)(Argument(call, name), array)
+            fields[name] = (as_activations if is_float(array) else as_labels)(Argument(call, name), array)
     if target not in TARGETS:
-        as_target(Argument(call, "y"), held["y"], target, call)
-    if len(held["x"]) != len(held["y"]):
-        raise InputError(where, "equal lengths", f"x {len(held['x'])}, y {len(held['y'])}")
-    numbers = None if groups is None else as_groups(Keyword(call, "groups"), groups, len(held["x"]))
-    floats = [is_float(held["x"]), is_float(held["y"])]
+        as_target(Argument(call, "y"), fields["y"], target, call)
+    if len(fields["x"]) != len(fields["y"]):
+        raise InputError(where, "equal lengths", f"x {len(fields['x'])}, y {len(fields['y'])}")
+    numbers = None if groups is None else as_groups(Keyword(call, "groups"), groups, len(fields["x"]))
+    floats = [is_float(fields["x"]), is_float(fields["y"])]
     if all(floats):
-        return ContinuousPairs(held["x"], held["y"], numbers)
+        return ContinuousPairs(fields["x"], fields["y"], numbers)
     if not any(floats):
-        return DiscretePairs(held["x"], held["y"], numbers)
-    x, y = (held["x"], held["y"]) if floats[0] else (held["y"], held["x"])
+        return DiscretePairs(fields["x"], fields["y"], numbers)
+    x, y = (fields["x"], fields["y"]) if floats[0] else (fields["y"], fields["x"])
     return MixedPairs(x, y, numbers)
 
 
@@ -272,7 +272,7 @@ def refuse_codes(x: Any, y: Any, target: Target, call: str = "mutual_information
 
 @dataclass(frozen=True)
 class RawMI:
-    """What an estimator hands to its base class, in nats; ``local``, of each sample, is for other estimators."""
+    """Estimate in nats, as an estimator hands it to its base class; ``local`` holds a value for each sample."""
 
     value: float
     se: float | None = None

@@ -1,4 +1,4 @@
-"""What a parameter may be, said next to it: ``tol: Annotated[float, Positive("a gap in bits")] = 1e-9``.
+"""Constraints of parameters, written next to them: ``tol: Annotated[float, Positive("a gap in bits")] = 1e-9``.
 
 Whatever is made of parameters derives from ``Parameterised``: its constructor refuses keywords that it does not know,
 and ``check_params`` refuses values that their constraints do not accept. The documentation prints the constraints, and
@@ -71,8 +71,8 @@ def constraint_of(hint: Any) -> Constraint | None:
     """The constraint that an annotation says, or None where anything goes."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        said = [one for one in arguments[1:] if isinstance(one, Constraint)]
-        return said[0] if said else constraint_of(arguments[0])
+        constraints = [one for one in arguments[1:] if isinstance(one, Constraint)]
+        return constraints[0] if constraints else constraint_of(arguments[0])
     if origin is Literal:
         return Choice(arguments)
     if origin in (typing.Union, types.UnionType):
@@ -95,8 +95,8 @@ def constraints(of: Any) -> Mapping[str, Constraint]:
     """Constraints of the parameters of a class or a function, by name; those of which anything goes are left out."""
     annotated = of if inspect.isfunction(of) or hasattr(of, "__dataclass_fields__") else of.__init__
     hints = _hints(annotated)
-    said = {name: constraint_of(hints.get(name, Any)) for name in parameter_names(of)}
-    return {name: constraint for name, constraint in said.items() if constraint is not None}
+    constraints = {name: constraint_of(hints.get(name, Any)) for name in parameter_names(of)}
+    return {name: constraint for name, constraint in constraints.items() if constraint is not None}
 
 
 def check_options(place: str, of: Any, options: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ class UnionSolver(Protocol):
 
 @dataclass(frozen=True)
 class UnionEstimator(Estimator):
-    """One way to the union information of subsets of sources. Subclasses write ``_solver``."""
+    """Base class of estimators of the union information of subsets of sources. Subclasses write ``_solver``."""
 
     kind = "union"
 

@@ -119,13 +119,13 @@ class ConvexPeer(PIDEstimator):
     laws = frozenset()
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
-        found, known = self.find(data), information(data.p)
-        effort = {"iterations": found.iterations, "solver_seconds": found.seconds}
+        scripts, known = self.find(data), information(data.p)
+        effort = {"iterations": scripts.iterations, "solver_seconds": scripts.seconds}
         stats = {name: value for name, value in effort.items() if value is not None}
-        if found.plan is None or found.potentials is None:
-            return Raw(math.nan, known, Certificate(-math.inf, math.inf, "uncertified", found.status), stats=stats)
-        proven = bounds(data.p, found.plan, found.potentials)
-        certificate = Certificate(proven.lower, proven.upper, "optimal", found.status)
+        if scripts.plan is None or scripts.potentials is None:
+            return Raw(math.nan, known, Certificate(-math.inf, math.inf, "uncertified", scripts.status), stats=stats)
+        proven = bounds(data.p, scripts.plan, scripts.potentials)
+        certificate = Certificate(proven.lower, proven.upper, "optimal", scripts.status)
         if certificate.gap > TOLERANCE:
             certificate = dataclasses.replace(certificate, status="uncertified")
         return Raw(proven.upper, known, certificate, stats=stats)
@@ -202,9 +202,9 @@ def from_folder(module: str) -> Any:
         When no folder is named, or it does not hold the module.
     """
     folder, relative = os.environ.get(PEER_PATH), module.replace(".", "/")
-    found = sorted(Path(folder).rglob(f"{relative}.py")) if folder else []
-    if not found:
+    scripts = sorted(Path(folder).rglob(f"{relative}.py")) if folder else []
+    if not scripts:
         where = f"is not below {folder}" if folder else "is on no registry: name its folder with --peer-path"
         raise MissingDependencyError(f"module {module!r} {where}")
-    sys.path.insert(0, str(found[0].parents[module.count(".")]))
+    sys.path.insert(0, str(scripts[0].parents[module.count(".")]))
     return importlib.import_module(module)

@@ -16,9 +16,9 @@ def estimators() -> dict[str, AtomsPeer]:
 def _atoms(pmf: Pmf) -> dict[str, float]:
     peer = from_folder("BROJA_2PID")
     cells = product(*map(range, pmf.shape))
-    found = peer.pid({cell: float(pmf.p[cell]) for cell in cells if pmf.p[cell] > 0})
+    answer = peer.pid({cell: float(pmf.p[cell]) for cell in cells if pmf.p[cell] > 0})
     names = {"redundant": "SI", "unique_t": "UIY", "unique_s": "UIZ", "synergistic": "CI"}
-    return {atom: found[name] for atom, name in names.items()}
+    return {atom: answer[name] for atom, name in names.items()}
 
 
 PEER = Peer("2pid-", estimators)

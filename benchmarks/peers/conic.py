@@ -80,10 +80,10 @@ def _clarabel(formulation: str, tight: bool, pmf: Pmf) -> Solution:
     cones = [clarabel.ZeroConeT(len(program.rhs)), *[clarabel.ExponentialConeT()] * program.n]
     size = len(program.cost)
     solver = clarabel.DefaultSolver(sparse.csc_matrix((size, size)), program.cost, rows, right, cones, settings)
-    found = solver.solve()
-    multipliers = np.array(found.z)[: len(marginals.rhs)]
-    plan, potentials = marginals.plan(program.q(np.array(found.x))), marginals.potentials(multipliers)
-    return Solution(plan, potentials, str(found.status), found.iterations, found.solve_time)
+    answer = solver.solve()
+    multipliers = np.array(answer.z)[: len(marginals.rhs)]
+    plan, potentials = marginals.plan(program.q(np.array(answer.x))), marginals.potentials(multipliers)
+    return Solution(plan, potentials, str(answer.status), answer.iterations, answer.solve_time)
 
 
 def _ecos(formulation: str, tight: bool, pmf: Pmf) -> Solution:
@@ -92,7 +92,7 @@ def _ecos(formulation: str, tight: bool, pmf: Pmf) -> Solution:
     program = _Program(marginals, formulation)
     cone = -program.cone((0, 2, 1))
     options: dict[str, Any] = {"abstol": TIGHT, "reltol": TIGHT, "feastol": TIGHT} if tight else {}
-    found = ecos.solve(
+    answer = ecos.solve(
         program.cost,
         cone,
         np.zeros(3 * program.n),
@@ -102,9 +102,9 @@ def _ecos(formulation: str, tight: bool, pmf: Pmf) -> Solution:
         verbose=False,
         **options,
     )
-    info = found["info"]
-    plan = marginals.plan(program.q(found["x"]))
-    potentials = marginals.potentials(found["y"][: len(marginals.rhs)])
+    info = answer["info"]
+    plan = marginals.plan(program.q(answer["x"]))
+    potentials = marginals.potentials(answer["y"][: len(marginals.rhs)])
     seconds = info["timing"]["tsetup"] + info["timing"]["tsolve"]
     return Solution(plan, potentials, info["infostring"], info["iter"], seconds)
 

@@ -27,8 +27,8 @@ def estimators() -> dict[str, ConvexPeer]:
 
 
 def _solve(params: dict[str, Any], pmf: Pmf) -> Solution:
-    said = BROJACvx(**params).solve(pmf)
-    return Solution(said.plan, said.potentials, said.status, said.iterations, said.seconds)
+    solution = BROJACvx(**params).solve(pmf)
+    return Solution(solution.plan, solution.potentials, solution.status, solution.iterations, solution.seconds)
 
 
 PEER = Peer("cvxpy-", estimators)

@@ -49,9 +49,9 @@ def _joint(pmf: Pmf) -> Any:
 def _atoms(measure: str, pmf: Pmf, **options: str) -> dict[str, float]:
     joint = _joint(pmf)
     measures = import_extra("dit.pid", "bench", needed_by="peer 'dit'")
-    found = getattr(measures, measure)(joint, [[0], [1]], [2], **options)
+    answer = getattr(measures, measure)(joint, [[0], [1]], [2], **options)
     nodes = {"redundant": ((0,), (1,)), "unique_t": ((0,),), "unique_s": ((1,),), "synergistic": ((0, 1),)}
-    return {atom: found[node] for atom, node in nodes.items()}
+    return {atom: answer[node] for atom, node in nodes.items()}
 
 
 def _solve(pmf: Pmf) -> Solution:
@@ -69,15 +69,15 @@ def _solve(pmf: Pmf) -> Solution:
 
     with mock.patch.object(broja_cone, "_BrojaConeSolver", Keeping):
         _, meta = broja_cone.broja_cone_solve(joint, [[0], [1]], [2])
-    found = kept[0]
+    answer = kept[0]
     alphabets = [np.flatnonzero(pmf.p.sum(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     plan = np.zeros(pmf.shape)
-    for cell, q in found.joint_q().items():
+    for cell, q in answer.joint_q().items():
         plan[tuple(alphabet[i] for alphabet, i in zip(alphabets, cell, strict=True))] = q
-    status = found.sol_info.get("infostring", "") + ("" if meta["converged"] else ", not converged")
-    timing = found.sol_info["timing"]
-    potentials = _potentials(found, alphabets, pmf)
-    return Solution(plan, potentials, status, found.sol_info.get("iter"), timing["tsetup"] + timing["tsolve"])
+    status = answer.sol_info.get("infostring", "") + ("" if meta["converged"] else ", not converged")
+    timing = answer.sol_info["timing"]
+    potentials = _potentials(answer, alphabets, pmf)
+    return Solution(plan, potentials, status, answer.sol_info.get("iter"), timing["tsetup"] + timing["tsolve"])
 
 
 def _potentials(found: Any, alphabets: list[Array], pmf: Pmf) -> Potentials:

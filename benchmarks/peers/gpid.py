@@ -17,8 +17,8 @@ def estimators() -> dict[str, AtomsPeer]:
 def _atoms(data: Gaussian) -> dict[str, float]:
     peer = from_folder("gpid.tilde_pid")
     with contextlib.redirect_stdout(io.StringIO()):
-        found = peer.exact_gauss_tilde_pid(data.cov, *data.dims)
-    return dict(zip(("unique_t", "unique_s", "redundant", "synergistic"), found[5:9], strict=True))
+        answer = peer.exact_gauss_tilde_pid(data.cov, *data.dims)
+    return dict(zip(("unique_t", "unique_s", "redundant", "synergistic"), answer[5:9], strict=True))
 
 
 PEER = Peer("gpid-", estimators)

@@ -64,7 +64,7 @@ def _problem(
 
 
 def _growing(axis: str, sizes: Sequence[int], shape: Callable[[int], tuple[int, int, int]]) -> list[Problem]:
-    """One line of growth; beyond 8,000 cells it is for the full run."""
+    """Problems of growing size along one axis; beyond 8,000 cells for the full run."""
     return [
         _problem(f"{axis}: {n}", "small" if np.prod(shape(n)) <= 8_000 else "full", partial(dense, shape(n)), (axis, n))
         for n in sizes

@@ -87,15 +87,15 @@ def repeat(truth: Truth, methods: Mapping[str, Bootstrap | Jackknife], seed: int
     """Of one sample: estimate, corrected estimate and interval, shape (n_methods, 4, n_quantities), in bits."""
     sample = histogram(truth.pmf, truth.n_samples, np.random.default_rng((seed, 17)))
     estimator = _Remembering()
-    found = []
+    estimates = []
     for method in methods.values():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PidkdWarning)
             result = decompose(sample, estimator=estimator, uncertainty=method, seed=seed)
         estimate, interval = _vector(result), result.interval or {}
         bias = [(result.bias or {}).get(name, 0.0) for name in QUANTITIES]
-        found.append([estimate, estimate - bias, *np.transpose([interval[name] for name in QUANTITIES])])
-    return np.array(found)
+        estimates.append([estimate, estimate - bias, *np.transpose([interval[name] for name in QUANTITIES])])
+    return np.array(estimates)
 
 
 def page(truth: Truth, repeats: int | None = None, n_jobs: int = 1) -> Iterator[str]:

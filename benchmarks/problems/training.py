@@ -54,8 +54,8 @@ def measure(loop: str, data: Sequence[Work], device: str) -> dict[str, Any]:
     (work,) = data
     {"plain": plain, "engine": engine}[loop](work, device, lap)
     cpu, wall = zip(*([b - a for a, b in zip(*pair, strict=True)] for pair in itertools.pairwise(moments)), strict=True)
-    found = {"cpu": statistics.median(cpu), "wall": statistics.median(wall), "repeats": len(cpu)}
-    return {"status": "solved", "members": 1, **found}
+    seconds = {"cpu": statistics.median(cpu), "wall": statistics.median(wall), "repeats": len(cpu)}
+    return {"status": "solved", "members": 1, **seconds}
 
 
 def network(depth: int, width: int) -> Any:

@@ -34,8 +34,8 @@ class Line:
     @property
     def memory_exponent(self) -> float | None:
         """Of what the problem takes beyond the process itself, where that is over a megabyte."""
-        taken = [(size, memory) for size, memory in zip(self.sizes, self.memory, strict=True) if memory > 1.0]
-        return exponent([size for size, _ in taken], [memory for _, memory in taken])
+        measured = [(size, memory) for size, memory in zip(self.sizes, self.memory, strict=True) if memory > 1.0]
+        return exponent([size for size, _ in measured], [memory for _, memory in measured])
 
 
 def lines(rows: Sequence[Row]) -> list[Line]:
@@ -44,14 +44,14 @@ def lines(rows: Sequence[Row]) -> list[Line]:
     for row in rows:
         if row.axis is not None and not row.axis[0].startswith((SAMPLES, TRUE_NATS)) and row.cpu is not None:
             grouped.setdefault((row.axis[0], row.estimator), []).append(row)
-    found = []
+    fitted = []
     for (axis, estimator), members in grouped.items():
         members.sort(key=lambda row: row.axis[1] if row.axis else 0.0)
         sizes = tuple(row.axis[1] for row in members if row.axis)
         memory = tuple((row.peak or 0.0) - (row.base or 0.0) for row in members)
         if len(set(sizes)) > 1:
-            found.append(Line(estimator, axis, sizes, tuple(row.cpu or 0.0 for row in members), memory))
-    return found
+            fitted.append(Line(estimator, axis, sizes, tuple(row.cpu or 0.0 for row in members), memory))
+    return fitted
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float | None:

@@ -120,8 +120,8 @@ def _sampling(rows: Sequence[Row]) -> Section | None:
         if row.axis is not None and row.axis[0].startswith(SAMPLES) and row.bias:
             grouped.setdefault(f"{row.axis[0].removeprefix(SAMPLES)}, {row.estimator}", []).append(row)
     figures = []
-    for title, found in grouped.items():
-        group = sorted(found, key=lambda row: row.axis[1] if row.axis else 0.0)
+    for title, members in grouped.items():
+        group = sorted(members, key=lambda row: row.axis[1] if row.axis else 0.0)
         often = [row for row in group if row.covered and row.members >= OFTEN]
         if len({row.axis for row in group}) > 1:
             figures.append(_against_samples(title, f"Bias of the atoms of {title}.", group, "bias"))
@@ -176,13 +176,13 @@ def _information(rows: Sequence[Row]) -> Section | None:
     if not rows:
         return None
     estimators = list(dict.fromkeys(row.estimator for row in rows))
-    found = {(row.problem, row.estimator): row for row in rows}
+    by_key = {(row.problem, row.estimator): row for row in rows}
     table = []
     for problem in dict.fromkeys(row.problem for row in rows):
-        answers = [found.get((problem, estimator)) for estimator in estimators]
+        answers = [by_key.get((problem, estimator)) for estimator in estimators]
         truth = next(_truth(one)["mi"] for one in answers if one is not None)
-        said = ["" if one is None else f"{one.estimate['mi']:z.3f}" for one in answers]
-        table.append((problem, f"{truth:.3f}", *said))
+        cells = ["" if one is None else f"{one.estimate['mi']:z.3f}" for one in answers]
+        table.append((problem, f"{truth:.3f}", *cells))
     return Section("Mutual information", "Estimates in bits.", (), ("task", "truth", *estimators), table)
 
 
@@ -219,15 +219,15 @@ def _measures(rows: Sequence[Row]) -> Section | None:
     if not rows:
         return None
     problems = list(dict.fromkeys(row.problem for row in rows))
-    found = {(row.estimator, row.problem): row for row in rows}
+    by_key = {(row.estimator, row.problem): row for row in rows}
     table = []
     for estimator in dict.fromkeys(row.estimator for row in rows):
-        answers = [found.get((estimator, problem)) for problem in problems]
-        said = [
+        answers = [by_key.get((estimator, problem)) for problem in problems]
+        cells = [
             "" if one is None else f"{one.estimate['redundant']:z.4f}" if one.estimate else one.status
             for one in answers
         ]
-        table.append((estimator, *said))
+        table.append((estimator, *cells))
     words = "Redundancy in bits of the same tables. No column has a truth: the measures answer different questions."
     return Section("Measures of redundancy", words, (), ("measure", *problems), table)
 
@@ -264,10 +264,10 @@ def _once(table: Sequence[tuple[str, ...]], columns: int = 1) -> list[tuple[str,
 
 def _first(rows: Sequence[Row]) -> dict[tuple[str, str], Row]:
     """Of each problem, the row of the estimator that others are compared with."""
-    found: dict[tuple[str, str], Row] = {}
+    by_key: dict[tuple[str, str], Row] = {}
     for row in rows:
-        found.setdefault((row.family, row.problem), row)
-    return found
+        by_key.setdefault((row.family, row.problem), row)
+    return by_key
 
 
 def _failures(rows: Sequence[Row]) -> Section | None:

@@ -72,5 +72,5 @@ class Blackwell(PIDEstimator):
             unique_t = known.t - intersection_information(p_yt, p_ys)
             return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", "the minimum of two ROC curves"))
         tol = self.tol * math.log(2)
-        found = most_informative(blackwell_cone(p_yt, p_ys), tol, self.max_rays, self.time_limit)
-        return between_raw(known, found.lower, min(found.upper, known.t, known.s), tol, found.route)
+        optimum = most_informative(blackwell_cone(p_yt, p_ys), tol, self.max_rays, self.time_limit)
+        return between_raw(known, optimum.lower, min(optimum.upper, known.t, known.s), tol, optimum.route)

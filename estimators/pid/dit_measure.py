@@ -83,10 +83,10 @@ class DitMeasure(PIDEstimator):
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)
-        said = self._ask(data.p, ctx.seed)
-        redundant, unique_t, unique_s, synergistic = said.get("atoms", (nan,) * 4)
+        answer = self._ask(data.p, ctx.seed)
+        redundant, unique_t, unique_s, synergistic = answer.get("atoms", (nan,) * 4)
         if not isfinite(redundant):
-            message = said.get("error", f"dit gives {redundant} for the redundancy")
+            message = answer.get("error", f"dit gives {redundant} for the redundancy")
             return Raw(nan, known, Certificate(-inf, inf, "uncertified", f"measure {self.measure!r}: {message}"))
         bit = NATS_PER["bits"]
         missed = max(
@@ -101,10 +101,10 @@ class DitMeasure(PIDEstimator):
         return Raw(known.t - redundant * bit, known, certificate, concerns=concerns)
 
     def _redundancies(self, p: FloatArray, ctx: Context) -> RawLattice:
-        said, order = self._ask(p, ctx.seed), lattice(p.ndim - 1)
-        atoms = np.array(said.get("atoms", [nan] * len(order)))
-        message = said.get("error", f"dit's {self.measure}, which reports no error")
-        if not np.isfinite(atoms).all() and "error" not in said:
+        answer, order = self._ask(p, ctx.seed), lattice(p.ndim - 1)
+        atoms = np.array(answer.get("atoms", [nan] * len(order)))
+        message = answer.get("error", f"dit's {self.measure}, which reports no error")
+        if not np.isfinite(atoms).all() and "error" not in answer:
             message = f"dit's {self.measure} gives no atom for {', '.join(_missing(order.labels, atoms))}"
         return RawLattice(order.below @ atoms * NATS_PER["bits"], status="uncertified", message=message)
 

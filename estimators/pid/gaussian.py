@@ -144,8 +144,8 @@ class GaussianBROJA(PIDEstimator):
         if not regular:
             # Rounding in a covariance is that of a square; its root is known to the root of the tolerance.
             tolerance = max(data.tolerance, 1e-15) ** 0.5
-            found = bases(covariance_root(data.cov), dims, tolerance)
-            return _singular(conditionals_of(found), tolerance, data.n_samples)
+            factors = bases(covariance_root(data.cov), dims, tolerance)
+            return _singular(conditionals_of(factors), tolerance, data.n_samples)
         if data.n_samples is None or self.debias == "none":
             return self._regular(known)
         return self._corrected(known, data.cov, (d_y, d_t, d_s), data.n_samples, ctx)
@@ -168,8 +168,8 @@ class GaussianBROJA(PIDEstimator):
         known = Conditionals(*(factor[regular] for factor in known))
         columns = [*decomposed(known), *(bracket(known) if self.confirm else ())]
         solved = zip(*(column.tolist() for column in columns), strict=True)
-        rest = iter(self._one_by_one([item for item, found in zip(data, regular, strict=True) if not found], ctx))
-        return [_raw(Split(*(row := next(solved))[:7]), row[7:]) if found else next(rest) for found in regular]
+        rest = iter(self._one_by_one([item for item, factors in zip(data, regular, strict=True) if not factors], ctx))
+        return [_raw(Split(*(row := next(solved))[:7]), row[7:]) if factors else next(rest) for factors in regular]
 
     def _one_by_one(self, data: Sequence[Gaussian | Activations], ctx: Context) -> list[Raw]:
         raws = super()._decompose_batch(data, ctx)
@@ -184,8 +184,8 @@ class GaussianBROJA(PIDEstimator):
             return self._shrunk(blocks)
         n_columns = sum(widths(blocks))
         n_samples = len(blocks[0]) if data.groups is None else int(data.groups.max()) + 1
-        found = bases(scatter_root(blocks), widths(blocks), tolerance)
-        d_y, d_t, d_s, both = (basis.shape[1] for basis in found)
+        factors = bases(scatter_root(blocks), widths(blocks), tolerance)
+        d_y, d_t, d_s, both = (basis.shape[1] for basis in factors)
         if not d_y:
             raise InputError(Argument("decompose", "y"), "a target that varies", "a constant one")
         if n_samples <= d_y + both:
@@ -202,12 +202,12 @@ class GaussianBROJA(PIDEstimator):
         if n_samples < 2 * (d_y + both):
             text = f"gaussian: {n_samples} samples of {d_y + both} independent columns; the atoms are uncertain"
             concerns.append((SmallSampleWarning, text))
-        known = conditionals_of(found)
+        known = conditionals_of(factors)
         if not min(d_t, d_s) or both < d_t + d_s or np.linalg.svd(known.both, compute_uv=False)[-1] <= tolerance:
             return _singular(known, tolerance, n_samples, concerns)
         if self.debias == "none":
             return self._regular(known, concerns)
-        columns = np.concatenate(found[:3], axis=1)
+        columns = np.concatenate(factors[:3], axis=1)
         cov, dims = columns.T @ columns, (d_y, d_t, d_s)
         if not _is_regular(cov, dims):
             text = "gaussian: too near to singular to be corrected for bias; these are plug-in atoms"
@@ -241,11 +241,11 @@ class GaussianBROJA(PIDEstimator):
         tails = np.quantile(fluctuation, [(1 + self.level) / 2, (1 - self.level) / 2], axis=0)
         low, high = split.atoms - tails
         unique_t = float(split.unique_t)
-        said = f"closed form of the sample covariance, then corrected for bias ({self.debias}); see interval"
+        note = f"closed form of the sample covariance, then corrected for bias ({self.debias}); see interval"
         return Raw(
             unique_t,
             split.information,
-            Certificate(unique_t, unique_t, "exact", said),
+            Certificate(unique_t, unique_t, "exact", note),
             interval={name: (float(low[i]), float(high[i])) for i, name in enumerate(ATOMS)},
             se=_named(fluctuation.std(axis=0, ddof=1)),
             bias=_named(decomposed(known).atoms - split.atoms),

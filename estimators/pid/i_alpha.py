@@ -93,15 +93,15 @@ class IAlpha(PIDEstimator):
             unique_t = known.t - value
             return Raw(unique_t, known, Certificate(unique_t, unique_t, "exact", f"f_t(T) = {list(function)}"))
         tol = self.tol * math.log(2)
-        found = most_informative(griffith_ho_cone(p, self.channel), tol, self.max_rays, 0.7 * self.time_limit)
+        optimum = most_informative(griffith_ho_cone(p, self.channel), tol, self.max_rays, 0.7 * self.time_limit)
         # The common part of T and S is one such Q, but not a function of Y.
-        least = 0.0 if self.channel == "target" else common_information(p)
-        red_low, red_high = max(found.lower, least), min(found.upper, known.t, known.s)
+        lower = 0.0 if self.channel == "target" else common_information(p)
+        red_low, red_high = max(optimum.lower, lower), min(optimum.upper, known.t, known.s)
         if red_high - red_low > tol:
             # Every such Q is a garbling of both sources too, and of those the best is found sooner.
             garblings = blackwell_cone(p.sum(axis=2), p.sum(axis=1))
             red_high = min(red_high, most_informative(garblings, tol, BLACKWELL_RAYS, 0.2 * self.time_limit).upper)
-        return between_raw(known, red_low, red_high, tol, found.route)
+        return between_raw(known, red_low, red_high, tol, optimum.route)
 
 
 def _supported(p: FloatArray) -> FloatArray:

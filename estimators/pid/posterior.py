@@ -118,9 +118,11 @@ class Posterior(PIDEstimator):
             raw = self.combine(y, fold, t, s, both, ctx, how, data.groups, self.scaling == "matrix")
             if self.lump and len(seen) > self.max_classes:  # of another target than the classes
                 return raw
-            said = [(name, p.argmax(axis=1)) for name, p in (("T", data.p_t), ("S", data.p_s))]
-            told = [text for name, codes in said if (text := self._more_in_codes(name, y, codes, raw, data.groups))]
-            return dataclasses.replace(raw, concerns=(*raw.concerns, *((PidkdWarning, text) for text in told)))
+            codes_of = [(name, p.argmax(axis=1)) for name, p in (("T", data.p_t), ("S", data.p_s))]
+            warnings = [
+                text for name, codes in codes_of if (text := self._more_in_codes(name, y, codes, raw, data.groups))
+            ]
+            return dataclasses.replace(raw, concerns=(*raw.concerns, *((PidkdWarning, text) for text in warnings)))
         fold = self.folds(Argument("decompose", "y, t, s"), y, ctx.seed, data.groups)
         t, s, both = (
             self.learn(values, y[None], fold[None], ctx)[0] for values in ((data.t,), (data.s,), (data.t, data.s))
@@ -130,7 +132,7 @@ class Posterior(PIDEstimator):
     def _more_in_codes(
         self, source: str, y: IntArray, codes: IntArray, raw: Raw, groups: IntArray | None
     ) -> str | None:
-        """What to tell where the most probable class says more than the posterior, beyond its bias and the error."""
+        """Warning where the most probable class says more than the posterior, beyond its bias and the error."""
         value = raw.information.t if source == "T" else raw.information.s
         joint = np.zeros((int(y.max()) + 1, int(codes.max()) + 1))
         np.add.at(joint, (y, codes), 1 / len(y))
@@ -141,9 +143,11 @@ class Posterior(PIDEstimator):
             return None
         bits = NATS_PER["bits"]
         more = "scaling='matrix'" if self.scaling == "temperature" else "decompose(y, t, s) with the logits as t and s"
-        said = f"the most probable class of {source} alone says {coded / bits:.3g} bits of y"
+        in_codes = f"the most probable class of {source} alone says {coded / bits:.3g} bits of y"
         calibrated = f"its calibrated probabilities {value / bits:.3g}"
-        return f"posterior: {said}, and {calibrated}, wrong in ways that calibration does not reach; {more} finds more"
+        return (
+            f"posterior: {in_codes}, and {calibrated}, wrong in ways that calibration does not reach; {more} finds more"
+        )
 
     def folds(self, where: str, y: Array, seed: int, groups: IntArray | None = None) -> IntArray:
         """The fold of each row; the rows of a group are in one.

@@ -107,8 +107,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     nodes = [tuple(map(tuple, node)) for node in request["nodes"]]
     try:
         distribution = dit.Distribution(outcomes, request["masses"])
-        found = getattr(dit.pid, request["class"])(distribution, [[i] for i in range(n_sources)], [n_sources])
-        return {"atoms": [float(found[node]) for node in nodes]}
+        decomposition = getattr(dit.pid, request["class"])(distribution, [[i] for i in range(n_sources)], [n_sources])
+        return {"atoms": [float(decomposition[node]) for node in nodes]}
     except Exception as error:  # whatever dit may raise
         return {"error": f"dit raised {type(error).__name__}: {error}".splitlines()[0][:200]}
 

@@ -190,12 +190,12 @@ class Ball:
         return np.asarray(np.where(self.radius == 0, closed, inside + before), dtype=np.float64)
 
     def at(self, rows: IntArray) -> Ball:
-        """Those of some samples."""
+        """Columns of some samples."""
         return Ball(self.radius[rows], self.neighbours[rows], self.tied[rows], self.taken[rows])
 
     @classmethod
     def joined(cls, balls: Sequence[Ball]) -> Ball:
-        """Those of several sets of samples, one after the other."""
+        """Columns of several sets of samples, one after the other."""
         names = ("radius", "neighbours", "tied", "taken")
         return cls(*(np.concatenate([getattr(ball, name) for ball in balls]) for name in names))
 

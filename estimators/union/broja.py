@@ -65,11 +65,11 @@ class UnionBROJA(UnionEstimator):
     accepts = (PairTables,)
 
     def _solver(self, data: PairTables, ctx: Context) -> _Tables:
-        tables, lost = data.tables, dict.fromkeys(data.names, 0.0)
+        tables, loss_of = data.tables, dict.fromkeys(data.names, 0.0)
         if self.max_cells is not None:
             tables = {name: merged(table, self.max_cells) for name, table in tables.items()}
-            lost = {name: table_information(data.tables[name]) - table_information(tables[name]) for name in tables}
-        return _Tables(self, data, tables, lost, ctx)
+            loss_of = {name: table_information(data.tables[name]) - table_information(tables[name]) for name in tables}
+        return _Tables(self, data, tables, loss_of, ctx)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class _Tables:
     ctx: Context
 
     def unions(self, subsets: Sequence[Subset]) -> list[RawUnion]:
-        """Those of single sources by their tables, the others solved together."""
+        """Union information of subsets: single sources by their tables, the others solved together."""
         wanted = [[self.tables[name] for name in subset] for subset in subsets if len(subset) > 1]
         for margins in wanted:
             self._check_memory(margins)

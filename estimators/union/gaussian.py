@@ -153,20 +153,20 @@ class _Covariances:
 
     def _union(self, subset: Subset) -> RawUnion:
         tol = self.estimator.tol * NATS_PER["bits"]
-        found = gaussian_union([self.factors[name] @ self.factors[name].T for name in subset], tol)
-        within = found.upper - found.lower <= tol
-        said = "barrier method, confirmed by a dual point" if within else "too near to singular for closer bounds"
-        certificate = Certificate(found.lower, found.upper, "optimal" if within else "max_iter", said)
+        bounds = gaussian_union([self.factors[name] @ self.factors[name].T for name in subset], tol)
+        within = bounds.upper - bounds.lower <= tol
+        note = "barrier method, confirmed by a dual point" if within else "too near to singular for closer bounds"
+        certificate = Certificate(bounds.lower, bounds.upper, "optimal" if within else "max_iter", note)
         if not self.draws:
-            return RawUnion(found.upper, certificate, concerns=self.concerns)
+            return RawUnion(bounds.upper, certificate, concerns=self.concerns)
         drawn = np.array([gaussian_union([draw[name] for name in subset], 1e-6).upper for draw in self.draws])
-        bias = float(drawn.mean()) - found.upper
+        bias = float(drawn.mean()) - bounds.upper
         if len(subset) == 1:
             d_x = self.dims[1 + self.names.index(subset[0])]
             bias = information_bias(int(self.n_samples or 0), d_x, self.dims[0])
-        message = f"{said}, of the sample covariance, whose union this bounds; the value is less its bias"
+        message = f"{note}, of the sample covariance, whose union this bounds; the value is less its bias"
         return RawUnion(
-            found.upper - bias,
+            bounds.upper - bias,
             Certificate(certificate.lower - bias, certificate.upper - bias, certificate.status, message),
             deviations=drawn - drawn.mean(),
             bias=bias,

@@ -32,7 +32,7 @@ MAX_MEMORY = 2**31
 
 @dataclass(frozen=True)
 class Reading:
-    """What an audit needs of a layer, made once for all pairs.
+    """Form of a layer that pairs are measured from, computed once for all pairs.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Reading:
 
 
 class AuditEngine(abc.ABC):
-    """One way from layers to atoms.
+    """Protocol of the ways from layers to atoms.
 
     ``audit`` makes the engine that serves the estimator, lets it refuse options by ``check`` and take what all layers
     share by ``prepare``, then calls ``read`` once a layer and ``measure`` once a pair, in any process: an engine is
@@ -121,14 +121,14 @@ class AuditEngine(abc.ABC):
 
     @abc.abstractmethod
     def read(self, layer: Layer, values: Any) -> Reading:
-        """What pairs need of a layer, whose checked values are ``values``."""
+        """Reading of a layer, whose checked values are ``values``."""
 
     @abc.abstractmethod
     def measure(self, t: Reading, s: Reading) -> PIDResult:
         """Atoms of one pair with null and intervals, in bits or nats; warnings are in the result."""
 
     def values(self, reading: Reading) -> Any:
-        """What a pair is measured from: the values of the layer, read again."""
+        """Values of the layer, read again, for the measurement of a pair."""
         if reading.layer is None:
             raise RuntimeError(f"{reading.where}: expected a layer that can be read again, got none")
         return reading.layer.read(self.options.pool)
@@ -143,7 +143,7 @@ class AuditEngine(abc.ABC):
 
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
-        """How atoms are made, for the provenance."""
+        """Settings of the measurement, for the provenance."""
 
     def layer_key(self) -> tuple[list[Any], list[Array]]:
         """Options and arrays that a reading depends on besides the layer, by which finished work is known."""

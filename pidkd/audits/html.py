@@ -112,7 +112,7 @@ def _network(top: AuditedPair, side: str) -> dict[str, Any]:
 
 
 def _preprocessing(how: Mapping[str, Any]) -> dict[str, str]:
-    """What was made of a layer, in short; the record is at the end of the page."""
+    """Preprocessing of a layer, in short; the record is at the end of the page."""
     if "posteriors" in how:
         return {"posteriors": f"by {how['posteriors']}, {how.get('folds')} folds"}
     parts = [
@@ -165,7 +165,7 @@ def _trajectory(pair: AuditedPair) -> dict[str, Any]:
 
 
 def _heat_maps(report: Findings) -> list[dict[str, Any]]:
-    """Where every teacher layer met every student layer: what is left, and what is shared."""
+    """Heat maps of unique and redundant information over teacher and student layers."""
     results = report.results
     teachers = sorted({t for t, _ in results}, key=_order(report, "teachers"))
     students = sorted({s for _, s in results}, key=_order(report, "students"))
@@ -197,7 +197,7 @@ def _row(report: Findings, stage: AuditedPair, columns: Sequence[Column]) -> dic
 
 
 def _facts(report: Findings) -> list[tuple[str, str]]:
-    """How the numbers came to be, line by line."""
+    """Provenance of the numbers, line by line."""
     origin = report.provenance
     facts = [
         (
@@ -229,7 +229,7 @@ def _facts(report: Findings) -> list[tuple[str, str]]:
 
 
 def _made_of_layers(origin: Mapping[str, Any]) -> tuple[str, str]:
-    """What stands between the layers and the atoms."""
+    """Description of the steps between the layers and the atoms."""
     if "posteriors" in origin:
         return (
             "Posteriors",

@@ -1,4 +1,4 @@
-"""What an audit says in words: the headline, and the notes that a reader of the numbers must know."""
+"""Text of an audit: the headline, and the notes that a reader of the numbers must know."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _of_chance(report: Findings) -> list[str]:
 
 
 def _of_intervals(report: Findings) -> list[str]:
-    """How intervals were made, and what they are conditional on."""
+    """Note on the intervals: their method, and what they are conditional on."""
     made = {
         (record["method"], record["level"], record.get("bias") is not None and record["method"] == "Bootstrap")
         for pair in report.pairs

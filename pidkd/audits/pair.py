@@ -1,4 +1,4 @@
-"""One pair of layers in an audit: its atoms, and what one compares them to."""
+"""Atoms of one pair of layers in an audit, and the quantities to compare them with."""
 
 from __future__ import annotations
 

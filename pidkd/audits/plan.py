@@ -35,7 +35,7 @@ BASELINE = "baseline"
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What is audited: pairs of layers at every stage of the student, and the target.
+    """Plan of an audit: pairs of layers at every stage of the student, and the target.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What stands beside the atoms: a linear probe of a layer, and how alike two layers are."""
+"""Quantities beside the atoms: a linear probe of a layer, and the similarity of two layers."""
 
 from __future__ import annotations
 

@@ -100,8 +100,8 @@ class AuditReport(Findings):
     def with_images(self, images: Layer) -> AuditReport:
         """The report with thumbnails of the samples of its leading pair."""
         leading = self.leading
-        held = images.load()
-        extremes = tuple({**one, "image": thumbnail(held[one["row"]], images.where)} for one in leading.extremes)
+        pixels = images.load()
+        extremes = tuple({**one, "image": thumbnail(pixels[one["row"]], images.where)} for one in leading.extremes)
         shown = dataclasses.replace(leading, extremes=extremes)
         return dataclasses.replace(self, pairs=tuple(shown if pair is leading else pair for pair in self.pairs))
 

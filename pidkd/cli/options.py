@@ -122,7 +122,7 @@ def parameters(params: Sequence[str] | None) -> dict[str, Any]:
 
 def number_of_bytes(option: str, text: str) -> int:
     """A number of bytes from text such as 500MB or 2GiB."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", text.strip())
-    if found is None or float(found[1]) == 0:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", text.strip())
+    if match is None or float(match[1]) == 0:
         raise InputError(option, "a number of bytes such as 500MB or 2GiB", repr(text))
-    return int(float(found[1]) * (1024 if found[3] else 1000) ** " kMGT".index(found[2] or " "))
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))

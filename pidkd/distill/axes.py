@@ -1,4 +1,4 @@
-"""Which axis of a layer's output is which: the batch, the channels, and the positions that have them.
+"""Axes of a layer's output: the batch, the channels and their positions.
 
 An output is described by one letter an axis: B is the batch, C the channels (D, where there is no C), and every other
 letter an axis of positions: ``"BCHW"``, ``"BHWC"``, ``"BLD"``, ``"LBD"``, ``"BCL"``, ``"BD"``.
@@ -46,7 +46,7 @@ ELEMENTWISE: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Sequenti
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a layer of a known type tells of the axes of its output: the place of the channels, 1 or -1."""
+    """Axes of the output of a layer of a known type: the place of the channels, 1 or -1."""
 
     place: int
     shape: tuple[int, ...]

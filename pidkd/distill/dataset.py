@@ -87,8 +87,8 @@ class ImageData:
         if len(mean) != images.shape[3] or len(std) != images.shape[3] or not all(s > 0 for s in std):
             expected = f"{images.shape[3]} of each, one for each channel, std above 0"
             raise InputError(f"{self.name}: mean, std", expected, f"{mean}, {std}")
-        held = {"labels": read_only(labels.astype(np.int64)), "ids": ids, "mean": mean, "std": std}
-        for field, value in held.items():
+        arrays = {"labels": read_only(labels.astype(np.int64)), "ids": ids, "mean": mean, "std": std}
+        for field, value in arrays.items():
             object.__setattr__(self, field, value)
 
     def __len__(self) -> int:
@@ -124,9 +124,9 @@ class ImageData:
         Whole(1).check("samples_per_class", n)
         Whole(0).check("seed", seed)
         counts = np.bincount(self.labels, minlength=self.n_classes)
-        least = int(counts.argmin())
-        if n > counts[least]:
-            expected = f"a number from 1 to {counts[least]}, as many as class {least} of {self.name} has"
+        rarest = int(counts.argmin())
+        if n > counts[rarest]:
+            expected = f"a number from 1 to {counts[rarest]}, as many as class {rarest} of {self.name} has"
             raise InputError("samples_per_class", expected, quote(n))
         rng = np.random.default_rng([seed, 1])
         chosen = [rng.permutation(np.flatnonzero(self.labels == c))[:n] for c in range(self.n_classes)]

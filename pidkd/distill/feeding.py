@@ -1,4 +1,4 @@
-"""How a network is given a batch: nested inputs, its own dtype and memory layout, and its errors in one line."""
+"""Calls of a network on a batch: nested inputs, its own dtype and memory layout, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -195,12 +195,12 @@ def eval_mode(*modules: nn.Module) -> Iterator[None]:
 def same_buffers(model: nn.Module) -> Iterator[None]:
     """Buffers have the values that they had after the block: some networks count or remember what they have seen."""
     with torch.no_grad():
-        held = [(buffer, buffer.detach().clone()) for buffer in model.buffers() if not nn.parameter.is_lazy(buffer)]
+        buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers() if not nn.parameter.is_lazy(buffer)]
     try:
         yield
     finally:
         with torch.no_grad():
-            for buffer, before in held:
+            for buffer, before in buffers:
                 if not torch.equal(buffer, before):
                     buffer.copy_(before)
 

@@ -205,14 +205,14 @@ class FeatureTap(nn.Module):
     def _traced(self, inputs: Any) -> tuple[Any, dict[str, tuple[Tensor, Opinion | None]]]:
         """Logits, and for each path its output and the opinion of the last telling layer that had run by then."""
         last: list[Opinion] = []
-        told: dict[str, Opinion | None] = {}
+        opinions: dict[str, Opinion | None] = {}
 
         def listen(path: str | None, layer: nn.Module, _: Any, output: Any) -> None:
-            said = opinion(layer, output)
-            if said is not None:
-                last[:] = [said]
+            axes = opinion(layer, output)
+            if axes is not None:
+                last[:] = [axes]
             if path is not None:
-                told[path] = last[0] if last else None
+                opinions[path] = last[0] if last else None
 
         names = {layer: path for path, layer in self.model.named_modules() if path in self.paths}
         hooks = [
@@ -225,7 +225,7 @@ class FeatureTap(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return logits, {path: (_feature(path, runs), told.get(path)) for path, runs in caught.items()}
+        return logits, {path: (_feature(path, runs), opinions.get(path)) for path, runs in caught.items()}
 
     def _has_maps(self, inputs: Any) -> bool:
         return any(p.dim() == 4 for p in self.model.parameters()) and any(x.dim() == 4 for x in tensors_in(inputs))
@@ -335,7 +335,7 @@ def _check_untouched(model: nn.Module) -> None:
 
 
 def _hint_for(given: Any) -> str | None:
-    """What to try when a network fails on inputs of this kind."""
+    """Hint for a network that fails on inputs of this kind."""
     if isinstance(given, Mapping | tuple):
         return "say how it is run by forward=lambda network, inputs: ..."
     if isinstance(given, Tensor) and not given.is_floating_point():

@@ -63,18 +63,18 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
     """
     if not is_there(path):
         raise InputError(where, f"{instead}a file with {EXPECTED}", repr(os.fspath(path)))
-    held = _read(path)
+    contents = _read(path)
     needed = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
     places = {
         (entry, prefix): state
-        for entry, published in _states(held)
+        for entry, published in _states(contents)
         for state in [_own_names(network, published)]
         for prefix in _prefixes(state, needed)
         if all(prefix + name in state for name in needed)
     }
     name = os.fspath(path)
     if not places:
-        raise InputError(name, f"weights of the network, {type(network).__name__}", _misfit(held, needed), None)
+        raise InputError(name, f"weights of the network, {type(network).__name__}", _misfit(contents, needed), None)
     if len(places) > 1:
         shown = " and ".join(repr(_joined(*place)) for place in list(places)[:3])
         raise InputError(name, f"one set of weights of {type(network).__name__}", shown, f"choose one: {HINT}")
@@ -91,7 +91,7 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
 
 
 def _read(path: PathLike) -> Any:
-    """What a file holds, read without running any code."""
+    """Contents of a file, read without running any code."""
     name, file = os.fspath(path), existing_file(path, EXPECTED)
     if Path(path).suffix == ".safetensors":
         reader = import_extra("safetensors.torch", "io", needed_by=name)
@@ -119,14 +119,14 @@ def _states(held: Any, entry: str = "") -> Iterator[tuple[str, State]]:
 
 
 def _prefixes(state: State, needed: set[str]) -> set[str]:
-    """What may stand before the names of the network."""
+    """Prefixes that wrappers put before the names of the network."""
     longest = max(needed, key=len, default="")
     ends = {key.removesuffix(longest) for key in state if key.endswith(longest)}
     return {prefix for prefix in ends if not prefix or prefix.endswith(".")}
 
 
 def _misfit(held: Any, needed: set[str]) -> str:
-    """What of the names fails, for the entry that has most of them."""
+    """Names that do not fit, for the entry that has most of them."""
     states = [state for _, state in _states(held)]
     if not states:
         kind = type(held).__name__
@@ -142,7 +142,7 @@ def _joined(entry: str, prefix: str) -> str:
 
 
 def _notes(network: nn.Module, entry: str, prefix: str, state: State, chosen: State) -> list[str]:
-    """What was done to the weights of the file, in words."""
+    """Changes made to the weights of the file, in words."""
     notes = []
     if entry:
         notes.append(f"took its entry {entry.rstrip('.')!r}")

@@ -43,7 +43,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the header of a file says of one array.
+    """Name, shape and dtype of one array, from the header of a file.
 
     Parameters
     ----------

@@ -162,14 +162,14 @@ def rows_of(values: Any, index: Any) -> Array:
 
 def text_array(where: str, texts: Iterable[str], max_memory: int) -> Array:
     """Texts as an array, each of which takes as much memory as the longest, within a budget."""
-    held: list[str] = []
+    strings: list[str] = []
     longest = total = 0
     for text in texts:
-        held.append(text)
+        strings.append(text)
         longest = max(longest, len(text))
         total += len(text) + OBJECT_BYTES
-        check_budget(where, max(total, 4 * longest * len(held)), max_memory)
-    return np.array(held, dtype=str)
+        check_budget(where, max(total, 4 * longest * len(strings)), max_memory)
+    return np.array(strings, dtype=str)
 
 
 OBJECT_BYTES = 64

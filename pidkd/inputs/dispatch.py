@@ -65,10 +65,10 @@ def as_input(*data: Any, groups: Any = None, target: Target = "auto") -> Input:
         )
     try:
         if all(floats):
-            found = Activations(y, t, s, groups, target)
-            for name, values in (("t", found.t), ("s", found.s)):
+            activations = Activations(y, t, s, groups, target)
+            for name, values in (("t", activations.t), ("s", activations.s)):
                 check_not_codes(Argument("decompose", name), values, "decompose(pidkd.Activations(y, t, s))")
-            return found
+            return activations
         if target == "continuous":
             got = "'continuous' with codes t and s"
             raise InputError(Keyword("decompose", "target"), "'discrete' or 'auto'", got, "bring t and s as floats")

@@ -83,14 +83,14 @@ class Moments:
             When blocks have unequal lengths or other columns than before, or a value is not finite.
         """
         names = "yts" if len(blocks) == 3 else range(len(blocks))
-        held = [as_activations(f"Moments.update({name})", block) for name, block in zip(names, blocks, strict=True)]
-        lengths = {len(block) for block in held}
+        checked = [as_activations(f"Moments.update({name})", block) for name, block in zip(names, blocks, strict=True)]
+        lengths = {len(block) for block in checked}
         if len(lengths) != 1:
-            got = ", ".join(str(len(block)) for block in held) or "no block"
+            got = ", ".join(str(len(block)) for block in checked) or "no block"
             raise InputError("Moments.update(y, t, s)", "blocks of equal lengths", got)
-        dims = tuple(1 if len(block.shape) == 1 else int(block.shape[1]) for block in held)
+        dims = tuple(1 if len(block.shape) == 1 else int(block.shape[1]) for block in checked)
         self._agree("Moments.update(y, t, s)", dims)
-        for rows in _rows(held, dims):
+        for rows in _rows(checked, dims):
             mean = rows.mean(axis=0)
             rows -= mean
             self._add(len(rows), mean, rows.T @ rows)

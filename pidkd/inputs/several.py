@@ -71,9 +71,9 @@ class PairTables:
                 raise InputError(Argument("PairTables", "tables"), f"the same p(y) within {SUM_TOLERANCE:g}", got)
             ratio = np.divide(p_y, own, out=np.zeros_like(own), where=own > 0)
             checked[name] = checked[name] * ratio[:, None]
-        lost = [name for name in others if not np.allclose(checked[name].sum(axis=1), p_y, atol=1e-15)]
-        if lost:
-            got = f"some missing in {lost[0]!r}"
+        mismatched = [name for name in others if not np.allclose(checked[name].sum(axis=1), p_y, atol=1e-15)]
+        if mismatched:
+            got = f"some missing in {mismatched[0]!r}"
             raise InputError(Argument("PairTables", "tables"), "the same values of y in each", got)
         object.__setattr__(self, "tables", {name: read_only(table) for name, table in checked.items()})
 
@@ -191,23 +191,25 @@ def _of_samples(call: str, y: Any, sources: Any, kind: Kind) -> Several:
     named = _named(Argument(call, "sources"), sources)
     _check_number(call, len(named))
     labels = y if is_array(y) else as_array(Argument(call, "y"), y)
-    held = {name: value if is_array(value) else as_array(Argument(call, name), value) for name, value in named.items()}
-    floats = {name: is_float(value) for name, value in held.items()}
+    arrays = {
+        name: value if is_array(value) else as_array(Argument(call, name), value) for name, value in named.items()
+    }
+    floats = {name: is_float(value) for name, value in arrays.items()}
     if len(set(floats.values())) > 1:
         one, other = (next(name for name, is_one in floats.items() if is_one == wanted) for wanted in (True, False))
-        got = f"{one} of {dtype_name(held[one])} and {other} of {dtype_name(held[other])}"
+        got = f"{one} of {dtype_name(arrays[one])} and {other} of {dtype_name(arrays[other])}"
         expected = "sources of one kind, all codes (integers, bools, strings) or all floats"
         raise InputError(Argument(call, "sources"), expected, got, "quantise the float ones with pidkd.Quantizer")
     if kind == "auto":
         kind = "activations" if all(floats.values()) else "codes"
     if kind == "codes":
-        codes = {name: as_labels(Argument(call, name), value) for name, value in held.items()}
+        codes = {name: as_labels(Argument(call, name), value) for name, value in arrays.items()}
         target = as_labels(Argument(call, "y"), labels)
         check_equal_lengths(Argument(call, "y, sources"), y=len(target), **{name: len(x) for name, x in codes.items()})
         return _of_codes(target, codes)
     if kind == "posteriors":
-        return _of_posteriors(call, labels, held)
-    return _of_activations(call, labels, held)
+        return _of_posteriors(call, labels, arrays)
+    return _of_activations(call, labels, arrays)
 
 
 def _of_activations(call: str, labels: Any, held: Mapping[str, Any]) -> SourceActivations:

@@ -25,14 +25,14 @@ def in_order(where: str, table: Any) -> Any:
         if not index.is_unique:
             raise InputError(where, "each cell once", f"{index[index.duplicated()][0]} several times")
         names, sizes = list(index.names), [len(level) for level in index.levels]
-        held = np.zeros(sizes)
-        held[tuple(np.asarray(codes) for codes in index.codes)] = np.asarray(table, dtype=np.float64)
+        counts = np.zeros(sizes)
+        counts[tuple(np.asarray(codes) for codes in index.codes)] = np.asarray(table, dtype=np.float64)
     elif getattr(table, "dims", None) and len(table.dims) == 3:  # of xarray
-        names, held = list(table.dims), as_array(where, table)
+        names, counts = list(table.dims), as_array(where, table)
     else:
         return table
     lower = [str(name).lower() for name in names]
-    return held.transpose([lower.index(name) for name in "yts"]) if set(lower) == set("yts") else held
+    return counts.transpose([lower.index(name) for name in "yts"]) if set(lower) == set("yts") else counts
 
 
 def dit_table(where: str, distribution: Any, y: Any = None, t: Any = None, s: Any = None) -> FloatArray:

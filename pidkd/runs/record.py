@@ -49,7 +49,7 @@ def file_digest(path: PathLike) -> str:
 
 
 def differences(before: Any, now: Any, key: str = "") -> list[str]:
-    """What is not the same in two records, as ``key now instead of before``, keys with dots."""
+    """Differences of two records, as ``key now instead of before``, keys with dots."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         keys = [*now, *(name for name in before if name not in now)]
         parts = [differences(before.get(name), now.get(name), f"{key}.{name}" if key else str(name)) for name in keys]

@@ -64,8 +64,8 @@ def parameters_round_trip(estimator: MIEstimator) -> None:
     from sklearn.base import clone
 
     params = estimator.get_params()
-    taken = set(params) & (set(RESERVED) | {"x"})
-    assert not taken, f"parameters {sorted(taken)} bear the names of keywords of mutual_information"
+    reserved = set(params) & (set(RESERVED) | {"x"})
+    assert not reserved, f"parameters {sorted(reserved)} bear the names of keywords of mutual_information"
     roads = {"with_params": estimator.with_params(**params), "clone": clone(estimator)}
     if getattr(sys.modules.get(type(estimator).__module__), type(estimator).__name__, None) is type(estimator):
         roads["pickle"] = pickle.loads(pickle.dumps(estimator))
@@ -127,11 +127,11 @@ def record_goes_to_json(estimator: MIEstimator) -> None:
 def itself_is_its_entropy(estimator: MIEstimator) -> None:
     """I(X;X) = H(X) for labels, and X tells nothing about a constant."""
     x = np.random.default_rng(0).integers(4, size=200)
-    found = _run(estimator, DiscretePairs(x, x), units="nats").value
+    estimate = _run(estimator, DiscretePairs(x, x), units="nats").value
     known = entropy(np.bincount(x) / 200)
     if estimator.bound == "exact" and estimator == type(estimator)():
-        assert abs(found - known) <= ROUNDING, f"I(X;X) is {found}, and H(X) {known} nats"
-    assert abs(found - known) <= 0.05, f"I(X;X) is {found}, and H(X) {known} nats"
+        assert abs(estimate - known) <= ROUNDING, f"I(X;X) is {estimate}, and H(X) {known} nats"
+    assert abs(estimate - known) <= 0.05, f"I(X;X) is {estimate}, and H(X) {known} nats"
     nothing = _run(estimator, DiscretePairs(x, np.zeros(200, dtype=int))).value
     assert abs(nothing) <= ROUNDING, f"I(X;constant) is {nothing}"
 

@@ -111,8 +111,8 @@ def parameters_round_trip(estimator: PIDEstimator) -> None:
     from sklearn.base import clone
 
     params = estimator.get_params()
-    taken = set(params) & set(RESERVED)
-    assert not taken, f"parameters {sorted(taken)} bear the names of keywords of decompose"
+    reserved = set(params) & set(RESERVED)
+    assert not reserved, f"parameters {sorted(reserved)} bear the names of keywords of decompose"
     stored = type(estimator)(**params).get_params()
     changed = [name for name, value in stored.items() if value is not params[name]]
     assert not changed, f"the constructor changes {changed}"
@@ -129,7 +129,7 @@ def parameters_round_trip(estimator: PIDEstimator) -> None:
 
 
 def bad_values_are_refused(estimator: Estimator) -> None:
-    """What a parameter's constraint does not accept is refused in one line that names it, and so is an unknown one."""
+    """Checks that values outside constraints and unknown names are refused in one line."""
     check_parameters(type(estimator), use=lambda made: made.check_params())
 
 
@@ -160,8 +160,8 @@ def status_is_earned(estimator: PIDEstimator) -> None:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 result = asked.decompose(data)
-            said = [str(entry.message) for entry in caught if issubclass(entry.category, PidkdWarning)]
-            assert said == list(result.warnings), f"{data!r}: warned of {said}, recorded {result.warnings}"
+            messages = [str(entry.message) for entry in caught if issubclass(entry.category, PidkdWarning)]
+            assert messages == list(result.warnings), f"{data!r}: warned of {messages}, recorded {result.warnings}"
             certificate = result.certificate
             status, gap = certificate.status, certificate.gap
             rounding = 8 * np.finfo(float).eps * max(1.0, abs(certificate.upper))
@@ -355,9 +355,9 @@ def _slack(*results: PIDResult) -> float:
 
 
 def _assert_value(result: PIDResult, atom: str, value: float, what: str, *others: PIDResult) -> None:
-    found, slack = result.atoms[atom], _slack(result, *others)
-    text = f"{what}: {atom} is {found} instead of {value} bits, and the gaps allow for {slack:.3g}"
-    assert abs(found - value) <= slack, text
+    estimator, slack = result.atoms[atom], _slack(result, *others)
+    text = f"{what}: {atom} is {estimator} instead of {value} bits, and the gaps allow for {slack:.3g}"
+    assert abs(estimator - value) <= slack, text
 
 
 def _assert_same(one: PIDResult, other: PIDResult, what: str) -> None:

@@ -93,7 +93,9 @@ class Bootstrap(Parameterised):
 
     def summarise(self, point: Mapping[str, float], values: Values, sample: Sample) -> dict[str, Any]:
         """Interval, standard error and, where asked for, bias."""
-        found: dict[str, Any] = {name: {} for name in ("interval", "se", *(("bias", "corrected") if self.bias else ()))}
+        summary: dict[str, Any] = {
+            name: {} for name in ("interval", "se", *(("bias", "corrected") if self.bias else ()))
+        }
         tail = (1 - self.level) / 2
         for name, value in point.items():
             drawn, rest = values[name][: self.n], values[name][self.n :]
@@ -108,9 +110,9 @@ class Bootstrap(Parameterised):
                 else:
                     bias, doubt = _shuffle_bias(rest, sample.n)
                 interval = normal_interval(value - bias, math.hypot(se, doubt), self.level)
-                found["bias"][name], found["corrected"][name] = bias, value - bias
-            found["se"][name], found["interval"][name] = se, interval
-        return found
+                summary["bias"][name], summary["corrected"][name] = bias, value - bias
+            summary["se"][name], summary["interval"][name] = se, interval
+        return summary
 
 
 def _extrapolated_bias(value: float, parts: FloatArray, n: int) -> tuple[float, float]:

@@ -65,11 +65,11 @@ class Jackknife(Parameterised):
     def summarise(self, point: Mapping[str, float], values: Values, sample: Sample) -> dict[str, Any]:
         """Interval, standard error and bias."""
         n, weight = sample.n, sample.multiplicity()
-        found: dict[str, Any] = {"interval": {}, "se": {}, "bias": {}, "corrected": {}}
+        summary: dict[str, Any] = {"interval": {}, "se": {}, "bias": {}, "corrected": {}}
         for name, value in point.items():
             mean = float(weight @ values[name]) / n
             bias = (n - 1) * (mean - value)
             se = math.sqrt((n - 1) / n * float(weight @ (values[name] - mean) ** 2))
-            found["bias"][name], found["se"][name], found["corrected"][name] = bias, se, value - bias
-            found["interval"][name] = normal_interval(value - bias, se, self.level)
-        return found
+            summary["bias"][name], summary["se"][name], summary["corrected"][name] = bias, se, value - bias
+            summary["interval"][name] = normal_interval(value - bias, se, self.level)
+        return summary

@@ -73,22 +73,22 @@ def quantify(
     result = estimator.decompose(data, units, dataclasses.replace(ctx, progress=None))
     point = {name: float(getattr(result, name)) for name in QUANTITIES}
     solved, finished_on_cpu = _solve(estimator, methods, sample, units, dataclasses.replace(ctx, keep=()))
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     record: list[dict[str, Any]] = []
     for method, values in zip(methods, solved, strict=True):
-        told = method.summarise(point, values, sample)
-        found |= {name: told.pop(name) for name in FILLED if name in told}
+        summary = method.summarise(point, values, sample)
+        results |= {name: summary.pop(name) for name in FILLED if name in summary}
         usable = np.isfinite(values["unique_t"])
         about = {"method": type(method).__name__, **dataclasses.asdict(method), "seed": ctx.seed, "units": units}
-        record.append({**about, "resamples": len(usable), "unusable": int((~usable).sum()), **told})
+        record.append({**about, "resamples": len(usable), "unusable": int((~usable).sum()), **summary})
         if not usable.all():
-            lost = f"{estimator.name}: no finite answer on {(~usable).sum()} of {len(usable)} resamples"
-            concerns.append((ConvergenceWarning, f"{lost} of {type(method).__name__}, which are left out"))
+            message = f"{estimator.name}: no finite answer on {(~usable).sum()} of {len(usable)} resamples"
+            concerns.append((ConvergenceWarning, f"{message} of {type(method).__name__}, which are left out"))
     for category, text in concerns:
         warnings.warn(text, category, stacklevel=3)
     return dataclasses.replace(
         result,
-        **found,
+        **results,
         provenance={
             **(result.provenance or {}),
             "uncertainty": record,

@@ -72,7 +72,7 @@ class Counts(Sample):
             raise InputError(WHERE, "a table of whole counts", got, "counts go in by Pmf.from_counts(c)")
 
     def drawn(self, rng: np.random.Generator) -> Pmf:
-        """One draw of the multinomial law."""
+        """Draw from the multinomial law."""
         flat = rng.multinomial(self.n, (self.counts / self.n).ravel())
         return Pmf.from_counts(flat.reshape(self.counts.shape))
 
@@ -88,7 +88,7 @@ class Counts(Sample):
         return [Pmf.from_counts(part) for part in (*halves, *_split(halves[0], rng), *_split(halves[1], rng))]
 
     def left_out(self) -> Iterator[Pmf]:
-        """One sample less in each cell that has any."""
+        """Tables with one sample removed, for each cell that has any."""
         for cell in np.argwhere(self.counts):
             rest = self.counts.copy()
             rest[tuple(cell)] -= 1
@@ -185,7 +185,7 @@ class Rows(Sample):
                 raise InputError(where, "one class in each group, to shuffle groups within", got, "shuffle of='y'")
 
     def shuffled(self, of: str, rng: np.random.Generator) -> Input:
-        """One column in random order; of groups, each takes the rows of another of about its size."""
+        """Column in random order; of groups, each takes the rows of another of about its size."""
         if of == "y":
             return self._with("y", self._exchanged(np.zeros(self.n, dtype=np.int64), rng))
         first = np.arange(self.n) if self.groups is None else self.order[self.starts]

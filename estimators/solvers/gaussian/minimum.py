@@ -30,7 +30,7 @@ SQUARED = 1e-10
 
 @dataclass(frozen=True)
 class Sampling:
-    """What is done about the sampling of a covariance: correction of its bias, draws for the interval, its level."""
+    """Treatment of the sampling of a covariance: correction of its bias, draws for the interval, its level."""
 
     debias: bool
     n_draws: int

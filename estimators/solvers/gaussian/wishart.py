@@ -169,13 +169,13 @@ def _root(excess: Callable[[float], float]) -> float:
     side = 0
     for _ in range(ROOT_STEPS):
         middle = (low * at_high - high * at_low) / (at_high - at_low)
-        found = excess(middle)
-        if abs(found) <= 1e-3 * max(at_high - at_low, 1e-12) or high - low < 1e-3:
+        value = excess(middle)
+        if abs(value) <= 1e-3 * max(at_high - at_low, 1e-12) or high - low < 1e-3:
             return middle
-        if found < 0:
-            low, at_low, at_high, side = middle, found, at_high / 2 if side < 0 else at_high, -1
+        if value < 0:
+            low, at_low, at_high, side = middle, value, at_high / 2 if side < 0 else at_high, -1
         else:
-            high, at_high, at_low, side = middle, found, at_low / 2 if side > 0 else at_low, 1
+            high, at_high, at_low, side = middle, value, at_low / 2 if side > 0 else at_low, 1
     return (low + high) / 2
 
 

@@ -50,12 +50,12 @@ class OnDisk:
 
     def __getitem__(self, rows: IntArray) -> Array:
         """The rows of these numbers."""
-        found = np.empty((len(rows), self.shape[1]), np.float32)
-        for row, into in zip(rows.tolist(), found, strict=True):
+        block = np.empty((len(rows), self.shape[1]), np.float32)
+        for row, into in zip(rows.tolist(), block, strict=True):
             self._file.seek(into.nbytes * row)
             self._file.readinto(into.data)
-        found *= self.factor
-        return found
+        block *= self.factor
+        return block
 
 
 Columns: TypeAlias = Array | OnDisk
@@ -127,21 +127,21 @@ def features(values: Any, n_components: int | None, seed: int, on_disk: bool = F
             np.add(squares, (components.astype(np.float64) ** 2).sum(axis=0), out=squares)
             yield components
 
-    found = _kept(projected(), n, width, on_disk)
+    block = _kept(projected(), n, width, on_disk)
     factor = np.float32(1 / max(math.sqrt(float(squares.max()) / n), 1e-30))
-    if isinstance(found, OnDisk):
-        found.factor = factor
+    if isinstance(block, OnDisk):
+        block.factor = factor
     else:
-        found *= factor
-    return found
+        block *= factor
+    return block
 
 
 def _kept(pieces: Iterator[Array], n: int, d: int, on_disk: bool) -> Columns:
     if on_disk:
-        found = OnDisk(n, d)
+        block = OnDisk(n, d)
         for piece in pieces:
-            found.append(piece)
-        return found
+            block.append(piece)
+        return block
     held, at = np.empty((n, d), np.float32), 0
     for piece in pieces:
         held[at : at + len(piece)] = piece

@@ -84,7 +84,7 @@ def local_information(
         Whether the pool also has the posteriors scaled by a matrix, for those that nothing here was trained to.
     """
     prior = np.bincount(y) / len(y)
-    found = Local(*(np.empty(len(y)) for _ in Local._fields))
+    local = Local(*(np.empty(len(y)) for _ in Local._fields))
     potentials = _union if len(prior) <= max_classes else partial(_union_of_groups, n_groups=max_classes)
     folds = int(fold.max()) + 1
     for f in range(folds):
@@ -100,14 +100,14 @@ def local_information(
         each = [Logs(np.log(p)[None], np.log(q)[None]) for p, q in ((p_t, q_t), (p_s, q_s))]
         _, q_ts = calibrated([*each, *([of_both] if of_both else [])], y[fit], prior)
         right = np.arange(len(score)), y[score]
-        for values, q in zip(found, (q_t, q_s, q_ts), strict=False):
+        for values, q in zip(local, (q_t, q_s, q_ts), strict=False):
             values[score] = np.log(q[right])
         union, fitted = potentials(p_t, p_s, q_t, q_s, y[fit], prior)
-        found.union[score], found.fitted[score] = union[right], fitted[right]
+        local.union[score], local.fitted[score] = union[right], fitted[right]
         if progress is not None:
             progress((f + 1) / folds)
     surprise = -np.log(prior)[y]
-    return Local(*(values + surprise for values in found))
+    return Local(*(values + surprise for values in local))
 
 
 def _with_scaled(logs: Logs, y: IntArray, fold: IntArray) -> Logs:
@@ -187,5 +187,5 @@ def confused(p_t: FloatArray, p_s: FloatArray, y: IntArray, n_groups: int) -> In
     np.add.at(profile, y, p_t + p_s)
     seen = profile.sum(axis=1, keepdims=True)
     profile = np.sqrt(np.divide(profile, seen, out=np.eye(n_classes), where=seen > 0))
-    found: IntArray = np.unique(fcluster(linkage(profile, "ward"), n_groups, "maxclust"), return_inverse=True)[1]
-    return found
+    cluster: IntArray = np.unique(fcluster(linkage(profile, "ward"), n_groups, "maxclust"), return_inverse=True)[1]
+    return cluster

@@ -1,4 +1,4 @@
-"""Who learns posteriors of layers: the probes, or a classifier of the user."""
+"""Learners of posteriors of layers: the probes, or a classifier of the user."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ class Learner:
                 raise InputError(Keyword("decompose", "device"), f"torch on device {device!r}", got)
             self._check_memory(width, 2 * 4 * n * width, *projections)
             if own:
-                held = [as_array(Argument("decompose", "y, t, s"), one).reshape(n, -1) for one in values]
+                features_of = [as_array(Argument("decompose", "y, t, s"), one).reshape(n, -1) for one in values]
             else:
-                held = [np.asarray(features(one, n_components, seed)) for one in values]
+                features_of = [np.asarray(features(one, n_components, seed)) for one in values]
             classifiers = [self.classifier] if own else standard_classifiers(seed)
-            x: Array = np.concatenate(held, axis=1)
+            x: Array = np.concatenate(features_of, axis=1)
             return [classifier_logs(classifiers, x, *one) for one in zip(labels, fold, strict=True)]
         models = models_bytes(width, int(labels.max()) + 1, self.n_folds)
         self._check_memory(width, 2 * models, *projections)

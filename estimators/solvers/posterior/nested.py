@@ -103,7 +103,7 @@ def products_of(columns: Sequence[FloatArray]) -> FloatArray:
 def _earned(
     rows: Sequence[FloatArray], columns: Sequence[FloatArray], prior: FloatArray
 ) -> tuple[float, list[FloatArray]]:
-    """What the mixtures of the other sources explain less those of the first, and its gradient by the log columns."""
+    """Information of the mixtures of the other sources less that of the first, and its gradient by the log columns."""
     value, mass = _explained(rows[0], products_of(columns), prior)
     whole = mass.reshape(len(prior), *(each.shape[1] for each in columns))
     value, gradient = -value, []

@@ -100,8 +100,8 @@ def probe_logs(x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int
     while True:
         try:
             # What lies in a file stays there.
-            held = [torch.as_tensor(one, device=device) if isinstance(one, np.ndarray) else one for one in x]
-            return [_train(torch, held, *one, plan, seed, device) for one in zip(labels, fold, strict=True)]
+            tensors = [torch.as_tensor(one, device=device) if isinstance(one, np.ndarray) else one for one in x]
+            return [_train(torch, tensors, *one, plan, seed, device) for one in zip(labels, fold, strict=True)]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             if plan.batch // 2 < LEAST_BATCH:
@@ -249,16 +249,16 @@ def classifier_logs(classifiers: list[Any], x: Array, y: IntArray, fold: IntArra
     from sklearn.base import clone
 
     folds = int(fold.max()) + 1
-    found = np.empty((2, len(classifiers), len(y), int(y.max()) + 1))
+    log_probabilities = np.empty((2, len(classifiers), len(y), int(y.max()) + 1))
     for f in range(folds):
         behind = (fold - f) % folds
         for kind, classifier in enumerate(classifiers):
             model = clone(classifier).fit(x[behind > 1], y[behind > 1])
             for role, which in ((0, behind == 1), (1, behind == 0)):
-                found[role, kind, which] = model.predict_proba(x[which])
+                log_probabilities[role, kind, which] = model.predict_proba(x[which])
     prior = np.bincount(y) / len(y)
     n = int((fold > 1).sum())
-    q = n * found + prior  # the rule of succession, as in the pool
+    q = n * log_probabilities + prior  # the rule of succession, as in the pool
     return Logs(*np.log(q / q.sum(axis=-1, keepdims=True)))
 
 

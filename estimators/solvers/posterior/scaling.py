@@ -77,10 +77,10 @@ def _fitted(x: FloatArray, y: IntArray, size: FloatArray) -> FloatArray:
 
     start = minimize(of_temperature, np.r_[1.0, np.zeros(k)], jac=True, method="L-BFGS-B", options=OPTIONS).x
     centre = max(start[0], 0.0) * unit
-    found = minimize(
+    fit = minimize(
         loss, np.vstack([centre, start[1:]]).ravel(), (centre,), jac=True, method="L-BFGS-B", options=OPTIONS
     )
-    return np.asarray(found.x.reshape(-1, k), dtype=np.float64)
+    return np.asarray(fit.x.reshape(-1, k), dtype=np.float64)
 
 
 def _applied(x: FloatArray, weights: FloatArray) -> FloatArray:

@@ -32,7 +32,7 @@ def maximise(value: FloatArray, matrix: Any, rhs: FloatArray, seconds: float = m
     options: Any = {"primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE}
     if math.isfinite(seconds):
         options["time_limit"] = seconds
-    found: Any = linprog(-SCALE * value, A_eq=matrix, b_eq=rhs, bounds=(0, None), method="highs", options=options)
-    if found.status != 0:
+    solution: Any = linprog(-SCALE * value, A_eq=matrix, b_eq=rhs, bounds=(0, None), method="highs", options=options)
+    if solution.status != 0:
         return None
-    return Optimum(np.maximum(found.x, 0.0), -found.eqlin.marginals / SCALE)
+    return Optimum(np.maximum(solution.x, 0.0), -solution.eqlin.marginals / SCALE)

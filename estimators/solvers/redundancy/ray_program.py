@@ -34,9 +34,9 @@ def most_informative(cone: Cone, tol: float, max_rays: int, time_limit: float) -
     """
     started = time.perf_counter()
     rays = extreme_rays(cone.equations, max_rays, time_limit / 3)
-    found = over_rays(cone, rays) if rays is not None else None
-    if found is not None:
-        return found
+    solution = over_rays(cone, rays) if rays is not None else None
+    if solution is not None:
+        return solution
     return refined(cone, tol, time_limit - (time.perf_counter() - started))
 
 

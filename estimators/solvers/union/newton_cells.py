@@ -87,7 +87,7 @@ class CellSystem:
         return between
 
     def _columns(self) -> list[slice]:
-        """Where the cells of each source stand side by side."""
+        """Column offset of the cells of each source."""
         ends = np.cumsum(self.marginals.sizes).tolist()
         return [slice(end - size, end) for end, size in zip(ends, self.marginals.sizes, strict=True)]
 

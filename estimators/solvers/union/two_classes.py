@@ -152,7 +152,7 @@ def _log_shares(mass: FloatArray) -> FloatArray:
 
 
 def _upper_hull(points: FloatArray) -> Array:
-    """Which points (2, n) are the corners of the concave hull, from (0, 0) to (1, 1), both of which are among them."""
+    """Mask of the points (2, n) that are corners of the concave hull, (0, 0) and (1, 1) among them."""
     points = np.minimum(points, 1.0)
     order = np.lexsort(points[::-1])
     xs, ys = points[:, order].tolist()

@@ -34,16 +34,16 @@ def command(
     folder, force = out or Path("pidkd-demo"), force or out is None
     with progress_bar("training and auditing") as progress:
         demonstration = demonstrate(folder, force=force, seed=seed, n_jobs=jobs, progress=progress)
-    found = demonstration.to_dict()
+    outcome = demonstration.to_dict()
     if not as_json:
         stdout().print(demonstration)
     if not skip_training:
         distilled = demonstrate_distillation(folder / "training", force, seed)
-        found["training"] = None if distilled is None else distilled.to_dict()
+        outcome["training"] = None if distilled is None else distilled.to_dict()
         if distilled is not None and not as_json:
             stdout().print("", distilled)
     if as_json:
-        print_json(found)
+        print_json(outcome)
 
 
 def demonstrate_distillation(folder: Path, force: bool, seed: int) -> TrainingDemonstration | None:

@@ -42,14 +42,14 @@ def command(
     from pidkd.files.reading import read_samples
 
     files = [(x, ("x",)), (y, ("y",)), *([(groups, ("groups",))] if groups is not None else [])]
-    held = read_samples(files)
+    samples = read_samples(files)
     result = pidkd.mutual_information(
-        *held[:2],
+        *samples[:2],
         estimator=estimator,
         units=units.value,
         seed=seed,
         device=device.value,
-        groups=held[2] if groups is not None else None,
+        groups=samples[2] if groups is not None else None,
         target=target.value,
         **parameters(param),
     )

@@ -31,9 +31,9 @@ def command(
 
     named = None if teachers is None else [part.strip() for part in teachers.split(",")]
     with progress_bar("prospecting") as progress:
-        found = run_prospects(settings, out, teachers=named, resume=resume, progress=progress)
+        prospects = run_prospects(settings, out, teachers=named, resume=resume, progress=progress)
     if as_json:
-        print_json(found.rows())
+        print_json(prospects.rows())
     else:
-        stdout().print(found)
+        stdout().print(prospects)
     say(f"wrote {out / 'prospect.json'}")

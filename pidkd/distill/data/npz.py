@@ -23,19 +23,19 @@ def read(path: Path | None) -> tuple[ImageData, ImageData]:
     file = required(path, f"a .npz file with {', '.join(NAMES)}")
     if file.is_dir():
         raise InputError(str(file), f"a .npz file with {', '.join(NAMES)}", "a folder")
-    found = {layer.name: layer for layer in read_layers(str(file))}
-    missing = [name for name in NAMES if name not in found]
+    layers = {layer.name: layer for layer in read_layers(str(file))}
+    missing = [name for name in NAMES if name not in layers]
     if missing:
         raise InputError(str(file), f"the arrays {', '.join(NAMES)}", f"none called {missing[0]}")
     for images, labels in (NAMES[:2], NAMES[2:]):
-        check_rows(found[labels], found[images])
+        check_rows(layers[labels], layers[images])
     arrays: dict[str, Array] = {}
     for name in NAMES:
-        values = np.asarray(found[name].array())
+        values = np.asarray(layers[name].array())
         expected = "uint8 of 3 or 4 axes" if name.startswith("x") else "integers of 1 axis"
         fine = values.dtype == np.uint8 and values.ndim in (3, 4) if name.startswith("x") else values.dtype.kind in "iu"
         if not fine or not values.size:
-            raise InputError(found[name].where, expected, f"{values.dtype} of shape {values.shape}")
+            raise InputError(layers[name].where, expected, f"{values.dtype} of shape {values.shape}")
         arrays[name] = values[..., None] if name.startswith("x") and values.ndim == 3 else values
     n_classes = int(arrays["y_train"].max()) + 1
     train = ImageData(arrays["x_train"], arrays["y_train"], n_classes, name=str(file))

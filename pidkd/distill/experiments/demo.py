@@ -99,5 +99,5 @@ def demonstrate_training(
         shutil.rmtree(out)
     config = dataclasses.replace(load_config(PRESET), seed=seed, teacher_seed=seed)
     with one_thread():  # in networks this small, threads mostly wait for each other
-        found = run_experiment(config, out, methods=METHODS, teachers=TEACHERS, progress=progress)
-    return TrainingDemonstration(found)
+        results = run_experiment(config, out, methods=METHODS, teachers=TEACHERS, progress=progress)
+    return TrainingDemonstration(results)

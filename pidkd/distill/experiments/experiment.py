@@ -181,8 +181,8 @@ def run_experiment(
         hint = "go on with it by --resume (resume=True), or take another folder"
         raise InputError(str(folder), "a new folder", "one with an experiment", hint)
     if (folder / CONFIG).exists():  # as one case of either, for the cases may be others
-        held = load_config(folder / CONFIG)
-        check_alike(folder / CONFIG, telling(cases[0].of(held)), telling(cases[0].of(config)))
+        stored = load_config(folder / CONFIG)
+        check_alike(folder / CONFIG, telling(cases[0].of(stored)), telling(cases[0].of(config)))
     with ExitStack() as stack:
         if int(os.environ.get("RANK", 0)) == 0:
             stack.enter_context(holding(folder))
@@ -262,7 +262,7 @@ def _trajectories(report: AuditReport) -> Table:
 
 
 def _differences(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """What each method gains over the baseline, in points of accuracy and in bits."""
+    """Gain of each method over the baseline, in points of accuracy and in bits."""
     title = f"Differences to {BASELINE}, paired by seed (standard error)"
     table = _table(title, ["method", "with", "n"], ["student", *ATOMS, "above", "p"])
     for entry in entries:

@@ -1,4 +1,4 @@
-"""What a method gains over the student without a teacher: differences within seeds."""
+"""Gain of a method over the student without a teacher: differences within seeds."""
 
 from __future__ import annotations
 

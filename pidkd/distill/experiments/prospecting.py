@@ -27,7 +27,7 @@ HELD_OUT = 0.2
 
 @dataclass(frozen=True)
 class Prospects:
-    """What teachers have for a student, by teacher and layer pair.
+    """Unique information of teachers for a student, by teacher and layer pair.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ class Prospects:
                 "unique_t": result.unique_t,
                 "unique_t_by_chance": (result.null or {}).get("unique_t"),
                 "unique_s": result.unique_s,
-                "verdict": found.verdicts[pair],
+                "verdict": prospect.verdicts[pair],
             }
-            for name, found in self.by_teacher.items()
-            for pair, result in found.report.results.items()
+            for name, prospect in self.by_teacher.items()
+            for pair, result in prospect.report.results.items()
         ]
 
     def __rich__(self) -> RenderableType:
@@ -136,6 +136,6 @@ def run_prospects(
                 shuffles=config.audit.shuffles,
                 uncertainty=None,
             )
-    found = Prospects(by_teacher, accuracies, alone)
-    bench.record("prospect.json", json.dumps(found.rows(), indent=1))
-    return found
+    prospects = Prospects(by_teacher, accuracies, alone)
+    bench.record("prospect.json", json.dumps(prospects.rows(), indent=1))
+    return prospects

@@ -26,10 +26,10 @@ def check_same(path: Path, where: Sequence[str], config: Mapping[str, Any]) -> d
     """
     try:
         record: dict[str, Any] = read_json(path)
-        held: Any = record
+        node: Any = record
         for key in where:
-            held = held[key]
-        before = _flat({key: held[key] for key in config if key in held})
+            node = node[key]
+        before = _flat({key: node[key] for key in config if key in node})
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(str(path), "the record of a run", f"one that cannot be read ({reason(error)})") from error
     check_alike(path, before, _flat(json.loads(json.dumps(config))))
@@ -57,10 +57,10 @@ def telling(config: Config) -> dict[str, Any]:
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Values by dotted key."""
-    found: dict[str, Any] = {}
+    versions: dict[str, Any] = {}
     for key, value in values.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
+        versions |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return versions
 
 
 def note(config: Config) -> dict[str, Any]:

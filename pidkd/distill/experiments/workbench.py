@@ -309,8 +309,8 @@ def _row_of(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 def _teaching(config: Config) -> dict[str, Any]:
     """Settings that identify a trained teacher."""
-    held = config.to_dict()
-    return {key: held[key] for key in ("data", "teacher", "teacher_seed", "recipe", "strict")}
+    settings = config.to_dict()
+    return {key: settings[key] for key in ("data", "teacher", "teacher_seed", "recipe", "strict")}
 
 
 def _balance(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:

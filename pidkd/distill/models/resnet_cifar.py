@@ -60,9 +60,9 @@ class ResNet(nn.Module):
     def translated(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """A state dictionary under these names, in this order of channels, if it is of the published networks."""
         prefix = "module." if "module.layer1.0.conv1.weight" in state else ""
-        held = {name.removeprefix(prefix): value for name, value in state.items()} if prefix else dict(state)
-        _translate(self, held, "")
-        return held
+        weights = {name.removeprefix(prefix): value for name, value in state.items()} if prefix else dict(state)
+        _translate(self, weights, "")
+        return weights
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, shape (B, n_classes), of images (B, C, H, W)."""

@@ -24,7 +24,7 @@ ROOM = 0.04
 def advice_on(
     row: Mapping[str, Any], method: str, *, gate: float = 1.0, is_capped: bool = False, is_last: bool = False
 ) -> dict[str, str]:
-    """What is wrong with an epoch, a line for each kind of fault.
+    """Warnings about an epoch, a line for each kind of fault.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How hard matching pushes the student beside the task: measured, logged and capped."""
+"""Ratio of the matching gradient to the task's: measured, logged and capped."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Balance:
 
 
 def estimate_balance(run: Run, n_batches: int = 2) -> dict[str, float | None]:
-    """What the log would say of the first batches, without a cap; networks and loss are left as they were."""
+    """Gradient ratios on the first batches, without a cap; networks and loss are left as they were."""
     phase = next((phase for phase in run.schedule if run.method.trains_student(phase)), None)
     has_student = bool(run.step.reach["whole"]) and run.method.needs_teacher
     if phase is None or run.recipe.balance_every is None or not has_student:

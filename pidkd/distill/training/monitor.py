@@ -113,16 +113,16 @@ class Monitor:
         self.reports[epochs] = report = self._audit(self._teacher, student, self.pairs)
         if self.folder is not None and run.runtime.is_main:
             report.save(self.folder / f"epoch-{epochs:05}.json", force=True)
-        found: dict[str, Any] = {
+        atoms: dict[str, Any] = {
             f"{pair.teacher}:{pair.student}": {atom: getattr(pair.result, atom) for atom in ATOMS}
             for pair in report.pairs
         }
         if hasattr(run.step.loss, "f_t"):
-            found["assumption"] = self._assumption(run)
+            atoms["assumption"] = self._assumption(run)
         if self.gate is not None:
-            found["gate"] = gate_of(report, self.gate)
-            run.step.loss.gate.fill_(found["gate"])
-        return found
+            atoms["gate"] = gate_of(report, self.gate)
+            run.step.loss.gate.fill_(atoms["gate"])
+        return atoms
 
     def _capture(self, network: nn.Module, side: int, tap: FeatureTap | None, run: Run) -> dict[str, Array]:
         """Activations of one network, which is run and read as it is trained."""
@@ -162,13 +162,13 @@ class Monitor:
     def _assumption(self, run: Run) -> dict[str, dict[str, float]]:
         """I(eps;Y|f_s(S)) of each layer pair of the loss, and what it is for shuffled labels."""
         residuals, labels = filtered(run, self.data)
-        found = {}
+        information = {}
         for (t, s), (eps, f_s) in zip(run.step.taps, residuals, strict=True):
             [pair] = self._audit({"eps": eps, "labels": labels}, {"f_s": f_s}, [("eps", "f_s")]).pairs
             null = pair.result.null or {}
             chance = {"chance": null["unique_t"] + null["synergistic"]} if null else {}
-            found[f"{t}:{s}"] = {"information": pair.conditional, **chance}
-        return found
+            information[f"{t}:{s}"] = {"information": pair.conditional, **chance}
+        return information
 
     def _remember(self, epochs: int) -> None:
         """Take up reports that an earlier part of the run has kept."""

@@ -220,11 +220,11 @@ def spans(values: Sequence[Any]) -> list[tuple[int, int, Any]]:
     >>> spans("aab")
     [(0, 1, 'a'), (2, 2, 'b')]
     """
-    found = []
+    runs = []
     for value, run in itertools.groupby(enumerate(values), key=lambda item: item[1]):
         indices = [index for index, _ in run]
-        found.append((indices[0], indices[-1], value))
-    return found
+        runs.append((indices[0], indices[-1], value))
+    return runs
 
 
 def _sizes(step: Step, rule: Phase) -> dict[str, int]:
@@ -274,7 +274,7 @@ def _notes(run: Run, x: Inputs) -> list[str]:
 
 
 def _form(side: str, tap: FeatureTap | None, x: Inputs) -> list[str]:
-    """What is changed of the inputs and features of a network, in words."""
+    """Changes to the inputs and features of a network, in words."""
     if tap is None or tap.feed is None:
         return []
     notes, dtype = [], tap.feed.dtype

@@ -42,7 +42,7 @@ def rehearse(run: Run, x: Inputs, y: Tensor) -> list[str]:
 
 
 def _of_one(run: Run, error: InputError) -> InputError:
-    """What fails on a batch of one sample, as a fault of the batches."""
+    """Failure on a batch of one sample, as a fault of the batches."""
     got, hint = (
         f"one of 1 in the {run.train.n_samples} samples, and {error.what}",
         "set drop_last=True, or larger batches",
@@ -88,12 +88,12 @@ def _step(run: Run, phase: str, x: Inputs, y: Tensor) -> list[str]:
     total.backward()
     notes = []
     for group, named in trained.items():
-        lost = [name for name, p in named.items() if p.grad is None]
-        if len(lost) == len(named):
+        without_gradient = [name for name, p in named.items() if p.grad is None]
+        if len(without_gradient) == len(named):
             raise InputError(where, f"a loss in phase {phase!r} that reaches {group}", "one without gradient there")
-        if lost and rule.student != "guided":
-            shown = f"{', '.join(lost[:3])}{f' and {len(lost) - 3} more' if len(lost) > 3 else ''}"
-            notes.append(f"no gradient reaches {shown} of {group} in phase {phase!r}")
+        if without_gradient and rule.student != "guided":
+            more = f" and {len(without_gradient) - 3} more" if len(without_gradient) > 3 else ""
+            notes.append(f"no gradient reaches {', '.join(without_gradient[:3])}{more} of {group} in phase {phase!r}")
     for p in step.parameters():
         p.grad = None
     return notes

@@ -245,8 +245,8 @@ class Run:
                 row |= {key: self.history[-1][key] for key in (f"{name}_loss", f"{name}_accuracy")}
             else:
                 sums = self.runtime.sum(measure(self.step.student, batches, self.runtime.autocast()))
-                found = scores(sums)  # a loss may be infinite here, where no step has to go on from it
-                row |= {f"{name}_{key}": value if math.isfinite(value) else None for key, value in found.items()}
+                evaluation = scores(sums)  # a loss may be infinite here, where no step has to go on from it
+                row |= {f"{name}_{key}": value if math.isfinite(value) else None for key, value in evaluation.items()}
         accuracy = row.get("held_out_accuracy")
         if accuracy is not None and (self.best is None or accuracy > self.best["accuracy"]):
             state = copied(self.step.student.model.state_dict())

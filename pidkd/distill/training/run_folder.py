@@ -120,8 +120,8 @@ class RunFolder:
         self._held.close()
 
     def _check_same(self, record: Path, settings: Mapping[str, Any]) -> None:
-        held = read_json(record)
-        before = held.get("settings") if isinstance(held, Mapping) else None
+        stored = read_json(record)
+        before = stored.get("settings") if isinstance(stored, Mapping) else None
         if not isinstance(before, Mapping):
             raise InputError(str(record), "the record of a run", "other data")
         other = differences({key: before.get(key) for key in settings}, settings)
@@ -137,10 +137,10 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _scalars(values: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, float]]:
-    found: list[tuple[str, float]] = []
+    scalars: list[tuple[str, float]] = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found += _scalars(value, f"{prefix}{name}/")
+            scalars += _scalars(value, f"{prefix}{name}/")
         elif isinstance(value, int | float):
-            found.append((prefix + name, value))
-    return found
+            scalars.append((prefix + name, value))
+    return scalars

@@ -221,8 +221,8 @@ def together(device: torch.device) -> Iterator[None]:
 
 def _is_of_a_lost_rank(error: RuntimeError) -> bool:
     """Whether another process has ended in the middle of a sum."""
-    said = str(error).lower()
-    return isinstance(error, dist.DistError) or any(word in said for word in ("gloo", "nccl", "connection closed"))
+    text = str(error).lower()
+    return isinstance(error, dist.DistError) or any(word in text for word in ("gloo", "nccl", "connection closed"))
 
 
 def device_of(name: str) -> torch.device:

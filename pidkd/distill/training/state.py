@@ -97,7 +97,7 @@ def restored(module: nn.Module) -> Iterator[None]:
     """Parameters, buffers, extra state and plain attributes are what they were after the block; gradients are none."""
     tensors = [*module.parameters(), *module.buffers()]
     with torch.no_grad():
-        held = [value.detach().clone() for value in tensors]
+        copies = [value.detach().clone() for value in tensors]
     extra = [
         (layer, copy.deepcopy(layer.get_extra_state()))
         for layer in module.modules()
@@ -111,7 +111,7 @@ def restored(module: nn.Module) -> Iterator[None]:
             for name, held_value in attributes.items():
                 setattr(layer, name, held_value)
         with torch.no_grad():
-            for value, before in zip(tensors, held, strict=True):
+            for value, before in zip(tensors, copies, strict=True):
                 if not torch.equal(value, before):
                     value.copy_(before)
         for layer, state in extra:

@@ -18,7 +18,7 @@ from pidkd.errors import Argument, InputError
 
 
 class StepResult(NamedTuple):
-    """What a step computes on a batch."""
+    """Losses and features of a step on a batch."""
 
     total: Tensor
     """The loss."""
@@ -147,12 +147,12 @@ def tap(
 @torch.no_grad()
 def first_nonfinite(module: nn.Module, *inputs: object) -> str | None:
     """The first layer, in the order in which they run, that puts out a number that is not finite; None if none does."""
-    found: list[str] = []
+    nonfinite: list[str] = []
     hooks = []
 
     def catch(name: str, layer: nn.Module, given: object, output: object) -> None:
         if isinstance(output, Tensor) and not bool(output.isfinite().all()):
-            found.append(name)
+            nonfinite.append(name)
 
     for name, layer in module.named_modules():
         if not any(True for _ in layer.children()):
@@ -162,4 +162,4 @@ def first_nonfinite(module: nn.Module, *inputs: object) -> str | None:
     finally:
         for hook in hooks:
             hook.remove()
-    return found[0] if found else None
+    return nonfinite[0] if nonfinite else None

@@ -1,4 +1,4 @@
-"""What a teacher puts out on a few training samples, so that its scale or its faults are not taken for a lesson."""
+"""Outputs of a teacher on a few training samples, so that its scale or its faults are not taken for a lesson."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_teacher(run: Run) -> dict[str, Any]:
 
 
 def remarks_on(teacher: dict[str, Any], n_classes: int) -> list[str]:
-    """What should be known of a teacher before it is imitated."""
+    """Warnings about a teacher before it is imitated."""
     lines = []
     if teacher.get("accuracy") is not None:
         chance, n = 1 / n_classes, teacher["n_samples"]

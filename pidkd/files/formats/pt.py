@@ -54,19 +54,19 @@ class Pt(Format):
 
 
 def read_state(file: Source) -> Any:
-    """What ``torch.save`` wrote, tensors mapped or in memory, when every check sum is right."""
+    """Object saved by ``torch.save``, tensors mapped or in memory, when every check sum is right."""
     _verify_members(file.path)
     return _opened(file)
 
 
 def _tensors(file: Source) -> dict[str, Any]:
     """Dense tensors and arrays of labels, by name."""
-    held = _opened(file)
-    if hasattr(held, "detach") or isinstance(held, list):
-        held = {file.path.stem: held}
-    if not isinstance(held, dict) or not all(isinstance(name, str) for name in held):
-        raise InputError(file.where, "a tensor, or tensors by name", type(held).__name__)
-    return {name: _dense(file, name, values) for name, values in held.items()}
+    contents = _opened(file)
+    if hasattr(contents, "detach") or isinstance(contents, list):
+        contents = {file.path.stem: contents}
+    if not isinstance(contents, dict) or not all(isinstance(name, str) for name in contents):
+        raise InputError(file.where, "a tensor, or tensors by name", type(contents).__name__)
+    return {name: _dense(file, name, values) for name, values in contents.items()}
 
 
 def _dense(file: Source, name: str, values: Any) -> Any:
@@ -83,8 +83,8 @@ def _dense(file: Source, name: str, values: Any) -> Any:
         )
     if values.layout != torch.strided or values.is_quantized or values.device.type != "cpu":
         raise InputError(where, "a dense tensor", "another layout")
-    size, held = values.numel() * values.element_size(), values.untyped_storage().nbytes()
-    if size > held:  # a stride of 0 repeats values
+    size, stored = values.numel() * values.element_size(), values.untyped_storage().nbytes()
+    if size > stored:  # a stride of 0 repeats values
         check_budget(where, size, file.max_memory)
     return values.detach()
 

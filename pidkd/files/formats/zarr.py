@@ -31,18 +31,18 @@ class Zarr(Format):
     def entries(self, file: Source) -> Sequence[Entry]:
         """Arrays by their path in the folder."""
         sizes = existing_tree(file.path)
-        held = _opened(file)
-        if hasattr(held, "dtype"):
-            return [_entry(file, file.path.stem, "", held, sizes)]
+        contents = _opened(file)
+        if hasattr(contents, "dtype"):
+            return [_entry(file, file.path.stem, "", contents, sizes)]
         with warnings.catch_warnings():  # a folder that is no array has lost its header
             warnings.filterwarnings("error", r"Object at (?!\.).* is not recognized")
-            members = [(name, member) for name, member in held.members(max_depth=None) if hasattr(member, "dtype")]
+            members = [(name, member) for name, member in contents.members(max_depth=None) if hasattr(member, "dtype")]
         return [_entry(file, name, f"{name}/", array, sizes) for name, array in members]
 
     def load(self, file: Source, name: str) -> Any:
         """Rows when asked."""
-        held = _opened(file)
-        data, where = held if hasattr(held, "dtype") else held[name], file.layer(name)
+        contents = _opened(file)
+        data, where = contents if hasattr(contents, "dtype") else contents[name], file.layer(name)
 
         def get(index: Any) -> Array:
             with faults(where):
