@@ -24,8 +24,9 @@ help:
 demo: $(VENV)/installed-train
 	$(BIN)/pidkd demo
 
+# A process for each core; the tests of a file stay together, so that what they share is made once.
 test: $(VENV)/installed-all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 test-slow: $(VENV)/installed-all
 	$(BIN)/python -m pytest -m slow
