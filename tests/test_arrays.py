@@ -115,7 +115,7 @@ class TestNumbers:
             ([[1, 2], [-np.inf, 0]], "p: expected finite values, got -inf at (1, 0)"),
             (["1"], "p: expected real numbers, got dtype <U1"),
             ([1j], "p: expected real numbers, got dtype complex128"),
-            (["one", 1.5j], "p: expected real numbers, got dtype <U32"),
+            ([{"one": 1}], "p: expected real numbers, got dtype object"),
         ],
         ids=str,
     )
