@@ -51,6 +51,13 @@ def corrupt(model: nn.Module, paths: Sequence[str], fraction: float, std: float)
         if path not in layers:
             raise UnknownNameError("corrupt(paths)", "a layer", path, layers)
         layers[path].register_forward_hook(add_noise)
+    model._pidkd_noise = [*noise_of(model), [*dict.fromkeys(paths), fraction, std]]  # type: ignore[assignment]
+
+
+def noise_of(model: nn.Module) -> list[list[Any]]:
+    """Layers, fraction and standard deviation of each corruption of a network, for the record of what it puts out."""
+    noise: list[list[Any]] = getattr(model, "_pidkd_noise", [])
+    return noise
 
 
 def _noisy(feature: Tensor, fraction: float, std: float) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import struct
 import zipfile
 from pathlib import Path
@@ -22,6 +23,24 @@ def _verify(path: str, member: str, *_: int) -> None:
     with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
         while stream.read(PIECE):  # zipfile compares at the end of the data
             pass
+
+
+def contents_digest(path: Path) -> str:
+    """Digest of the names, sizes and check sums of the members, which are read from the end of the archive."""
+    with zipfile.ZipFile(path) as archive:
+        members = [(member.filename, member.file_size, member.CRC) for member in archive.infolist()]
+    return hashlib.blake2b(repr(members).encode(errors="backslashreplace"), digest_size=20).hexdigest()
+
+
+def is_whole(path: Path, digest: str) -> bool:
+    """Whether an archive has this digest of its contents, and all its data these check sums."""
+    try:
+        if not path.is_file() or contents_digest(path) != digest:
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # whatever damage does to a parser
+        return False
 
 
 def data_start(path: Path, member: zipfile.ZipInfo) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,9 +13,10 @@ import numpy as np
 
 from pidkd.arrays import Array
 from pidkd.errors import InputError, printable
+from pidkd.files.archive import contents_digest
 from pidkd.files.format import format_of
 from pidkd.files.layer import Layer, Sliced
-from pidkd.files.opening import check_budget
+from pidkd.files.opening import check_budget, existing_file, faults, is_there, read_text
 
 FOLDER = "a folder of .npy files, one per layer, or of shards"
 
@@ -35,6 +37,7 @@ def read_folder(path: Path, read: Read) -> list[Layer]:
         got = f"{(arrays + folders)[0].name} beside {pieces[0].name}"
         raise InputError(str(path), "files of one layer each, or shards of all layers", got)
     if pieces:
+        _check_capture(path, pieces)
         _none_missing(pieces)
         shards = [{layer.name: layer for layer in read(p)} for p in pieces]
         for piece, shard in zip(pieces, shards, strict=True):
@@ -49,6 +52,29 @@ def read_folder(path: Path, read: Read) -> list[Layer]:
     layers = [layer for file in arrays for layer in read(file)]
     layers += [_sharded(p, sorted(p.glob("*.npy"), key=lambda file: natural(file.stem)), read) for p in folders]
     return sorted(layers, key=lambda layer: natural(layer.name))
+
+
+CAPTURE = "capture.json"
+"""Record that a capture leaves beside its shards."""
+
+
+def _check_capture(folder: Path, pieces: Sequence[Path]) -> None:
+    """Refuse the shards of a capture that was stopped, or that are gone, exchanged or written by another."""
+    if not is_there(folder / CAPTURE):
+        return
+    try:
+        record = json.loads(read_text(folder / CAPTURE))
+        finished, digests = bool(record["finished"]), [str(shard["digest"]) for shard in record["shards"]]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(str(folder / CAPTURE), "the record of a capture", "other data") from error
+    hint = "go on with it by --resume (resume=True)"
+    if not finished or len(digests) != len(pieces):
+        got = f"{len(pieces)} shards of {len(digests)}" if finished else "one that was stopped"
+        raise InputError(str(folder), "a capture that is whole", got, hint)
+    for piece, digest in zip(pieces, digests, strict=True):
+        with faults(str(piece)):
+            if contents_digest(existing_file(piece)) != digest:
+                raise InputError(str(piece), f"the shard that {CAPTURE} knows", "another file", hint)
 
 
 def _sharded(path: Path, files: Sequence[Path], read: Read) -> Layer:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,24 +15,22 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 
 from pidkd.arrays import Array
+from pidkd.distill.corruption import noise_of
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.features import kind
 from pidkd.distill.feeding import Forward, eval_mode, same_buffers
 from pidkd.distill.taps import FeatureTap
-from pidkd.distill.training.batches import Batches
+from pidkd.distill.training.batches import Batches, stream
 from pidkd.distill.training.labels import Batch
 from pidkd.distill.training.loader import Collate
 from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import device_of
+from pidkd.distill.training.shard_folder import ShardFolder
 from pidkd.distill.training.state import fingerprint
 from pidkd.errors import Argument, DataWarning, InputError
 from pidkd.files.reading import BESIDE_LAYERS
-from pidkd.runs.output import PathLike, writing
-
-RECORD = "capture.json"
-SETTINGS = ("model", "data", "taps", "shard_size", "pool")
-"""Entries of the record that a capture must share to be gone on with."""
+from pidkd.runs.output import PathLike
 
 Pool = Literal["none", "mean"]
 
@@ -168,21 +164,21 @@ def capture(
             if out is None:
                 pieces.keep_all(chain([first], samples))
                 return captured
-            folder, per_shard = Path(out), -(-shard_size // batch_size)
-            record = {
+            per_shard = -(-shard_size // batch_size)
+            made_from = {
                 "model": fingerprint(model),
                 "data": batches.fingerprint,
                 "taps": list(tap.paths),
                 "shard_size": per_shard * batch_size,
                 "pool": pool,
+                "noise": noise_of(model) and {"parts": noise_of(model), "seed": pieces.seed, "batch_size": batch_size},
             }
-            n_done = _begin(folder, record, resume)
-            pieces.right = _right_before(folder, n_done)
-            for number, shard in pieces.shards(chain([first], samples), per_shard, n_done):
-                with writing(_shard(folder, number), force=True) as stream:
-                    _write(stream, shard)
-                _record(folder, record | {"right": pieces.right})
-            _record(folder, record | {"right": pieces.right} | captured.about())
+            folder = ShardFolder(out, made_from, resume)
+            with closing(folder):
+                pieces.right = [entry["right"] for entry in folder.shards]
+                for shard in pieces.shards(chain([first], samples), per_shard, len(folder.shards)):
+                    folder.write(shard, pieces.right[-1])
+                folder.finish(captured.about())
             return captured
     finally:
         tap.close()
@@ -200,18 +196,18 @@ class _Pieces:
         progress: Callable[[float], None] | None,
     ) -> None:
         self.tap, self.batches, self.pool, self.captured, self.progress = tap, batches, pool, captured, progress
+        self.seed = torch.initial_seed()
         self.right: list[int | None] = []
         """Samples classified as labelled in each shard; None where the logits are not those of the labels."""
 
     def keep_all(self, samples: Iterator[Batch]) -> None:
         """Put all arrays into ``captured``, whole."""
-        [(_, arrays)] = self.shards(samples, sys.maxsize, 0)
+        [arrays] = self.shards(samples, sys.maxsize, 0)
         self.captured.update(arrays)
 
-    def shards(self, samples: Iterator[Batch], per_shard: int, n_done: int) -> Iterator[tuple[int, dict[str, Array]]]:
+    def shards(self, samples: Iterator[Batch], per_shard: int, n_done: int) -> Iterator[dict[str, Array]]:
         """Shards of ``per_shard`` batches from number ``n_done`` on; for those before it the network is not run."""
         pieces: dict[str, list[Array]] = {}
-        number = -1
         for number, (x, y) in enumerate(samples):
             if number // per_shard >= n_done:
                 if not pieces:
@@ -219,18 +215,20 @@ class _Pieces:
                 self._add(pieces, x, y)
             self.captured.n_samples += len(y)
             if pieces and (number + 1) % per_shard == 0:
-                yield number // per_shard, self._whole(pieces)
+                yield self._whole(pieces)
                 pieces = {}
             if self.progress is not None and self.batches.n_samples:
                 self.progress(min(self.captured.n_samples / self.batches.n_samples, 1.0))
         if pieces:
-            yield number // per_shard, self._whole(pieces)
+            yield self._whole(pieces)
         self._finish()
 
     @torch.no_grad()
     def _add(self, pieces: dict[str, list[Array]], x: Any, y: Tensor) -> None:
-        logits, features = self.tap(x)
         captured, start = self.captured, self.captured.n_samples
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream(self.seed, start))  # noise belongs to the samples, wherever a capture goes on
+            logits, features = self.tap(x)
         for path, feature in features.items():
             if len(feature) != len(y):
                 got = f"{len(feature)} for {len(y)} samples"
@@ -319,49 +317,3 @@ def _notes(batches: Batches) -> list[str]:
     if batches.ids is None:
         notes.append("no ids are written, as the order of the samples is not known: capture both networks on one pass")
     return notes
-
-
-def _shard(folder: Path, number: int) -> Path:
-    return folder / f"shard-{number:05}.npz"
-
-
-def _write(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
-    """Write arrays as ``numpy.savez`` does, for names of any kind."""
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, values in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, values, allow_pickle=False)
-
-
-def _record(folder: Path, content: Mapping[str, Any]) -> None:
-    with writing(folder / RECORD, force=True) as stream:
-        stream.write(json.dumps(content, indent=1).encode())
-
-
-def _right_before(folder: Path, n_done: int) -> list[int | None]:
-    """Counts of the shards that are there already; None where the record does not have them."""
-    counts = json.loads((folder / RECORD).read_text(encoding="utf-8")).get("right", [])[:n_done]
-    return [*counts, *[None] * (n_done - len(counts))]
-
-
-def _begin(folder: Path, settings: Mapping[str, Any], resume: bool) -> int:
-    """Number of shards that are there already; the record is written if there is none."""
-    record = folder / RECORD
-    if not record.exists():
-        with writing(record) as stream:
-            stream.write(json.dumps(settings, indent=1).encode())
-        return 0
-    if not resume:
-        hint = "go on with it by --resume (resume=True), or take another folder"
-        raise InputError(str(folder), "a new folder", "one with a capture", hint)
-    try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(str(record), "the record of a capture", f"one that cannot be read ({error})") from error
-    other = [key for key in SETTINGS if not isinstance(before, dict) or before.get(key) != settings[key]]
-    if other:
-        raise InputError(str(folder), f"a capture with the same {other[0]}", "another", "take another folder")
-    n_done = 0
-    while _shard(folder, n_done).exists():
-        n_done += 1
-    return n_done

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import io
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
+from pidkd.distill.corruption import corrupt  # noqa: E402
 from pidkd.distill.training.capturing import capture  # noqa: E402
 
 TAPS = ["stage1", "stage2"]
@@ -136,3 +139,71 @@ def test_the_model_is_left_as_it_was(data: ImageData, model: Any) -> None:
     assert model.training
     assert not model.stage1._forward_hooks
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("content", [b"", b"x"])
+def test_a_damaged_shard_is_made_anew(tmp_path: Path, data: ImageData, model: Any, content: bytes) -> None:
+    capture(model, data, TAPS, tmp_path / "a", shard_size=16, batch_size=8)
+    whole = {path.name: path.read_bytes() for path in tmp_path.glob("a/*.npz")}
+    (tmp_path / "a" / "shard-00001.npz").write_bytes(content)
+    capture(model, data, TAPS, tmp_path / "a", shard_size=16, batch_size=8, resume=True)
+    for name, expected in whole.items():
+        with np.load(tmp_path / "a" / name) as again, np.load(io.BytesIO(expected)) as before:
+            assert all(np.array_equal(again[key], before[key]) for key in before.files)
+
+
+def test_noise_belongs_to_the_samples(tmp_path: Path, data: ImageData, model: Any) -> None:
+    corrupt(model, [TAPS[0]], 0.5, 2.0)
+    for folder in ("whole", "parts"):
+        torch.manual_seed(3)
+        capture(model, data, TAPS, tmp_path / folder, shard_size=16, batch_size=8)
+    for path in sorted(tmp_path.glob("parts/*.npz"))[1:]:
+        path.unlink()
+    torch.manual_seed(3)
+    capture(model, data, TAPS, tmp_path / "parts", shard_size=16, batch_size=8, resume=True)
+    for path in tmp_path.glob("whole/*.npz"):
+        with np.load(path) as whole, np.load(tmp_path / "parts" / path.name) as part:
+            assert all(np.array_equal(whole[key], part[key]) for key in whole.files)
+
+
+def test_another_noise_is_not_mixed_in(tmp_path: Path, data: ImageData, model: Any) -> None:
+    other = copy.deepcopy(model)
+    torch.manual_seed(3)
+    corrupt(model, [TAPS[0]], 0.5, 0.6)
+    capture(model, data, TAPS, tmp_path / "a")
+    corrupt(other, [TAPS[0]], 0.5, 52.7)
+    with pytest.raises(InputError, match=r"a capture with the same noise, got noise.parts"):
+        capture(other, data, TAPS, tmp_path / "a", resume=True)
+
+
+def test_a_capture_that_was_stopped_is_not_taken_for_all_samples(tmp_path: Path, data: ImageData, model: Any) -> None:
+    def stop(fraction: float) -> None:
+        if fraction > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        capture(model, data, TAPS, tmp_path / "a", shard_size=16, batch_size=8, progress=stop)
+    with pytest.raises(InputError, match="expected a capture that is whole, got one that was stopped"):
+        open_layers(tmp_path / "a", "teacher")
+    capture(model, data, TAPS, tmp_path / "a", shard_size=16, batch_size=8, resume=True)
+    assert list(open_layers(tmp_path / "a", "teacher")) == TAPS
+    sorted(tmp_path.glob("a/*.npz"))[-1].unlink()
+    with pytest.raises(InputError, match="got 3 shards of 4"):
+        open_layers(tmp_path / "a", "teacher")
+
+
+def test_shards_that_changed_places_are_refused(tmp_path: Path, data: ImageData, model: Any) -> None:
+    capture(model, data, TAPS, tmp_path / "a", shard_size=16, batch_size=8)
+    first, second = sorted(tmp_path.glob("a/*.npz"))[:2]
+    first.rename(tmp_path / "aside")
+    second.rename(first)
+    (tmp_path / "aside").rename(second)
+    with pytest.raises(InputError, match=r"expected the shard that capture.json knows, got another file"):
+        open_layers(tmp_path / "a", "teacher")
+
+
+def test_shards_of_something_else_are_left_alone(tmp_path: Path, data: ImageData, model: Any) -> None:
+    (tmp_path / "shard-00000.npz").write_bytes(b"mine")
+    with pytest.raises(InputError, match="a new folder, got one with shards of something else"):
+        capture(model, data, TAPS, tmp_path)
+    assert (tmp_path / "shard-00000.npz").read_bytes() == b"mine"

@@ -1,0 +1,127 @@
+"""The folder of a capture: shards, and the record of what each was made from."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from pidkd.arrays import Array
+from pidkd.errors import InputError
+from pidkd.files.archive import contents_digest, is_whole
+from pidkd.files.json import read_json
+from pidkd.runs.output import PathLike, check_folder, holding, writing
+from pidkd.runs.record import differences
+
+RECORD = "capture.json"
+
+
+class ShardFolder:
+    """``shard-00000.npz`` and so on, and ``capture.json``, which knows each of them by its digest.
+
+    Parameters
+    ----------
+    path : path
+    made_from : mapping
+        What must be the same for a capture to go on: network, data, layers, noise.
+    resume : bool
+        Keep the shards that are there and as they were written.
+
+    Attributes
+    ----------
+    shards : list of dict
+        "digest" and "right", samples classified as labelled, of each shard that is whole.
+
+    Raises
+    ------
+    InputError
+        When another run holds the folder, or a capture is in it that is not to be gone on with, or of something else.
+    """
+
+    def __init__(self, path: PathLike, made_from: Mapping[str, Any], resume: bool) -> None:
+        self.path = Path(path)
+        self.made_from = json.loads(json.dumps(made_from))
+        self.shards: list[dict[str, Any]] = []
+        check_folder(path)
+        self._held = ExitStack()
+        self._held.enter_context(holding(path))
+        try:
+            self._begin(resume)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _begin(self, resume: bool) -> None:
+        record = self.path / RECORD
+        if record.exists():
+            hint = "go on with it by --resume (resume=True), or take another folder"
+            if not resume:
+                raise InputError(str(self.path), "a new folder", "one with a capture", hint)
+            try:
+                held = read_json(record)
+            except InputError as error:
+                got = f"one that cannot be read ({error.what})"
+                raise InputError(str(record), "the record of a capture", got) from error
+            before = held.get("made_from") if isinstance(held, dict) else None
+            if not isinstance(before, dict):
+                raise InputError(str(record), "the record of a capture", "other data", "take another folder")
+            if other := differences(before, self.made_from):
+                key = other[0].partition(" ")[0].partition(".")[0]
+                raise InputError(str(self.path), f"a capture with the same {key}", other[0], "take another folder")
+            shards = held.get("shards")
+            self.shards = self._whole(shards if isinstance(shards, list) else [])
+        elif self._shard(0).exists():
+            raise InputError(str(self.path), "a new folder", "one with shards of something else")
+        self._record(finished=False)
+
+    def _whole(self, shards: list[Any]) -> list[dict[str, Any]]:
+        """Entries of the first shards that are as they were written; those after a damaged one are made anew."""
+        whole = []
+        for number, entry in enumerate(shards):
+            path = self._shard(number)
+            known = isinstance(entry, dict) and isinstance(entry.get("right"), int | None)
+            if not known or not is_whole(path, str(entry.get("digest"))):
+                break
+            whole.append(entry)
+        return whole
+
+    def write(self, arrays: Mapping[str, Array], right: int | None) -> None:
+        """Write the next shard, then its entry in the record."""
+        path = self._shard(len(self.shards))
+        with writing(path, force=True) as stream:
+            _write(stream, arrays)
+        self.shards.append({"rows": len(arrays["labels"]), "right": right, "digest": contents_digest(path)})
+        self._record(finished=False)
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """Write that all samples are there, with what else is known."""
+        number = len(self.shards)
+        while self._shard(number).exists():  # of a capture of more samples that was stopped
+            self._shard(number).unlink()
+            number += 1
+        self._record(finished=True, **about)
+
+    def close(self) -> None:
+        """Leave the folder to other runs."""
+        self._held.close()
+
+    def _record(self, finished: bool, **about: Any) -> None:
+        content = {"made_from": self.made_from, "shards": self.shards, "finished": finished, **about}
+        with writing(self.path / RECORD, force=True) as stream:
+            stream.write(json.dumps(content, indent=1).encode())
+
+    def _shard(self, number: int) -> Path:
+        return self.path / f"shard-{number:05}.npz"
+
+
+def _write(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
+    """Write arrays as ``numpy.savez`` does, for names of any kind."""
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
