@@ -119,13 +119,13 @@ class ConvexPeer(PIDEstimator):
     laws = frozenset()
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
-        scripts, known = self.find(data), information(data.p)
-        effort = {"iterations": scripts.iterations, "solver_seconds": scripts.seconds}
+        solution, known = self.find(data), information(data.p)
+        effort = {"iterations": solution.iterations, "solver_seconds": solution.seconds}
         stats = {name: value for name, value in effort.items() if value is not None}
-        if scripts.plan is None or scripts.potentials is None:
-            return Raw(math.nan, known, Certificate(-math.inf, math.inf, "uncertified", scripts.status), stats=stats)
-        proven = bounds(data.p, scripts.plan, scripts.potentials)
-        certificate = Certificate(proven.lower, proven.upper, "optimal", scripts.status)
+        if solution.plan is None or solution.potentials is None:
+            return Raw(math.nan, known, Certificate(-math.inf, math.inf, "uncertified", solution.status), stats=stats)
+        proven = bounds(data.p, solution.plan, solution.potentials)
+        certificate = Certificate(proven.lower, proven.upper, "optimal", solution.status)
         if certificate.gap > TOLERANCE:
             certificate = dataclasses.replace(certificate, status="uncertified")
         return Raw(proven.upper, known, certificate, stats=stats)

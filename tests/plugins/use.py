@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 import pidkd
-from pidkd.benchmarks.peers import list_peers
-from pidkd.benchmarks.problems import list_families
+from pidkd.benchmarks.contract import check_family, check_peer
+from pidkd.benchmarks.peers import PEERS, list_peers
+from pidkd.benchmarks.problems import FAMILIES, list_families
 from pidkd.benchmarks.run import run_benchmark
 from pidkd.display.listing import estimator_rows
 from pidkd.distill import Recipe, build_model, get_method, list_data, list_methods, list_models, load_data, train
 from pidkd.errors import InputError, PidkdWarning
-from pidkd.files.format import FORMATS
+from pidkd.files.format import FORMATS, get_format
 from pidkd.files.reading import read_array
-from pidkd.testing import check_estimator, check_parameters
+from pidkd.testing import check_estimator, check_format, check_parameters
 
 
 def are_listed() -> None:
@@ -41,6 +42,9 @@ def keep_their_contracts() -> None:
             build_model("linear", (4, 4, 1), 2, units=value)
     with pytest.raises(InputError, match="data 'stripes': expected an option, one of n, got 'no_such_option'"):
         load_data("stripes", no_such_option=1)
+    check_format(get_format("text"))
+    check_family(FAMILIES.get("copies"))
+    check_peer(PEERS.get("other_mmi"), pidkd.Pmf(np.full((2, 2, 2), 1 / 8)))
 
 
 def are_read_decomposed_and_audited() -> None:
