@@ -15,6 +15,7 @@ PAGES_WITH_CODE = [path for path in PAGES if FENCE.search(path.read_text(encodin
 
 
 @pytest.mark.parametrize("path", PAGES_WITH_CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
 def test_code_on_a_page_runs_and_shows_what_it_says(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = types.ModuleType("page")

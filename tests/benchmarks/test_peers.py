@@ -22,6 +22,7 @@ TABLES = [
 @pytest.mark.peer
 @pytest.mark.filterwarnings("ignore::pidkd.errors.ConvergenceWarning")
 @pytest.mark.parametrize("name", PEERS)
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")
 def test_what_a_peer_proves_agrees_with_broja(name: str) -> None:
     peer = find_estimator(name, "pid")
     assert isinstance(peer, ConvexPeer)

@@ -21,6 +21,9 @@ from pidkd.distill.feeding import call_network, logits_of, map_tensors, network_
 from pidkd.errors import InputError, PidkdWarning  # noqa: E402
 from zoo.networks import NETWORKS, REFUSED, Fails, Network, vectors  # noqa: E402
 
+# The runs are too short for a student to overfit; tests of the warning ask for it.
+pytestmark = pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
+
 N = 48
 RECIPE = Recipe(epochs=2, batch_size=16, lr=0.01, clip=1.0)
 RID = get_method("rid")(q=2, r=0.5)

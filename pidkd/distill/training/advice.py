@@ -70,6 +70,6 @@ def advice_on(
     if is_judged and accuracy is not None and held_out is not None and accuracy < min(FITTED, held_out + ROOM):
         lines["room"] = (
             f"training accuracy {accuracy:.1%} is close to {held_out:.1%} on held-out data: the student has no room "
-            "for what a teacher adds; make it wider, or give it fewer labels"
+            "for what a teacher adds; make it wider, train it longer, or give it fewer labels"
         )
     return lines

@@ -165,7 +165,7 @@ def train(
     >>> recipe = Recipe(epochs=4, batch_size=16, clip=5.0)
     >>> teacher = train(None, network(16), data, method="none", recipe=recipe).student
     >>> method = get_method("rid")(q=2, r=0.5)
-    >>> run = train(teacher, network(4), data, data, method=method, taps=[("1", "1")], recipe=recipe)
+    >>> run = train(teacher, network(4), data, method=method, taps=[("1", "1")], recipe=recipe)
     >>> [row["phase"] for row in run.history]
     ['filters', 'student', 'filters', 'student']
     """

@@ -176,6 +176,7 @@ def test_a_student_begins_as_another_where_the_configuration_says_so(tmp_path: P
     assert log[0]["valid_loss"] == last["valid_loss"]
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
 def test_weights_of_a_file_and_a_corrupted_teacher(experiment: Experiment, tmp_path: Path) -> None:
     file = experiment.folder / "teachers" / "trained-t0" / "student.pt"
     base = [*QUICK, f"teacher.weights={file}"]

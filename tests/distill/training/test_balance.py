@@ -142,6 +142,7 @@ def test_terms_on_logits_are_logged_but_not_capped(hint):
         assert close(grad, task + kd + balance.factor * (rest - kd))
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
 def test_each_epoch_has_norms_ratio_cosine_and_factors():
     result = run(HEAVY, clip=0.5)
     for row in result.history:
@@ -182,6 +183,7 @@ def test_training_accuracy_is_the_share_of_right_answers_in_training():
     assert result.history[0]["train_accuracy"] == pytest.approx(sum(right) / len(right))
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
 def test_to_measure_changes_nothing_without_a_cap():
     students = [small.student(), small.student()]
     for student, every in zip(students, (1, None), strict=True):
@@ -189,6 +191,7 @@ def test_to_measure_changes_nothing_without_a_cap():
     assert equal(*map(state, students))
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
 def test_groups_are_clipped_by_themselves():
     """The large gradient of the means leaves the student's as it is."""
     runs = {joint: run(HEAVY, clip=5.0, cap=1.0, clip_jointly=joint) for joint in (False, True)}

@@ -32,6 +32,7 @@ def check_same(folder, reference):
         assert a["valid_loss"] == pytest.approx(b["valid_loss"], rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
 def test_two_processes_train_what_one_does_and_agree(tmp_path):
     run_on_vectors(tmp_path / "one")
     assert in_two_processes(small.keep_own, tmp_path / "two") == [0, 0]

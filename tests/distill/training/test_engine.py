@@ -19,6 +19,9 @@ from pidkd.distill.dataset import ImageData  # noqa: E402
 from pidkd.distill.training.engine import fingerprint  # noqa: E402
 from pidkd.errors import DivergenceError, InputError, MissingDependencyError, UnknownNameError  # noqa: E402
 
+# The runs are too short for a student to overfit; tests of the warning ask for it.
+pytestmark = pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
+
 METHODS = pytest.mark.parametrize("method", small.methods(), ids=lambda method: method.name)
 
 

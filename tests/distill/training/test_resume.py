@@ -51,6 +51,7 @@ def check_same(folder, reference):
     [data, Noisy, lambda: DataLoader(Noisy(), 16, shuffle=True, generator=torch.Generator())],
     ids=["arrays", "dataset", "loader"],
 )
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
 def test_a_run_that_is_stopped_within_epochs_goes_on_to_the_bit(tmp_path, given):
     recipe = RECIPE if given is not data else Recipe(**RECIPE.to_dict() | {"crop": 1, "flip": True})
     if not isinstance(given(), tuple | Noisy):

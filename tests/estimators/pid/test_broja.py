@@ -139,6 +139,7 @@ def test_parameters_that_cannot_be_used_are_refused(name, value):
         broja(gate("and").pmf, **{name: value})
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")
 def test_an_empirical_histogram_of_few_samples():
     rng = np.random.default_rng(3)
     result = pidkd.decompose(rng.integers(10, size=50), rng.integers(8, size=50), rng.integers(9, size=50))
@@ -147,6 +148,7 @@ def test_an_empirical_histogram_of_few_samples():
 
 
 @pytest.mark.peer
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")
 def test_the_certificate_contains_the_answer_of_the_cone_solvers():
     pytest.importorskip("cvxpy")
     for p in list(random_set(12, seed=1)):

@@ -51,6 +51,7 @@ def on_tensors(monkeypatch):
 
 
 @pytest.mark.parametrize("name", SETS)
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")
 def test_every_answer_is_certified_and_agrees_with_the_numpy_path(on_tensors, name):
     tables = SETS[name]()
     batch = pidkd.decompose_batch(tables, estimator="broja", device="cuda")
@@ -62,6 +63,7 @@ def test_every_answer_is_certified_and_agrees_with_the_numpy_path(on_tensors, na
     assert batch.finished_on_cpu <= {"random": 0.05, "nasty": 0.2}.get(name, 0.1) * len(tables)
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")
 def test_members_that_do_not_converge_are_finished_on_the_cpu_and_counted(on_tensors, monkeypatch):
     monkeypatch.setattr(accelerated, "ITERATIONS", 8)
     tables = SETS["random"]()[:40]
