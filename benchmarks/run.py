@@ -102,13 +102,13 @@ def run_benchmark(
     """
     named = [families] if isinstance(families, str) else list(families) or list_families()
     chosen = {name: get_family(name) for name in named}
-    if sizes not in SIZES:
+    if not isinstance(sizes, str) or sizes not in SIZES:
         raise UnknownNameError("bench --sizes", "a size", sizes, SIZES)
     for option, number in {"--time-limit": time_limit, "--memory-limit": memory_limit}.items():
         Positive(ends="(]").check(f"bench {option}", number)
     for option, count in {"--repeats": repeats, "--jobs": n_jobs}.items():
         Whole(1).check(f"bench {option}", count)
-    if device not in DEVICES:
+    if not isinstance(device, str) or device not in DEVICES:
         raise UnknownNameError("bench --device", "a device", device, DEVICES)
     if peer_path is not None and not Path(peer_path).is_dir():
         raise InputError("bench --peer-path", "a folder", str(peer_path))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pidkd.arrays import Array, IntArray, read_only
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 
 SIZES = {1: 1, 2: 4, 3: 18, 4: 166, 5: 7579, 6: 7_828_352}
 """Number of antichains, by the number of sources (Dedekind's numbers less two)."""
@@ -64,7 +64,7 @@ class Lattice:
             When there is none.
         """
         if label not in self.labels:
-            raise InputError("antichain", f"one of {', '.join(self.labels[:6])}, ...", repr(label))
+            raise InputError("antichain", f"one of {', '.join(self.labels[:6])}, ...", quote(label))
         return self.labels.index(label)
 
     def of_set(self, sources: int) -> int:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pidkd.errors import InputError, Keyword, quote
+from pidkd.errors import InputError, Keyword, PidkdError, quote
 
 Array: TypeAlias = npt.NDArray[Any]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -49,6 +49,8 @@ def as_array(where: str, values: Any) -> Array:
             if "bfloat16" in str(values.dtype):  # numpy has no such type; float32 holds each of its values
                 values = values.float()
         array = np.asarray(values)
+    except PidkdError:  # of one of our own readers, which says it better
+        raise
     except UNREADABLE as error:
         raise _unreadable(where, values, error) from error
     if array.dtype.kind == "O" and array.ndim == 0:
@@ -160,6 +162,8 @@ def iter_chunks(values: Any, where: str = "activations", n_bytes: int | None = N
     for start in range(0, int(values.shape[0]), step):
         try:
             piece = values[start : start + step]
+        except PidkdError:
+            raise
         except UNREADABLE as error:
             raise _unreadable(where, values, error) from error
         yield start, as_array(where, piece)
@@ -229,8 +233,8 @@ def as_target(where: str, values: Any, target: str, call: str) -> Any:
     InputError
         When the values are no such target.
     """
-    if target not in TARGETS:
-        raise InputError(Keyword(call, "target"), f"one of {', '.join(map(repr, TARGETS))}", repr(target))
+    if not isinstance(target, str) or target not in TARGETS:
+        raise InputError(Keyword(call, "target"), f"one of {', '.join(map(repr, TARGETS))}", quote(target))
     array = values if is_array(values) else as_array(where, values)
     if target == "continuous":
         if is_float(array):
@@ -287,7 +291,7 @@ def check_same_rows(where: str, **values: Any) -> None:
             raise InputError(
                 where,
                 "rows with the same index in the same order",
-                f"{labels_a[row]!r} in {first} and {labels_b[row]!r} in {second}, in row {row}",
+                f"{quote(labels_a[row])} in {first} and {quote(labels_b[row])} in {second}, in row {row}",
                 f"align them, as {second}.loc[{first}.index], or drop the index with .reset_index(drop=True)",
             )
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pidkd.errors import Argument, InputError, Parameter, UnknownNameError
+from pidkd.errors import Argument, InputError, Parameter, UnknownNameError, quote
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 """Scalar types, for messages."""
@@ -112,7 +112,7 @@ def fields_from_plain(cls: Any, data: Any) -> dict[str, Any]:
         try:
             fields[name] = typed(hints[name], value, name)
         except (InputError, RecursionError) as error:
-            raise InputError(where, f"what {cls.__name__}.to_dict() writes as {name!r}", f"{value!r:.60}") from error
+            raise InputError(where, f"what {cls.__name__}.to_dict() writes as {name!r}", quote(value)) from error
     return fields
 
 
@@ -135,8 +135,8 @@ def typed(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
         return from_plain(hint, value, where)
     if origin is Literal:
-        if value not in arguments:
-            raise InputError(where, " or ".join(map(str, arguments)), repr(value))
+        if not any(type(value) is type(choice) and value == choice for choice in arguments):
+            raise InputError(where, " or ".join(map(str, arguments)), quote(value))
         return value
     if origin is tuple:
         return _tuple(arguments, value, where)
@@ -144,7 +144,7 @@ def typed(hint: Any, value: Any, where: str) -> Any:
         return _array(value, where)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
-            raise InputError(where, "keys with values", repr(value))
+            raise InputError(where, "keys with values", quote(value))
         return {str(key): typed(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     return restored(value) if hint is Any else _scalar(hint, value, where)
 
@@ -170,21 +170,21 @@ def _fields(cls: Any) -> tuple[dict[str, Any], list[str]]:
 
 def _tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise InputError(where, "a list", repr(value))
+        raise InputError(where, "a list", quote(value))
     if kinds[-1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     if len(value) != len(kinds):
-        raise InputError(where, f"a list of {len(kinds)}", repr(value))
+        raise InputError(where, f"a list of {len(kinds)}", quote(value))
     return tuple(typed(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True)))
 
 
 def _array(value: Any, where: str) -> Any:
     if not isinstance(value, list):
-        raise InputError(where, "lists of numbers", repr(value))
+        raise InputError(where, "lists of numbers", quote(value))
     try:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(where, "lists of numbers of equal lengths", repr(value)) from None
+        raise InputError(where, "lists of numbers of equal lengths", quote(value)) from None
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
@@ -197,5 +197,5 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
         return str(value)  # YAML reads a layer of nn.Sequential as a number
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         hint_text = "put it in quotes" if hint is str and isinstance(value, int | float) else None
-        raise InputError(where, WORDS.get(hint, getattr(hint, "__name__", str(hint))), repr(value), hint_text)
+        raise InputError(where, WORDS.get(hint, getattr(hint, "__name__", str(hint))), quote(value), hint_text)
     return value

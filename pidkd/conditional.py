@@ -28,7 +28,7 @@ from pidkd.arrays import (
     is_float,
     is_whole,
 )
-from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning, SolverError
+from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning, SolverError, quote
 from pidkd.estimator import Context
 from pidkd.inputs import Activations, Codes, Input, Posteriors
 from pidkd.mi import MIEstimator, MIResult, Pairs
@@ -170,7 +170,9 @@ def rows_of(data: Codes | Activations | Posteriors, rows: IntArray) -> Input:
 def _local_only(keep: tuple[str, ...]) -> tuple[str, ...]:
     for name in keep:
         if name != "local":
-            raise InputError(Keyword("decompose", "keep"), "'local' beside given", repr(name), "each label has its own")
+            raise InputError(
+                Keyword("decompose", "keep"), "'local' beside given", quote(name), "each label has its own"
+            )
     return keep
 
 

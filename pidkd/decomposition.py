@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pidkd.arrays import as_array
 from pidkd.batch import PIDBatch
 from pidkd.conditional import decompose_given
-from pidkd.errors import IncompatibleInputError, InputError, Keyword, SmallSampleWarning, UnknownNameError
+from pidkd.errors import IncompatibleInputError, InputError, Keyword, SmallSampleWarning, UnknownNameError, quote
 from pidkd.estimator import Context, choices
 from pidkd.groups import joined, repeats, told
 from pidkd.inputs import Activations, Gaussian, Input, Pmf, Posteriors, as_input
@@ -105,7 +105,7 @@ def decompose(
     for note in notes:
         warnings.warn(note, SmallSampleWarning, stacklevel=2)
     if given is not None and uncertainty is not None:
-        raise InputError(Keyword("decompose", "uncertainty"), "None beside given", repr(uncertainty))
+        raise InputError(Keyword("decompose", "uncertainty"), "None beside given", quote(uncertainty))
     if given is not None:
         result = decompose_given(chosen, data, given, units, ctx)
     elif uncertainty is not None:

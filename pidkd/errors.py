@@ -117,7 +117,7 @@ class Argument(str):
 
     def __new__(cls, owner: str, name: str, value: str | None = None) -> Self:
         """Compose the text of a message from owner, name and value."""
-        shown = name if value is None else f"{name}={value!r}"
+        shown = name if value is None else f"{name}={quote(value)}"
         place = super().__new__(cls, cls.FORM.format(owner=owner, name=shown))
         place.owner, place.name, place.value = owner, name, value
         return place
@@ -153,6 +153,13 @@ def printable(text: str) -> str:
     return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+def _shown(text: str, most: int = 600) -> str:
+    """A part of a message on one line, of a very long one both ends."""
+    if len(text) > most:
+        text = f"{text[: most // 2]} ... {text[-most // 2 :]}"
+    return printable(text)
+
+
 def of_call(call: str, place: str) -> str:
     """The same argument as one of another call, where the place is an argument."""
     return type(place)(call, place.name) if isinstance(place, Argument) else place
@@ -182,8 +189,8 @@ class InputError(PidkdError, ValueError):
 
     def __init__(self, where: str, expected: str, got: str, hint: str | None = None) -> None:
         self.where = where
-        self.what = printable(f"expected {expected}, got {got}" + (f"; {hint}" if hint else ""))
-        super().__init__(f"{printable(where)}: {self.what}")
+        self.what = f"expected {_shown(expected)}, got {_shown(got)}" + (f"; {_shown(hint)}" if hint else "")
+        super().__init__(f"{_shown(where)}: {self.what}")
         self._arguments: tuple[Any, ...] = (where, expected, got, hint)
 
     def at(self, where: str) -> Self:

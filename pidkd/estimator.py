@@ -65,7 +65,7 @@ class Context:
         """
         names = (keep,) if isinstance(keep, str) or not isinstance(keep, Iterable) else tuple(keep)
         for name in names:
-            if name not in KEEPABLE:
+            if not isinstance(name, str) or name not in KEEPABLE:
                 raise UnknownNameError(Keyword(call, "keep"), "what a result can carry", name, KEEPABLE)
         Whole(0).check(Keyword(call, "seed"), seed)
         Choice(("cpu", "cuda", "auto")).check(Keyword(call, "device"), device)

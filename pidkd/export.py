@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pidkd.errors import InputError, MissingDependencyError
+from pidkd.errors import InputError, MissingDependencyError, quote
 
 COLORS = {"redundant": "#0072b2", "unique_t": "#e69f00", "unique_s": "#009e73", "synergistic": "#cc79a7"}
 """Colours of the four atoms, from a palette that colour-blind readers can tell apart."""
@@ -43,7 +43,7 @@ def latex_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], digits: 
         When ``digits`` is no whole number >= 0.
     """
     if isinstance(digits, bool) or not isinstance(digits, int) or digits < 0:
-        raise InputError("to_latex(digits)", "a whole number >= 0", repr(digits))
+        raise InputError("to_latex(digits)", "a whole number >= 0", quote(digits))
 
     def cell(value: Any) -> str:
         if value is None:

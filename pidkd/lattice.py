@@ -12,7 +12,7 @@ import numpy as np
 from pidkd.antichains import Lattice, lattice
 from pidkd.arrays import Array, FloatArray
 from pidkd.codec import fields_from_plain, plain
-from pidkd.errors import InputError, MissingDependencyError
+from pidkd.errors import InputError, MissingDependencyError, quote
 from pidkd.result import NATS_PER, Status, Units, check_units
 
 
@@ -89,7 +89,7 @@ class LatticeResult:
     def __getitem__(self, label: str) -> float:
         """The atom of one antichain."""
         if label not in self.atoms:
-            raise InputError("LatticeResult[label]", f"one of {', '.join(self.atoms)}", repr(label))
+            raise InputError("LatticeResult[label]", f"one of {', '.join(self.atoms)}", quote(label))
         return self.atoms[label]
 
     def to(self, units: Units) -> LatticeResult:

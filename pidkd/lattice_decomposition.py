@@ -12,7 +12,7 @@ import numpy as np
 
 from pidkd.antichains import MOST, SIZES, label, lattice
 from pidkd.arrays import FloatArray, IntArray, as_labels, check_equal_lengths
-from pidkd.errors import ConvergenceWarning, IncompatibleInputError, InputError, Keyword, SolverError
+from pidkd.errors import ConvergenceWarning, IncompatibleInputError, InputError, Keyword, SolverError, quote
 from pidkd.estimator import Context
 from pidkd.info import set_tables, table_information
 from pidkd.inputs import Pmf
@@ -106,7 +106,7 @@ def _check_lattice(estimator: PIDEstimator) -> None:
     """Refuse a measure that defines no redundancy of antichains, and name those that do."""
     if not estimator.has_lattice():
         expected = f"a measure that defines a redundancy for every antichain ({', '.join(lattice_measures())})"
-        raise IncompatibleInputError(Keyword(CALL, "measure"), expected, repr(estimator.name), estimator.lattice_hint)
+        raise IncompatibleInputError(Keyword(CALL, "measure"), expected, quote(estimator.name), estimator.lattice_hint)
 
 
 def _table(y: Any, sources: Any) -> tuple[FloatArray, tuple[IntArray, ...] | None, tuple[str, ...]]:

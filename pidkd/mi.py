@@ -35,6 +35,7 @@ from pidkd.estimator import Context, Estimator
 from pidkd.export import axis, bars, data_frame, latex_table, whiskers
 from pidkd.groups import as_groups, joined, one_of_each, repeats, told
 from pidkd.inputs.activations import Target
+from pidkd.parameters import check_choice
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import NATS_PER, Units, check_units
 
@@ -233,6 +234,7 @@ def as_pairs(x: Any, y: Any, target: Target = "auto", groups: Any = None, call: 
         When lengths differ, an array is neither labels nor floats, or indexes of pandas are in different orders.
     """
     where = Argument(call, "x, y")
+    check_choice(Keyword(call, "target"), target, TARGETS)
     check_same_rows(where, x=x, y=y, groups=groups)
     fields: dict[str, Any] = {}
     for name, value in {"x": x, "y": y}.items():
@@ -241,8 +243,6 @@ def as_pairs(x: Any, y: Any, target: Target = "auto", groups: Any = None, call: 
             fields[name] = as_target(Argument(call, "y"), array, target, call)
         else:
             fields[name] = (as_activations if is_float(array) else as_labels)(Argument(call, name), array)
-    if target not in TARGETS:
-        as_target(Argument(call, "y"), fields["y"], target, call)
     if len(fields["x"]) != len(fields["y"]):
         raise InputError(where, "equal lengths", f"x {len(fields['x'])}, y {len(fields['y'])}")
     numbers = None if groups is None else as_groups(Keyword(call, "groups"), groups, len(fields["x"]))

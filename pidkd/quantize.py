@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pidkd.arrays import CHUNK_BYTES, FloatArray, IntArray, as_numbers, is_array, iter_chunks
 from pidkd.codebooks import Bins, CovariancePCA, batches
-from pidkd.errors import InputError, UnknownNameError
+from pidkd.errors import InputError, UnknownNameError, quote
 from pidkd.parameters import Parameterised, Whole
 
 METHODS = ("kmeans", "uniform", "quantile")
@@ -125,7 +125,7 @@ class Quantizer(Parameterised, TransformerMixin, BaseEstimator):  # type: ignore
             if key not in keys:
                 raise UnknownNameError(where, "a step", key, keys)
             if value not in words and not value.isdecimal():
-                raise InputError(where, f"{key} = a number, true, false or none", repr(item))
+                raise InputError(where, f"{key} = a number, true, false or none", quote(item))
             params[keys[key]] = words[value] if value in words else int(value)
             if key in METHODS:
                 params["method"] = key

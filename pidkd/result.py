@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pidkd.arrays import FloatArray
 from pidkd.codec import fields_from_plain, plain
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 from pidkd.export import COLORS, axis, bars, data_frame, latex_table, whiskers
 
 Units: TypeAlias = Literal["bits", "nats"]
@@ -40,7 +40,7 @@ NATS_PER = {"bits": math.log(2.0), "nats": 1.0}
 def check_units(where: str, units: object) -> None:
     """Refuse units other than bits and nats."""
     if not isinstance(units, str) or units not in NATS_PER:
-        raise InputError(where, "'bits' or 'nats'", repr(units))
+        raise InputError(where, "'bits' or 'nats'", quote(units))
 
 
 class Information(NamedTuple):
@@ -198,15 +198,15 @@ class PIDResult:
             When there is no such atom.
         """
         low, high = self.certificate.lower, self.certificate.upper
+        if not isinstance(atom, str) or atom not in ATOMS:
+            raise InputError("bounds(atom)", f"one of {', '.join(ATOMS)}", quote(atom))
         if atom == "unique_t":
             return low, high
         if atom == "redundant":
             return self.mi_t - high, self.mi_t - low
         if atom == "unique_s":
             return self.mi_s - self.mi_t + low, self.mi_s - self.mi_t + high
-        if atom == "synergistic":
-            return self.mi - self.mi_s - high, self.mi - self.mi_s - low
-        raise InputError("bounds(atom)", f"one of {', '.join(ATOMS)}", repr(atom))
+        return self.mi - self.mi_s - high, self.mi - self.mi_s - low
 
     def to(self, units: Units) -> PIDResult:
         """The same result in other units."""

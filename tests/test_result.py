@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pidkd.batch import PIDBatch
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 from pidkd.result import ATOMS, Certificate, Information, PIDResult
 
 LOG2 = math.log(2)
@@ -225,7 +225,7 @@ class TestRecord:
     def test_a_damaged_entry_is_named(self, name: str, value: Any) -> None:
         with pytest.raises(InputError) as caught:
             PIDResult.from_dict(result().to_dict() | {name: value})
-        message = f"PIDResult.from_dict(data): expected what PIDResult.to_dict() writes as {name!r}, got {value!r:.60}"
+        message = f"PIDResult.from_dict(data): expected what PIDResult.to_dict() writes as {name!r}, got {quote(value)}"
         assert str(caught.value) == message
 
     @pytest.mark.parametrize("data", [{}, {"redundant": 1.0}, result().to_dict() | {"colour": "red"}, [], None, "text"])

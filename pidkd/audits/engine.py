@@ -19,7 +19,7 @@ from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan
 from pidkd.audits.probes import centred_gram, linear_probe, probe_rows, read_rows
 from pidkd.decomposition import AUTO
-from pidkd.errors import IncompatibleInputError, InputError, Keyword, PidkdError, import_extra
+from pidkd.errors import IncompatibleInputError, InputError, Keyword, PidkdError, import_extra, quote
 from pidkd.estimator import Context
 from pidkd.files.layer import Layer
 from pidkd.pid import PIDEstimator
@@ -180,7 +180,7 @@ class AuditEngine(abc.ABC):
         if options.quantize is not None:
             raise self.refuse("quantize", f"None {why}", f"a {type(options.quantize).__name__}")
         if not options.fits_on_all:
-            got = repr(options.fit_on) if isinstance(options.fit_on, str | float) else "rows"
+            got = quote(options.fit_on) if isinstance(options.fit_on, str | float) else "rows"
             raise self.refuse("fit_on", f"'all' {why}", got)
 
     def refuse_local(self) -> None:

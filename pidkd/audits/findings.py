@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from pidkd.audits.pair import AuditedPair
 from pidkd.codec import plain
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 from pidkd.result import NATS_PER, PIDResult, Units, check_units
 
 SCHEMA = 2
@@ -116,7 +116,7 @@ class Findings:
         if not isinstance(data, Mapping) or data.get("kind") != "pidkd.audit":
             raise InputError(where, "an audit written by pidkd", "something else")
         if not any(data.get("schema") is number for number in READABLE):
-            got = f"schema {data.get('schema')!r}"
+            got = f"schema {quote(data.get('schema'))}"
             expected = f"schema {' or '.join(map(str, READABLE))}"
             raise InputError(where, expected, got, "read it with the version of pidkd that wrote it")
         try:

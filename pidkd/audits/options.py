@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pidkd.errors import InputError, Keyword
 from pidkd.files.layer import Pool
-from pidkd.parameters import check_choice, check_whole
+from pidkd.parameters import check_choice, check_flag, check_whole
 from pidkd.result import Units, check_units
 from pidkd.uncertainty import Method, as_methods
 
@@ -34,14 +34,15 @@ class AuditOptions:
 
     def __post_init__(self) -> None:
         check_units(Keyword("audit", "units"), self.units)
-        if not isinstance(self.pool, str) or self.pool not in ("flatten", "mean"):
-            raise InputError(Keyword("audit", "pool"), "'flatten' or 'mean'", repr(self.pool))
+        check_choice(Keyword("audit", "pool"), self.pool, ("flatten", "mean"))
+        check_whole(Keyword("audit", "seed"), self.seed, 0)
+        check_flag(Keyword("audit", "local"), self.local)
         if self.shuffles is not None:
             check_whole(Keyword("audit", "shuffles"), self.shuffles, 0)
         if self.max_memory is not None:
             check_whole(Keyword("audit", "max_memory"), self.max_memory, 1)
         check_choice(Keyword("audit", "device"), self.device, ("cpu", "cuda", "auto"))
-        if self.uncertainty is not None and self.uncertainty != "auto":
+        if not (self.uncertainty is None or (isinstance(self.uncertainty, str) and self.uncertainty == "auto")):
             try:
                 object.__setattr__(self, "uncertainty", as_methods(self.uncertainty))
             except InputError as error:

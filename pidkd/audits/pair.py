@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pidkd.errors import quote
 from pidkd.result import ATOMS, NATS_PER, PIDResult, Units
 
 
@@ -106,10 +107,10 @@ class AuditedPair:
     def from_dict(cls, data: Mapping[str, Any]) -> AuditedPair:
         """Rebuild what ``to_dict`` wrote, in any readable schema."""
         if not isinstance(data, Mapping):
-            raise TypeError(f"{data!r:.60}")
+            raise TypeError(quote(data))
         checkpoint, baseline = data.get("checkpoint"), data.get("baseline")
         if not (checkpoint is None or isinstance(checkpoint, str)):
-            raise TypeError(f"checkpoint {checkpoint!r:.60}")
+            raise TypeError(f"checkpoint {quote(checkpoint)}")
         return cls(
             teacher=str(data["teacher"]),
             student=str(data["student"]),

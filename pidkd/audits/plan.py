@@ -16,7 +16,7 @@ from pidkd.arrays import Array, as_activations, as_array, as_labels, is_whole
 from pidkd.errors import Argument, InputError, Keyword, UnknownNameError, printable, quote
 from pidkd.files.layer import Layer, wrong_dtype
 from pidkd.files.opening import MAX_MEMORY
-from pidkd.files.reading import open_array, open_layers, stored
+from pidkd.files.reading import check_ids, first_difference, open_array, open_layers, stored
 
 Pairs: TypeAlias = Sequence[tuple[str, str]] | Literal["all"] | None
 
@@ -98,7 +98,7 @@ class AuditPlan:
         used = [layers_t[t] for t, _ in names] + [layers[s] for layers in students.values() for _, s in names]
         target, continuous = _target(y, where, used, budget)
         plan = cls(target, continuous, where, names, layers_t, students, files)
-        _check_rows(target, where, [(teacher, file_of(teacher) or Argument("audit", "teacher")), *sources.values()])
+        _check_rows(target, where, y, [(teacher, file_of(teacher) or Argument("audit", "teacher")), *sources.values()])
         return plan
 
     @property
@@ -159,7 +159,7 @@ def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) 
     for name, source in (checkpoints or {}).items():
         if not isinstance(name, str) or name in ("", BASELINE):
             raise InputError(where, f"names other than {BASELINE!r}", quote(name))
-        stages[printable(name)] = (source, Keyword("audit", f"checkpoints[{name!r}]"))
+        stages[printable(name)] = (source, Keyword("audit", f"checkpoints[{quote(name)}]"))
     stages[None] = (student, Argument("audit", "student"))
     return {name: (source, file_of(source) or argument) for name, (source, argument) in stages.items()}
 
@@ -172,7 +172,7 @@ def _target(source: Any, where: str, layers: Sequence[Layer], max_memory: int) -
     for layer in layers:
         if layer.shape[:1] != held.shape[:1] and held.shape:
             raise InputError(layer.where, f"{held.shape[0]} samples, as in {where}", f"shape {layer.shape}")
-    values = held.array() if isinstance(held, Layer) else held
+    values = (held.array() if held.dtype.kind == "f" else held.held()) if isinstance(held, Layer) else held
     if values.dtype.kind == "f" and values.ndim and not is_whole(values):
         return as_activations(where, values), True
     labels = as_labels(where, values)
@@ -193,7 +193,7 @@ def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Lay
         raise InputError(where, "layers of equal name", got, "name the pairs, or ask for all")
     if isinstance(pairs, str):
         if pairs != "all":
-            raise InputError(where, "a list of (teacher layer, student layer), 'all' or None", repr(pairs))
+            raise InputError(where, "a list of (teacher layer, student layer), 'all' or None", quote(pairs))
         return [(t, s) for t in teacher for s in student]
     names = []
     if not isinstance(pairs, Iterable):
@@ -210,34 +210,14 @@ def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Lay
     return list(dict.fromkeys(names))
 
 
-def _check_rows(target: Array, where: str, sources: Sequence[tuple[Any, str]]) -> None:
+def _check_rows(target: Array, where: str, y: Any, sources: Sequence[tuple[Any, str]]) -> None:
     """Refuse stored labels other than those given, and stored ids that differ from file to file."""
-    first_ids: Array | None = None
-    first_place = ""
     for source, place in sources:
         labels = stored(source, place, ("labels", "y"))
         if labels is not None and not np.array_equal(labels, target):
             got = f"{len(labels)} labels"
             if len(labels) == len(target):
-                got = f"others from row {_first_difference(labels, target)}"
+                got = f"others from row {first_difference(labels, target)}"
             raise InputError(place, f"the labels of {where} beside the layers", got, "the rows may be misaligned")
-        ids = stored(source, place, ("ids",))
-        if ids is None:
-            continue
-        if first_ids is None:
-            first_ids, first_place = ids, place
-        elif not np.array_equal(first_ids, ids):
-            raise _other_ids(ids, place, first_ids, first_place)
-
-
-def _other_ids(ids: Array, place: str, first_ids: Array, first_place: str) -> InputError:
-    expected = f"the ids of {first_place}"
-    if np.array_equal(np.sort(first_ids), np.sort(ids)):
-        return InputError(place, expected, "the same ids in another order", "sort the rows by id")
-    if len(ids) != len(first_ids):
-        return InputError(place, expected, f"{len(ids)} of them")
-    return InputError(place, expected, f"others from row {_first_difference(ids, first_ids)}")
-
-
-def _first_difference(a: Array, b: Array) -> int:
-    return int(np.flatnonzero(np.asarray(a).astype(str) != np.asarray(b).astype(str))[0])
+    beside_labels = [] if file_of(y) is None else [(y, where)]
+    check_ids([*sources, *beside_labels], len(target))

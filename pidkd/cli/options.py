@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 import pidkd
-from pidkd.errors import Argument, InputError
+from pidkd.errors import Argument, InputError, quote
 
 if TYPE_CHECKING:
     from pidkd.pid import PIDEstimator
@@ -92,7 +92,7 @@ def uncertainty_methods(texts: Sequence[str], counted: bool = True) -> list[Any]
     for text in texts:
         spelling = re.fullmatch(r"(bootstrap|permutation)(?:=(\d+))?|jackknife", text)
         if spelling is None:
-            raise InputError("--uncertainty", "bootstrap[=N], jackknife, permutation[=N], or none alone", repr(text))
+            raise InputError("--uncertainty", "bootstrap[=N], jackknife, permutation[=N], or none alone", quote(text))
         options: dict[str, Any] = {"n": int(spelling[2])} if spelling[2] else {}
         with option("--uncertainty"):
             if spelling[1] == "bootstrap":
@@ -110,7 +110,7 @@ def parameters(params: Sequence[str] | None) -> dict[str, Any]:
     for text in params or ():
         key, equals, value = text.partition("=")
         if not key.isidentifier() or not equals:
-            raise InputError("--param", "KEY=VALUE", repr(text))
+            raise InputError("--param", "KEY=VALUE", quote(text))
         if key in (*RESERVED, "x"):
             raise InputError("--param", "a parameter of the estimator", key)
         try:
@@ -124,5 +124,5 @@ def number_of_bytes(option: str, text: str) -> int:
     """A number of bytes from text such as 500MB or 2GiB."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", text.strip())
     if match is None or float(match[1]) == 0:
-        raise InputError(option, "a number of bytes such as 500MB or 2GiB", repr(text))
+        raise InputError(option, "a number of bytes such as 500MB or 2GiB", quote(text))
     return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))

@@ -69,13 +69,13 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
     >>> sum(p.numel() for p in model.parameters())
     175066
     """
-    import_extra("torch", "train", needed_by=f"model {name!r}")
+    import_extra("torch", "train", needed_by=f"model {quote(name)}")
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         make = _foreign(name) if isinstance(name, str) and ":" in name else _family(name, shape, n_classes, options)
-        where = f"model {name!r}"
+        where = f"model {quote(name)}"
         try:
             model = make(**options)
         except PidkdError:
@@ -93,10 +93,10 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
 def _family(
     name: str, shape: tuple[int, int, int], n_classes: int, options: Mapping[str, Any]
 ) -> Callable[..., nn.Module]:
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise UnknownNameError("model", "a model, or package.module:callable", name, list_models())
     build = MODELS.get(name)
-    check_options(f"model {name!r}", build, options)
+    check_options(f"model {quote(name)}", build, options)
     return partial(build, shape, n_classes)
 
 
@@ -114,9 +114,9 @@ def _foreign(name: str) -> Callable[..., Any]:
     except Exception as error:  # whatever somebody else's module may raise
         hint = f"modules are looked for in {own} too" if isinstance(error, ModuleNotFoundError) else None
         expected = "package.module:callable that can be imported"
-        raise InputError(f"model {name!r}", expected, explain(error), hint) from error
+        raise InputError(f"model {quote(name)}", expected, explain(error), hint) from error
     finally:
         sys.path.remove(own)
     if not callable(made):
-        raise InputError(f"model {name!r}", "a callable that gives a torch.nn.Module", type(made).__name__)
+        raise InputError(f"model {quote(name)}", "a callable that gives a torch.nn.Module", type(made).__name__)
     return made  # type: ignore[no-any-return]

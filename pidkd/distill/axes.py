@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 
 CHANNELS_SECOND: tuple[type[nn.Module], ...] = (
     nn.modules.conv._ConvNd,
@@ -139,7 +139,7 @@ def check_axes(axes: str, where: str) -> str:
     """Letters that a user gave, checked."""
     channel = "C" if "C" in axes else "D"
     if not isinstance(axes, str) or len(set(axes)) != len(axes) or "B" not in axes or channel not in axes:
-        raise InputError(where, "one letter an axis, with B and C (or D): 'BCHW', 'BLD', 'LBD'", repr(axes))
+        raise InputError(where, "one letter an axis, with B and C (or D): 'BCHW', 'BLD', 'LBD'", quote(axes))
     return axes
 
 

@@ -206,12 +206,12 @@ def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tup
     (1078, 719, (8, 8, 1), 10)
     """
     read: Callable[..., tuple[ImageData, ImageData]] = DATA.get(name, "data")
-    check_options(f"data {name!r}", read, options)
+    check_options(f"data {quote(name)}", read, options)
     try:
         return read(None if path is None else Path(path), **options)
     except (TypeError, AttributeError) as error:
         raise InputError(
-            f"data {name!r}", f"to be read with {quote(options) if options else 'no options'}", str(error)
+            f"data {quote(name)}", f"to be read with {quote(options) if options else 'no options'}", str(error)
         ) from error
 
 

@@ -186,7 +186,7 @@ def get_method(name: str) -> type[Any]:
     >>> get_method("rid")(q=10, r=0.2).schedule(4)
     ('filters', 'filters', 'student', 'student')
     """
-    if name in METHODS:
+    if isinstance(name, str) and name in METHODS:
         import_extra("torch", "train", needed_by=f"distillation method {name!r}")
     cls: type[Any] = METHODS.get(name, "method=")
     return cls

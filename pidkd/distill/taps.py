@@ -41,7 +41,7 @@ from pidkd.distill.feeding import (
     take_rows,
     tensors_in,
 )
-from pidkd.errors import Argument, InputError, UnknownNameError
+from pidkd.errors import Argument, InputError, UnknownNameError, quote
 
 
 class FeatureTap(nn.Module):
@@ -102,7 +102,7 @@ class FeatureTap(nn.Module):
         super().__init__()
         if isinstance(paths, str):
             raise InputError(
-                Argument("FeatureTap", "paths"), "a list of paths", f"the string {paths!r}", f"write [{paths!r}]"
+                Argument("FeatureTap", "paths"), "a list of paths", quote(paths), f"write [{quote(paths)}]"
             )
         names = _checked_paths(model, paths)
         self.model = model
@@ -132,7 +132,7 @@ class FeatureTap(nn.Module):
             feature = _feature(path, caught)
             axes = self.axes.get(path)
             if axes is not None and len(axes) != feature.dim():
-                raise InputError("layout", f"{feature.dim()} letters for {path!r}", repr(axes))
+                raise InputError("layout", f"{feature.dim()} letters for {path!r}", quote(axes))
             at = 0 if axes is None else axes.index("B")
             if n is not None and self.run_network is None and feature.shape[at] != n:
                 got = f"shape {tuple(feature.shape)} for {n} samples"
@@ -315,7 +315,7 @@ def _checked_paths(model: nn.Module, paths: Sequence[Any]) -> list[str]:
             near = difflib.get_close_matches(str(given), layers, n=5, cutoff=0.3) or list(layers)[:5]
             hint = f"the nearest are {', '.join(map(repr, near)) or '(none)'}; model.named_modules() lists all"
             raise InputError(
-                Argument("FeatureTap", "paths"), f"paths of layers of {type(model).__name__}", repr(given), hint
+                Argument("FeatureTap", "paths"), f"paths of layers of {type(model).__name__}", quote(given), hint
             )
         names.append(path)
     return names

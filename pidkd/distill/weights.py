@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from pidkd.distill.feeding import explain
-from pidkd.errors import InputError, PidkdError, WeightsWarning, import_extra, reason
+from pidkd.errors import InputError, PidkdError, WeightsWarning, import_extra, quote, reason
 from pidkd.files.format import Source
 from pidkd.files.formats.pt import read_state
 from pidkd.files.opening import MAX_MEMORY, existing_file, is_there
@@ -62,7 +62,7 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
     ...     load_weights(network, f"{folder}/weights.pt", "weights")
     """
     if not is_there(path):
-        raise InputError(where, f"{instead}a file with {EXPECTED}", repr(os.fspath(path)))
+        raise InputError(where, f"{instead}a file with {EXPECTED}", quote(os.fspath(path)))
     contents = _read(path)
     needed = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
     places = {

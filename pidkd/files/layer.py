@@ -72,6 +72,18 @@ class Layer:
             raise InputError(self.where, f"shape {self.shape}, as its header says", f"{array.shape}")
         return array
 
+    def held(self) -> Array:
+        """All values in memory, as labels, codes and tables are used; mapped ones count as well.
+
+        Raises
+        ------
+        InputError
+            As ``array``, and when they take more than ``max_memory``.
+        """
+        if self.file is not None:
+            check_budget(self.where, self.nbytes, self.max_memory)
+        return self.array()
+
     def read(self, pool: Pool = "flatten") -> Any:
         """The codes, shape (n_samples,), or the activations, shape (n_samples, d): an array, or rows read when sliced.
 
@@ -89,7 +101,7 @@ class Layer:
         if not self.shape or 0 in self.shape:
             raise InputError(self.where, "at least one sample and one feature", f"shape {self.shape}")
         if self.is_codes:
-            values = as_labels(self.where, self.array())
+            values = as_labels(self.where, self.held())
         elif self.dtype.kind in "iubf":
             values = rows(self.load(), pool)
         else:

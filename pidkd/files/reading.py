@@ -86,7 +86,7 @@ def open_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEM
         When the file is damaged, or holds several arrays and not exactly one of these names.
     """
     where = os.fspath(path)
-    if Path(path).suffix.lower() == ".csv":
+    if _is_csv(path):
         return _in_memory(Path(path).stem, where, read_column(path, names, max_memory))
     arrays = read_layers(where, max_memory)
     chosen = arrays if len(arrays) == 1 else [array for array in arrays if array.name in names]
@@ -94,6 +94,10 @@ def open_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEM
         wanted = " or ".join(repr(name) for name in names)
         raise InputError(where, f"one array, or one named {wanted}", f"arrays {', '.join(a.name for a in arrays)}")
     return chosen[0]
+
+
+def _is_csv(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike) and Path(source).suffix.lower() == ".csv"
 
 
 def read_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEMORY) -> Array:
@@ -104,7 +108,7 @@ def read_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEM
     InputError
         As ``open_array``, and when they are neither numbers nor text or take more than ``max_memory`` bytes.
     """
-    return open_array(path, names, max_memory).array()
+    return open_array(path, names, max_memory).held()
 
 
 def read_samples(files: Sequence[tuple[PathLike, Collection[str]]], max_memory: int = MAX_MEMORY) -> list[Array]:
@@ -118,7 +122,42 @@ def read_samples(files: Sequence[tuple[PathLike, Collection[str]]], max_memory: 
     opened = [open_array(path, names, max_memory) for path, names in files]
     for layer in opened[1:]:
         check_rows(layer, opened[0])
-    return [layer.array() for layer in opened]
+    if opened[0].shape:
+        check_ids([(path, os.fspath(path)) for path, _ in files], opened[0].shape[0])
+    return [layer.held() if layer.is_codes else layer.array() for layer in opened]
+
+
+def check_ids(sources: Sequence[tuple[Any, str]], n_samples: int) -> None:
+    """Refuse ids beside arrays that are not as many as the samples, or differ from one source to another.
+
+    Raises
+    ------
+    InputError
+        The message names both sources.
+    """
+    first: tuple[Array, str] | None = None
+    for source, place in sources:
+        ids = stored(source, place, ("ids",))
+        if ids is None:
+            continue
+        if len(ids) != n_samples:
+            raise InputError(place, f"ids of {n_samples} samples", f"{len(ids)}", "the rows may be misaligned")
+        if first is None:
+            first = ids, place
+        elif not np.array_equal(first[0], ids):
+            raise _other_ids(ids, place, *first)
+
+
+def _other_ids(ids: Array, place: str, first: Array, first_place: str) -> InputError:
+    expected = f"the ids of {first_place}"
+    if np.array_equal(np.sort(first), np.sort(ids)):
+        return InputError(place, expected, "the same ids in another order", "sort the rows by id")
+    return InputError(place, expected, f"others from row {first_difference(ids, first)}")
+
+
+def first_difference(a: Array, b: Array) -> int:
+    """Row of the first two labels that are not the same."""
+    return int(np.flatnonzero(np.asarray(a).astype(str) != np.asarray(b).astype(str))[0])
 
 
 def check_rows(layer: Layer, like: Layer) -> None:
@@ -130,13 +169,13 @@ def check_rows(layer: Layer, like: Layer) -> None:
 
 def stored(source: Any, where: str, names: Collection[str], like: Layer | None = None) -> Array | None:
     """Array beside the layers under one of ``names``, such as the ids of the samples; None if there is none."""
-    if not isinstance(source, str | os.PathLike | Mapping):
+    if not isinstance(source, str | os.PathLike | Mapping) or _is_csv(source):
         return None
     for layer in _opened(source, where, MAX_MEMORY):
         if layer.name in names:
             if like is not None:
                 check_rows(layer, like)
-            return as_labels(layer.where, layer.array())
+            return as_labels(layer.where, layer.held())
     return None
 
 
@@ -158,7 +197,7 @@ def read_labels(source: Any, where: str, like: Layer | None = None, max_memory: 
     labels = open_array(source, LABELS, max_memory)
     if like is not None and len(labels.shape) == 1:
         check_rows(like, labels)
-    return as_labels(labels.file or os.fspath(source), labels.array())
+    return as_labels(labels.file or os.fspath(source), labels.held())
 
 
 def read_layers(source: str | Path, max_memory: int = MAX_MEMORY) -> list[Layer]:

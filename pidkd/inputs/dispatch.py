@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from pidkd.arrays import (
+    TARGETS,
     as_array,
     as_target,
     check_not_codes,
@@ -22,6 +23,7 @@ from pidkd.inputs.gaussian import Gaussian
 from pidkd.inputs.pmf import Pmf
 from pidkd.inputs.posteriors import Posteriors
 from pidkd.inputs.tables import is_dit
+from pidkd.parameters import check_choice
 
 Input: TypeAlias = Pmf | Codes | Activations | Gaussian | Posteriors
 
@@ -43,6 +45,7 @@ def as_input(*data: Any, groups: Any = None, target: Target = "auto") -> Input:
     InputError
         When the arguments are of no kind, or of two.
     """
+    check_choice(Keyword("decompose", "target"), target, TARGETS)
     if len(data) == 1:
         return _one_input(data[0], groups, target)
     where = Argument("decompose", "y, t, s")

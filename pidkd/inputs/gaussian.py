@@ -12,7 +12,7 @@ from pidkd.arrays import (
     as_numbers,
     read_only,
 )
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 from pidkd.parameters import is_integer, is_number
 
 ASYMMETRY_TOLERANCE = 1e-8
@@ -58,7 +58,7 @@ class Gaussian:
             raise InputError(
                 "Gaussian(n_samples)",
                 f"None, or a whole number > {len(cov)}, the number of variables",
-                repr(self.n_samples),
+                quote(self.n_samples),
                 "with fewer samples than that every information is infinite: reduce the dimensions first",
             )
         object.__setattr__(self, "dims", tuple(int(d) for d in dims))

@@ -13,7 +13,7 @@ from pidkd.arrays import (
     as_numbers,
     read_only,
 )
-from pidkd.errors import InputError, import_extra
+from pidkd.errors import InputError, import_extra, quote
 from pidkd.inputs.tables import dit_table, in_order
 from pidkd.parameters import is_integer
 
@@ -68,7 +68,7 @@ class Pmf:
         if not 0.0 < total < np.inf:
             raise InputError(where, "a positive finite sum", f"{total:.6g}")
         if self.n_samples is not None and not (is_integer(self.n_samples) and self.n_samples >= 1):
-            raise InputError("Pmf(n_samples)", "a whole number >= 1, or None", repr(self.n_samples))
+            raise InputError("Pmf(n_samples)", "a whole number >= 1, or None", quote(self.n_samples))
         object.__setattr__(self, "p", read_only(p / total))
 
     @classmethod

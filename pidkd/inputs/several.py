@@ -24,7 +24,7 @@ from pidkd.arrays import (
     is_whole,
     read_only,
 )
-from pidkd.errors import Argument, InputError, Keyword
+from pidkd.errors import Argument, InputError, Keyword, quote
 from pidkd.inputs.gaussian import Gaussian
 from pidkd.inputs.pmf import SUM_TOLERANCE, Pmf
 from pidkd.inputs.posteriors import Posteriors
@@ -278,7 +278,7 @@ def _named(where: str, values: Any) -> dict[str, Any]:
     if isinstance(values, Mapping):
         wrong = [name for name in values if not isinstance(name, str)]
         if wrong:
-            raise InputError(where, "names that are strings", repr(wrong[0]))
+            raise InputError(where, "names that are strings", quote(wrong[0]))
         return dict(values)
     if isinstance(values, Sequence) and not isinstance(values, str):
         pairs = [pair for pair in values if isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)]
@@ -296,7 +296,7 @@ def _names(call: str, given: Any, n: int) -> tuple[str, ...]:
         return tuple(f"x{i + 1}" for i in range(n))
     names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
     if len(names) != n or not all(isinstance(name, str) for name in names):
-        raise InputError(Argument(call, "data, sources"), f"a list of {n} names, or nothing", repr(given))
+        raise InputError(Argument(call, "data, sources"), f"a list of {n} names, or nothing", quote(given))
     _check_distinct(Argument(call, "data, sources"), names)
     return names
 

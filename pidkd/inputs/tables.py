@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import FloatArray, IntArray, as_array, row_names
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 from pidkd.parameters import is_integer
 
 
@@ -56,7 +56,7 @@ def dit_table(where: str, distribution: Any, y: Any = None, t: Any = None, s: An
             column = names.index(variable) if variable in names else variable
             if not (is_integer(column) and 0 <= column < n_variables):
                 expected = f"positions from 0 to {n_variables - 1}" + (f" or names {names}" if names else "")
-                raise InputError(where, expected, repr(variable))
+                raise InputError(where, expected, quote(variable))
             columns.append(column)
         values = [tuple(outcome[column] for column in columns) for outcome in linear.outcomes]
         try:

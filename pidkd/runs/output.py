@@ -84,13 +84,14 @@ def check_folder(path: PathLike) -> None:
     InputError
         When it is no folder, or its place cannot be written to.
     """
-    if Path(path).is_dir():
-        check_output(Path(path, f"{PREFIX}{uuid.uuid4().hex}"), force=True)
-        return
+    where = os.fspath(path)
     try:
-        check_output(path, force=False)
-    except InputError as error:
-        raise InputError(os.fspath(path), "a folder, or a place for one", error.what.partition("got ")[2]) from None
+        mode = _mode(Path(path))
+    except (OSError, ValueError) as error:
+        raise InputError(where, "a folder, or a place for one", reason(error)) from error
+    if mode is not None and not stat.S_ISDIR(mode):
+        raise InputError(where, "a folder, or a place for one", "a file that exists")
+    check_output(Path(path, f"{PREFIX}{uuid.uuid4().hex}") if mode is not None else path, force=True)
 
 
 @contextmanager
@@ -277,6 +278,6 @@ def save_layers(folder: PathLike, layers: Mapping[str, Array], force: bool = Fal
     """
     for name, values in layers.items():
         if not name or name != Path(name).name:
-            raise InputError("save_layers(layers)", "names that can be file names", repr(name))
+            raise InputError("save_layers(layers)", "names that can be file names", quote(name))
         with writing(Path(folder, f"{name}.npy"), force) as stream:
             np.save(stream, np.asarray(values), allow_pickle=False)

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, Parameter, UnknownNameError
+from pidkd.errors import InputError, Parameter, UnknownNameError, quote
 from pidkd.estimators.solvers.union.two_classes import Hull
 from pidkd.info import information
 from pidkd.inputs import Activations
@@ -105,13 +105,13 @@ class Component:
         looks = self.looks
         if not looks or len({len(look.means) for look in looks}) > 1:
             raise InputError(
-                "Component(t, s)", "at least one look, and looks at the same values", repr((self.t, self.s))
+                "Component(t, s)", "at least one look, and looks at the same values", quote((self.t, self.s))
             )
         if (self.chained or self.n_values > 2) and len(looks) == 2 and not self._ordered:
             raise InputError(
                 "Component(t, s)",
                 "looks with the same means, each with one standard deviation, if chained or of more than two values",
-                repr((self.t, self.s)),
+                quote((self.t, self.s)),
             )
 
     @property
@@ -208,7 +208,7 @@ class Problem:
         seen = max(sum(c.t is not None for c in self.components), sum(c.s is not None for c in self.components))
         if self.d < seen:
             raise InputError(
-                Parameter("synthetic.Problem", "d"), f"at least {seen}, one for each component seen", repr(self.d)
+                Parameter("synthetic.Problem", "d"), f"at least {seen}, one for each component seen", quote(self.d)
             )
 
     @property
@@ -289,7 +289,7 @@ def problem(name: str, d: int = 10) -> Problem:
     >>> crossing.sample(100).t.shape
     (100, 512)
     """
-    if name not in _PROBLEMS:
+    if not isinstance(name, str) or name not in _PROBLEMS:
         raise UnknownNameError("synthetic.problem(name)", "a problem", name, list_problems())
     description, components = _PROBLEMS[name]
     return Problem(name, description, components(), d)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pidkd.errors import InputError, Parameter, UnknownNameError
+from pidkd.errors import InputError, Parameter, UnknownNameError, quote
 from pidkd.inputs import Pmf
 from pidkd.parameters import check_positive, check_whole, is_number
 
@@ -74,7 +74,7 @@ def gate(name: str) -> Gate:
     >>> and_gate.pmf.shape, round(and_gate.redundant, 6)
     ((2, 2, 2), 0.311278)
     """
-    if str(name).lower() not in _GATES:
+    if not isinstance(name, str) or name.lower() not in _GATES:
         raise UnknownNameError("synthetic.gate(name)", "a gate", name, list_gates())
     description, make, atoms = _GATES[name.lower()]
     return Gate(name.lower(), description, make(), *atoms)
@@ -112,7 +112,7 @@ def random_pmf(
         check_whole(Parameter("synthetic.random_pmf", "shape"), size, 1)
     check_positive(Parameter("synthetic.random_pmf", "concentration"), concentration)
     if not (is_number(support) and 0 < support <= 1):
-        raise InputError(Parameter("synthetic.random_pmf", "support"), "a number in (0, 1]", repr(support))
+        raise InputError(Parameter("synthetic.random_pmf", "support"), "a number in (0, 1]", quote(support))
     generator = np.random.default_rng(rng)
     # At small concentrations a gamma draw underflows to zero; as a sum of logarithms, Gamma(c) = Gamma(c + 1) U^(1/c).
     log_mass = (

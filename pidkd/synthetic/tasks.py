@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import InputError, Parameter, UnknownNameError
+from pidkd.errors import InputError, Parameter, UnknownNameError, quote
 from pidkd.parameters import check_positive, check_whole, is_number
 
 Draw: TypeAlias = Callable[[int, np.random.Generator], tuple[FloatArray, FloatArray]]
@@ -233,7 +233,7 @@ def task(name: str) -> Task:
     >>> x.shape, round(normal.mi, 3)
     ((1000, 1), 0.413)
     """
-    if name not in _TASKS:
+    if not isinstance(name, str) or name not in _TASKS:
         raise UnknownNameError("synthetic.task(name)", "a task", name, list_tasks())
     return dataclasses.replace(_TASKS[name](), name=name)
 
@@ -252,7 +252,7 @@ def _check_coordinates(function: str, of: Task, expected: str, fits: Callable[[i
 def _check_correlation(function: str, rho: float, low: float = -1.0) -> None:
     if not (is_number(rho) and low <= rho < 1) or rho == -1:
         raise InputError(
-            Parameter(f"synthetic.{function}", "rho"), f"a correlation from {low:g} to less than 1", repr(rho)
+            Parameter(f"synthetic.{function}", "rho"), f"a correlation from {low:g} to less than 1", quote(rho)
         )
 
 

@@ -329,3 +329,13 @@ def test_numbers_of_processes(files, n_jobs):
 
 def test_units_that_are_none(files):
     assert complaint(*files, units="bans") == "audit(..., units): expected 'bits' or 'nats', got 'bans'"
+
+
+def test_ids_beside_the_labels_are_those_of_the_layers(tmp_path):
+    y = np.arange(40) % 4
+    np.savez(tmp_path / "y.npz", labels=y, ids=np.arange(39))
+    with pytest.raises(InputError, match=r"y.npz: expected ids of 40 samples, got 39"):
+        pidkd.audit({"h": y}, {"h": y}, tmp_path / "y.npz")
+    np.savez(tmp_path / "y.npz", labels=y, ids=np.arange(40))
+    with pytest.raises(InputError, match=r"y.npz: expected the ids of audit\(teacher\), got the same ids in another"):
+        pidkd.audit({"h": y, "ids": np.arange(40)[::-1]}, {"h": y}, tmp_path / "y.npz")

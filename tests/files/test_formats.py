@@ -311,3 +311,21 @@ def test_labels_of_torch(tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "y.pt", ""), Y)
     torch.save(["cat", "dog"], tmp_path / "words.pt")
     assert list(read_labels(tmp_path / "words.pt", "")) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("place", ["start", "end"])
+def test_a_chunk_that_its_shard_lacks_is_no_zeros(tmp_path, place):
+    zarr = pytest.importorskip("zarr")
+    values = np.arange(1.0, 302.0).reshape(301, 1)  # the last shard is half outside of the array
+    for name, rows in {"whole": [(0, 301)], "part": [(0, 50), (100, 301)]}.items():
+        path = str(tmp_path / f"{name}.zarr")
+        options = {"chunks": (50, 1), "shards": {"shape": (100, 1), "index_location": place}}
+        array = zarr.create_array(path, shape=values.shape, dtype="f8", **options)
+        for start, stop in rows:
+            array[start:stop] = values[start:stop]
+    assert np.array_equal(read_array(tmp_path / "whole.zarr", ()), values)
+    with pytest.raises(InputError, match="expected 4 chunks, got fewer"):
+        read_array(tmp_path / "part.zarr", ())
+    (tmp_path / "whole.zarr" / "c" / "1" / "0").write_bytes(b"")
+    with pytest.raises(InputError, match="bytes of an index in 0, got 0; it is damaged"):
+        read_array(tmp_path / "whole.zarr", ())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pidkd.errors import InputError
-from pidkd.files.reading import open_layers, read_array, read_labels
+from pidkd.files.reading import open_layers, read_array, read_labels, read_samples
 from pidkd.runs.output import save_layers, writing
 
 RNG = np.random.default_rng(0)
@@ -333,3 +333,23 @@ def test_places_that_cannot_be_written_to(tmp_path):
     assert "expected a place that can be written to" in complaint(save_layers, tmp_path / "file", {"a": DENSE})
     (tmp_path / "a.npy").mkdir()
     assert "expected the name of a file, got a folder" in complaint(save_layers, tmp_path, {"a": DENSE})
+
+
+@pytest.mark.parametrize(
+    ("ids_y", "ids_t", "message"),
+    [
+        (np.arange(3), None, "y.npz: expected ids of 4 samples, got 3"),
+        (
+            None,
+            np.arange(5),
+            "t.npz, layer 'ids': expected 4 rows, as in 't', got shape|t.npz: expected ids of 4 samples",
+        ),
+        (np.arange(4), np.arange(4)[::-1], "t.npz: expected the ids of .*y.npz, got the same ids in another order"),
+        (np.arange(4), np.arange(4) + 1, "t.npz: expected the ids of .*y.npz, got others from row 0"),
+    ],
+)
+def test_ids_beside_samples_are_those_of_their_rows(tmp_path, ids_y, ids_t, message):
+    for name, ids in {"y": ids_y, "t": ids_t}.items():
+        np.savez(tmp_path / f"{name}.npz", **{name: np.arange(4) % 2}, **({} if ids is None else {"ids": ids}))
+    with pytest.raises(InputError, match=message):
+        read_samples([(tmp_path / "y.npz", ("y",)), (tmp_path / "t.npz", ("t",))])

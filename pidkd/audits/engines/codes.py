@@ -13,7 +13,7 @@ from pidkd.audits.engine import AuditEngine, Reading
 from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan, file_of
 from pidkd.decomposition import AUTO, decompose
-from pidkd.errors import InputError, Keyword
+from pidkd.errors import InputError, Keyword, quote
 from pidkd.files.layer import Layer, Sliced
 from pidkd.files.reading import read_array
 from pidkd.inputs import Codes
@@ -174,7 +174,7 @@ def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
     if isinstance(fit_on, int | float) and not isinstance(fit_on, bool):
         size = round(fit_on * n_samples) if 0 < fit_on < 1 else 0
         if not 0 < size < n_samples:
-            raise InputError(where, "'all', a fraction between 0 and 1, or row numbers", repr(fit_on))
+            raise InputError(where, "'all', a fraction between 0 and 1, or row numbers", quote(fit_on))
         return np.sort(np.random.default_rng([seed, 4]).permutation(n_samples)[:size])
     path = file_of(fit_on)
     rows = as_array(where, fit_on) if path is None else read_array(path, ("rows", "fit_on"))

@@ -28,7 +28,7 @@ from pidkd.cli.options import (
     option,
     uncertainty_methods,
 )
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 
 
 class PoolOption(StrEnum):
@@ -168,7 +168,7 @@ def command(
 def _pair(text: str) -> tuple[str, str]:
     teacher, colon, student = text.partition(":")
     if not (teacher and colon and student) or ":" in student:
-        raise InputError("--pair", "TEACHER_LAYER:STUDENT_LAYER", repr(text))
+        raise InputError("--pair", "TEACHER_LAYER:STUDENT_LAYER", quote(text))
     return teacher, student
 
 
@@ -177,7 +177,7 @@ def _checkpoints(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, file = text.partition("=")
         if not (name and equals and file) or name in named:
-            raise InputError("--checkpoint", "NAME=FILE, each name once", repr(text))
+            raise InputError("--checkpoint", "NAME=FILE, each name once", quote(text))
         named[name] = file
     return named
 

@@ -10,7 +10,7 @@ import typer
 
 from pidkd.cli.configuration import Configuration, Overrides, Resume
 from pidkd.cli.console import print_json, progress_bar, say, stderr, stdout
-from pidkd.errors import InputError, import_extra
+from pidkd.errors import InputError, import_extra, quote
 
 if TYPE_CHECKING:
     from pidkd.distill import Config
@@ -98,7 +98,7 @@ def _swept(settings: Config, out: Path, text: str, axes: Mapping[str, Any], resu
 
     key, equals, values = text.partition("=")
     if not equals or not all(key.split(".")):
-        raise InputError("--sweep", "key=value,value", repr(text))
+        raise InputError("--sweep", "key=value,value", quote(text))
     parsed = [parse_value(value, "--sweep") for value in values.split(",")]
     own = {name: axes[name] for name in ("seeds", "methods")}
     with progress_bar("sweeping") as progress:
@@ -115,5 +115,5 @@ def _numbers(option: str, text: str | None) -> list[int] | None:
     if text is None:
         return None
     if not all(part.strip().isdecimal() for part in text.split(",")):
-        raise InputError(option, "whole numbers, such as 0,1,2", repr(text))
+        raise InputError(option, "whole numbers, such as 0,1,2", quote(text))
     return [int(part) for part in text.split(",")]

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 
 from pidkd.distill.dataset import ImageData
-from pidkd.errors import InputError
+from pidkd.errors import InputError, quote
 from pidkd.parameters import Fraction
 
 
@@ -17,7 +17,7 @@ def read(path: Path | None, held_out: Annotated[float, Fraction(ends="()")] = 0.
     from sklearn.datasets import load_digits
 
     if path is not None:
-        raise InputError("data.path", "none, for digits are part of scikit-learn", repr(str(path)))
+        raise InputError("data.path", "none, for digits are part of scikit-learn", quote(str(path)))
     digits = load_digits()
     # Brightness goes from 0 to 16.
     images = np.round(digits.images[..., None] * (255 / 16)).astype(np.uint8)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pidkd.distill.experiments.config import Config
-from pidkd.errors import InputError, reason
+from pidkd.errors import InputError, quote, reason
 from pidkd.files.json import read_json
 
 FREE = ("device", "chosen")
@@ -46,7 +46,7 @@ def check_alike(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
     """
     other = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if other:
-        got = f"{other[0]} {now.get(other[0])!r} instead of {before.get(other[0])!r}"
+        got = f"{other[0]} {quote(now.get(other[0]))} instead of {quote(before.get(other[0]))}"
         raise InputError(str(path), "the configuration it was made with", got, "take another folder")
 
 

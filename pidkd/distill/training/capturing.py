@@ -28,8 +28,9 @@ from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.runtime import device_of
 from pidkd.distill.training.shard_folder import ShardFolder
 from pidkd.distill.training.state import fingerprint
-from pidkd.errors import Argument, DataWarning, InputError
+from pidkd.errors import Argument, DataWarning, InputError, quote
 from pidkd.files.reading import BESIDE_LAYERS
+from pidkd.parameters import check_choice, check_whole
 from pidkd.runs.output import PathLike
 
 Pool = Literal["none", "mean"]
@@ -275,19 +276,19 @@ def _check(model: Any, data: Any, taps: Any, shard_size: int, pool: str) -> None
     if not isinstance(model, nn.Module):
         raise InputError(Argument("capture", "model"), "a torch.nn.Module", type(model).__name__)
     if isinstance(taps, str):
-        raise InputError(Argument("capture", "taps"), "a list of paths", f"the string {taps!r}", f"write [{taps!r}]")
+        raise InputError(Argument("capture", "taps"), "a list of paths", quote(taps), f"write [{quote(taps)}]")
+    if not isinstance(taps, list | tuple) or not all(isinstance(path, str) for path in taps):
+        raise InputError(Argument("capture", "taps"), "a list of paths", quote(taps))
     for path in taps:
         if path in BESIDE_LAYERS:
             hint = "such arrays beside layers are taken for labels or ids"
             raise InputError(
-                Argument("capture", "taps"), f"names other than {', '.join(BESIDE_LAYERS)}", repr(path), hint
+                Argument("capture", "taps"), f"names other than {', '.join(BESIDE_LAYERS)}", quote(path), hint
             )
     if not taps:
         raise InputError(Argument("capture", "taps"), "at least one path of a layer", "none")
-    if shard_size < 1:
-        raise InputError(Argument("capture", "shard_size"), "a number of samples >= 1", repr(shard_size))
-    if pool not in ("none", "mean"):
-        raise InputError(Argument("capture", "pool"), "'none' or 'mean'", repr(pool))
+    check_whole(Argument("capture", "shard_size"), shard_size, 1)
+    check_choice(Argument("capture", "pool"), pool, ("none", "mean"))
     if isinstance(data, DataLoader):
         batch_sampler = getattr(data, "batch_sampler", None)
         for sampler in (data.sampler, getattr(batch_sampler, "sampler", None)):

@@ -25,7 +25,7 @@ from pidkd.distill.training.capturing import capture
 from pidkd.distill.training.loader import Collate
 from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.run import Run
-from pidkd.errors import Argument, InputError, Parameter, SmallSampleWarning
+from pidkd.errors import Argument, InputError, Parameter, SmallSampleWarning, quote
 from pidkd.parameters import Choice, OrNone, Whole
 from pidkd.quantize import Quantizer
 from pidkd.result import ATOMS
@@ -185,7 +185,7 @@ def filtered(run: Run, data: Any) -> tuple[list[tuple[Array, Array]], Array]:
     r""":math:`\varepsilon = f_t(T) - f_s(S)` and :math:`f_s(S)` of each layer pair, and the labels, for all samples."""
     step, teacher = run.step, run.teacher
     if teacher is None or not hasattr(step.loss, "f_t"):
-        raise InputError("filtered(run)", "a method with filters f_t and f_s", repr(run.method.name))
+        raise InputError("filtered(run)", "a method with filters f_t and f_s", quote(run.method.name))
     was_training = step.training
     step.eval()
     place, collate = (run.runtime.device, 0, 1), getattr(run.train, "collate", None)

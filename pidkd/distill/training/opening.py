@@ -15,7 +15,7 @@ from pidkd.distill.training.batches import Batches, InMemory, stream
 from pidkd.distill.training.labels import arrays_of
 from pidkd.distill.training.loader import Collate, FromLoader, length_of
 from pidkd.distill.training.recipe import Recipe
-from pidkd.errors import Argument, InputError
+from pidkd.errors import Argument, InputError, quote
 
 
 def open_batches(
@@ -99,7 +99,7 @@ def hold_out(data: Any, where: str, fraction: float, seed: int) -> tuple[Any, An
     n_out = round(fraction * n)
     if not 0 < n_out < n:
         raise InputError(
-            Argument("Recipe", "held_out"), f"a part of {n} samples that leaves some on both sides", repr(fraction)
+            Argument("Recipe", "held_out"), f"a part of {n} samples that leaves some on both sides", quote(fraction)
         )
     generator = torch.Generator().manual_seed(stream(seed, 2))
     if isinstance(whole, Dataset):

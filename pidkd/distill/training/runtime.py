@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pidkd.errors import Argument, InputError, LostWorkersError, PidkdError, reason
+from pidkd.parameters import check_choice
 
 PRECISIONS = (
     *(torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul),  # type: ignore[attr-defined]
@@ -233,8 +234,7 @@ def device_of(name: str) -> torch.device:
     InputError
         When it is not there.
     """
-    if name not in ("cpu", "cuda", "auto"):
-        raise InputError(Argument("train", "device"), "'cpu', 'cuda' or 'auto'", repr(name))
+    check_choice(Argument("train", "device"), name, ("cpu", "cuda", "auto"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a driver that is missing or old warns
         n_devices = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from pidkd.arrays import Array
 from pidkd.errors import InputError, import_extra
 from pidkd.files.format import Entry, Format, Source
 from pidkd.files.layer import Sliced, rows_of
-from pidkd.files.opening import existing_tree, faults
+from pidkd.files.opening import check_budget, existing_tree, faults
 
 
 class Zarr(Format):
@@ -78,9 +79,35 @@ def _entry(file: Source, name: str, folder: str, array: Any, sizes: Mapping[str,
     expected, there = math.prod(counts), {path for path in sizes if path.startswith(folder)}
     missing = expected > len(there)  # compared first, so that what follows is bounded by the files that exist
     for place in itertools.product(*map(range, counts)) if not missing else ():
-        missing = missing or folder + array.metadata.encode_chunk_key(place) not in there
+        key = folder + array.metadata.encode_chunk_key(place)
+        missing = missing or key not in there or _lacks_inner(file, where, array, file.path / key, place)
     if missing:
         hint = "chunks that are all zeros are only written with config={'write_empty_chunks': True}"
         raise InputError(where, f"{expected} chunks", "fewer", hint)
     dtype = np.dtype(array.dtype)
     return Entry(name, tuple(array.shape), dtype, math.prod(pieces) * dtype.itemsize)
+
+
+def _lacks_inner(file: Source, where: str, array: Any, shard: Path, place: Sequence[int]) -> bool:
+    """Whether chunks inside a shard were never written, by the shard's index; zarr reads them, too, as zeros."""
+    codec = next((codec for codec in getattr(array.metadata, "codecs", ()) if hasattr(codec, "index_codecs")), None)
+    if codec is None:
+        return False
+    check_sums = [type(inner).__name__ == "Crc32cCodec" for inner in codec.index_codecs]
+    if len(check_sums) - sum(check_sums) != 1:
+        raise InputError(where, "an index of shards that is not compressed", "another", "write it with zarr's default")
+    counts = [size // step for size, step in zip(array.shards, array.chunks, strict=True)]
+    n_bytes = 16 * math.prod(counts)
+    size = n_bytes + 4 * sum(check_sums)
+    if shard.stat().st_size < size:
+        raise InputError(where, f"{size} bytes of an index in {shard.name}", f"{shard.stat().st_size}", "it is damaged")
+    check_budget(where, size, file.max_memory)
+    with shard.open("rb") as stream:
+        if str(codec.index_location).endswith("end"):
+            stream.seek(-size, os.SEEK_END)
+        offsets = np.frombuffer(stream.read(n_bytes), "<u8").reshape(*counts, 2)[..., 0]
+    inside = [
+        slice(-(-min(step, size - step * at) // inner))
+        for size, step, inner, at in zip(array.shape, array.shards, array.chunks, place, strict=True)
+    ]
+    return bool((offsets[tuple(inside)] == np.iinfo(np.uint64).max).any())

@@ -101,7 +101,7 @@ def test_a_corrupted_teacher_is_captured_corrupted_alike_each_time(run: Run) -> 
         (["train", "digits-rid"], "--out: expected a folder for the results, or --dry-run, got neither"),
         (["train", "digits-rid", "lr", "-o", "x"], "KEY=VALUE: expected key=value, got 'lr'"),
         (["train", "digits-rid", "lr=1", "-o", "x"], "lr: expected a key, one of audit, chosen, data"),
-        (["train", "digits-rid", "device=gpu", "-o", "x"], "device: expected 'cpu', 'cuda' or 'auto', got 'gpu'"),
+        (["train", "digits-rid", "device=gpu", "-o", "x"], "device: expected one of 'cpu', 'cuda', 'auto', got 'gpu'"),
         (["train", "digits-rid", "--seeds", "a", "-o", "x"], "--seeds: expected whole numbers, such as 0,1,2, got 'a'"),
         (
             ["train", "digits-rid", "--seeds", "a", "--dry-run"],

@@ -128,7 +128,7 @@ def test_samples_that_come_in_another_order_each_time_are_refused(data: ImageDat
     loader = DataLoader(TensorDataset(torch.zeros(8, 1, 6, 6), torch.zeros(8).long()), 4, shuffle=True)
     with pytest.raises(InputError, match=r"capture\(data\): expected a loader that keeps the order of its samples"):
         capture(model, loader, TAPS)
-    with pytest.raises(InputError, match=r"capture\(shard_size\): expected a number of samples >= 1, got 0"):
+    with pytest.raises(InputError, match=r"capture\(shard_size\): expected a whole number >= 1, got 0"):
         capture(model, data, TAPS, shard_size=0)
 
 
