@@ -32,7 +32,6 @@ from pidkd.errors import import_extra
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.inputs import Pmf
 from pidkd.result import Certificate, Information
-from pidkd.synthetic import random_pmf
 
 @dataclass(frozen=True)
 class Faulty(PIDEstimator):
