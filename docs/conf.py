@@ -37,7 +37,7 @@ napoleon_use_ivar = True  # otherwise an attribute that is a property too is des
 napoleon_use_param = False  # as fields, each word of a shape would become a cross-reference
 napoleon_use_rtype = False
 
-bibtex_bibfiles = ["references.bib"]
+bibtex_bibfiles = ["../pidkd/references.bib"]
 bibtex_default_style = "unsrt"
 bibtex_reference_style = "author_year"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pidkd import errors
 from pidkd._version import __version__ as __version__
 from pidkd.batch import PIDBatch
+from pidkd.citing import cite
 from pidkd.contribution_result import ContributionResult
 from pidkd.decomposition import decompose, decompose_batch
 from pidkd.dependence import mi_score, mutual_information
@@ -58,6 +59,7 @@ __all__ = [
     "Quantizer",
     "UnionResult",
     "audit",
+    "cite",
     "contributions",
     "decompose",
     "decompose_batch",

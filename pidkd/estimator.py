@@ -93,7 +93,7 @@ class Estimator(Parameterised, abc.ABC):
     measure: ClassVar[str]
     """What is computed, in words."""
     reference: ClassVar[str]
-    """Key in docs/references.bib."""
+    """Key in pidkd/references.bib."""
     accepts: ClassVar[tuple[type, ...]]
     """Kinds of input. An estimator of tables (Pmf) also receives Codes, as their empirical table."""
     exactness: ClassVar[Literal["exact", "sampled"]] = "exact"

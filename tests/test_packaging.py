@@ -96,7 +96,7 @@ def test_wheel_holds_the_declared_data_and_nothing_else(wheel):
 @pytest.mark.dist
 def test_sdist_holds_all_that_a_developer_needs(sdist):
     assert {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Makefile", "setup.cfg"} <= sdist
-    assert {"constraints.txt", "ruff.toml", "docs/conf.py", "docs/references.bib", "pidkd/py.typed"} <= sdist
+    assert {"constraints.txt", "ruff.toml", "docs/conf.py", "pidkd/references.bib", "pidkd/py.typed"} <= sdist
     everything = [*sources("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").rglob("*.md")]
     assert {path.relative_to(ROOT).as_posix() for path in everything} <= sdist
 

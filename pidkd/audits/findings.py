@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from pidkd.audits.pair import AuditedPair
+from pidkd.citing import cite, settings
 from pidkd.codec import plain
 from pidkd.errors import InputError, quote
 from pidkd.result import NATS_PER, PIDResult, Units, check_units
@@ -98,6 +99,13 @@ class Findings:
         pairs = tuple(pair.to(units) for pair in self.pairs)
         entropy = self.entropy * NATS_PER[self.units] / NATS_PER[units]
         return dataclasses.replace(self, pairs=pairs, units=units, entropy=entropy)
+
+    def cite(self) -> str:
+        """One paragraph for a methods section: layers, samples, estimator and its source, preprocessing, seed."""
+        first = self.pairs[0].result
+        preprocessing = {key: self.provenance[key] for key in ("pool", "quantizer") if self.provenance.get(key)}
+        layers = f"{len(self.pairs)} pair{'s' if len(self.pairs) > 1 else ''} of teacher and student layers"
+        return f"Audit of {layers}, seed {self.provenance.get('seed')}{settings(preprocessing)}. {cite(first)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of its layout."""

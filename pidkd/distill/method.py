@@ -56,7 +56,7 @@ class Method(Parameterised, abc.ABC):
     name: ClassVar[str]
     """The module's name."""
     reference: ClassVar[str]
-    """Key in docs/references.bib."""
+    """Key in pidkd/references.bib."""
     matches: ClassVar[str]
     """What of the teacher the student is asked to match, in words."""
     needs_taps: ClassVar[bool]
