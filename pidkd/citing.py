@@ -102,7 +102,7 @@ def _entries() -> Mapping[str, Mapping[str, str]]:
     text = resources.files("pidkd").joinpath("references.bib").read_text(encoding="utf-8")
     entries = {}
     for key, body in re.findall(r"@\w+\{([\w-]+),\n(.*?)\n\}", text, re.DOTALL):
-        one_line = re.sub(r"\n\s+(?!\w+\s*=)", " ", body)  # a field per line
+        one_line = re.sub(r"\n(?!\s*\w+\s*=)\s*", " ", body)  # a field per line
         fields = re.findall(r"^\s*(\w+)\s*=\s*\{(.*)\},?$", one_line, re.MULTILINE)
         entries[key] = {name: _plain_text(value) for name, value in fields}
     return entries

@@ -79,7 +79,7 @@ def test_the_command_lists_every_estimator(tmp_path):
 
 
 def test_discrete_work_is_certified():
-    y, t, s = [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1]
+    y, t, s = [0, 0, 0, 1] * 30, [0, 0, 1, 1] * 30, [0, 1, 0, 1] * 30
     result = pidkd.decompose(y, t, s)
     assert result.synergistic == pytest.approx(0.5, abs=1e-9)
     assert result.certificate.gap <= 1e-9
