@@ -10,7 +10,8 @@ from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
 from pidkd.distill.architectures import build_model, list_models
 from pidkd.distill.dataset import ImageData, list_data, load_data
-from pidkd.distill.experiments.config import Config, list_presets, load_config
+from pidkd.distill.experiments.config import Config
+from pidkd.distill.experiments.loading import list_presets, load_config
 from pidkd.distill.method import get_method, list_methods
 from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import import_extra

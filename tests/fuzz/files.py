@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.distill.experiments.config import load_config
+from pidkd.distill.experiments.loading import load_config
 from pidkd.files.format import FORMATS, get_format
 from pidkd.files.json import read_json
 from pidkd.files.reading import open_layers, read_labels, read_layers

@@ -93,7 +93,7 @@ def command(
 
 def _swept(settings: Config, out: Path, text: str, axes: Mapping[str, Any], resume: bool) -> Config:
     """The configuration with the value that a sweep has chosen; its record lies under the folder of the results."""
-    from pidkd.distill.experiments.config import parse_value
+    from pidkd.distill.experiments.loading import parse_value
     from pidkd.distill.experiments.sweep import run_sweep
 
     key, equals, values = text.partition("=")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pidkd.distill.experiments.config import load_config
 from pidkd.distill.experiments.experiment import Experiment, run_experiment
+from pidkd.distill.experiments.loading import load_config
 from pidkd.distill.experiments.workbench import CONFIG
 from pidkd.errors import InputError
 from pidkd.runs.output import PathLike

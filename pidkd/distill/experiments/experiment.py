@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
 from pidkd.distill.experiments.cases import Case, cases_of
-from pidkd.distill.experiments.config import Config, load_config
+from pidkd.distill.experiments.config import Config
+from pidkd.distill.experiments.loading import load_config
 from pidkd.distill.experiments.pairing import BASELINE, paired_differences
 from pidkd.distill.experiments.provenance import check_alike, telling
 from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench

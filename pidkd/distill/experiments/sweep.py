@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from pidkd.distill.experiments.config import Config, with_value
+from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.experiment import run_experiment
+from pidkd.distill.experiments.loading import with_value
 from pidkd.errors import Argument, InputError
 from pidkd.runs.output import PathLike, writing
 

@@ -11,7 +11,8 @@ import pytest
 
 from pidkd.distill.architectures import build_model
 from pidkd.distill.dataset import list_data
-from pidkd.distill.experiments.config import Config, list_presets, load_config
+from pidkd.distill.experiments.config import Config
+from pidkd.distill.experiments.loading import list_presets, load_config
 from pidkd.distill.method import list_methods
 from pidkd.errors import InputError, UnknownNameError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pidkd.display.terminal import to_text
-from pidkd.distill.experiments.config import load_config
+from pidkd.distill.experiments.loading import load_config
 from pidkd.errors import InputError
 
 pytest.importorskip("torch")

@@ -11,7 +11,8 @@ import pytest
 
 import pidkd
 from pidkd.display.terminal import to_text
-from pidkd.distill.experiments.config import Config, load_config
+from pidkd.distill.experiments.config import Config
+from pidkd.distill.experiments.loading import load_config
 from pidkd.errors import InputError
 
 torch = pytest.importorskip("torch")
