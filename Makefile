@@ -1,5 +1,5 @@
 # Two commands for everybody:   make demo   make test
-# Development:                  make check  make docs  make bench  make test-slow  make fuzz  make check-oldest
+# Development:                  make check  make docs  make bench  make test-slow  make fuzz  make check-oldest  make release
 # Another interpreter:          make PYTHON=python3.12 demo
 
 SHELL := /bin/bash
@@ -8,7 +8,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 VENV := .venv
-BIN := $(VENV)/bin
+# Windows keeps the programs of an environment elsewhere.
+PROGRAMS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(PROGRAMS)
 PIP := $(BIN)/python -m pip
 EXTRAS := train,cvx,dit,io,cluster,bench,docs,test,dev
 INSTALL_INPUTS := setup.cfg pyproject.toml constraints.txt
@@ -16,7 +18,7 @@ INSTALL_INPUTS := setup.cfg pyproject.toml constraints.txt
 # One thread: the tables are small, and threads would only fight over the cores.
 fuzz test test-slow dist core-only check-oldest: export OMP_NUM_THREADS = 1
 
-.PHONY: help demo fuzz test test-slow check lint docs dist core-only check-oldest bench clean
+.PHONY: help demo fuzz test test-slow check lint docs dist core-only check-oldest bench release clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -3
@@ -47,10 +49,12 @@ lint: $(VENV)/installed-all
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 docs: $(VENV)/installed-all
 	rm -rf docs/_build docs/generated
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo 'the documentation is docs/_build/html/index.html'
 
 dist: $(VENV)/installed-all
 	rm -rf build dist
@@ -61,16 +65,23 @@ dist: $(VENV)/installed-all
 # the checkout does not come before the installed package on the path.
 core-only: dist
 	$(BIN)/python -m venv --clear build/core-only
-	build/core-only/bin/python -m pip install -q -c constraints.txt "$$(echo dist/*.whl)[test]"
-	build/core-only/bin/pytest -m core_only tests/core_only
+	build/core-only/$(PROGRAMS)/python -m pip install -q -c constraints.txt "$$(echo dist/*.whl)[test]"
+	build/core-only/$(PROGRAMS)/pytest -m core_only tests/core_only
+
+# A rehearsal: everything of a release but its upload. After it: git tag v<version>, and twine upload dist/*
+release: check
+	$(BIN)/python -m venv --clear build/release
+	build/release/$(PROGRAMS)/python -m pip install -q -c constraints.txt twine
+	build/release/$(PROGRAMS)/python -m twine check --strict dist/*
+	@echo "would upload: $$(echo dist/*)"
 
 # The floors of setup.cfg, as exact versions. Needs an interpreter that the oldest versions know: Python 3.11.
 check-oldest:
 	$(MAKE) --no-print-directory $(VENV)/bin/python
 	$(BIN)/python -m venv --clear build/oldest
 	sed -n '/^install_requires/,/^#/s/^ *\([a-z0-9-]*\) >= /\1==/p' setup.cfg > build/oldest.txt
-	build/oldest/bin/python -m pip install -q -r build/oldest.txt ".[test]"
-	build/oldest/bin/pytest -m "not slow and not gpu and not core_only and not dist and not peer" tests
+	build/oldest/$(PROGRAMS)/python -m pip install -q -r build/oldest.txt ".[test]"
+	build/oldest/$(PROGRAMS)/pytest -m "not slow and not gpu and not core_only and not dist and not peer" tests
 
 clean:
 	rm -rf build dist docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,9 +1,13 @@
 import configparser
+import re
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+import pidkd
 
 ROOT = Path(__file__).parents[1]
 LINKED = ("estimators", "benchmarks")
@@ -105,3 +109,17 @@ def test_sdist_holds_all_that_a_developer_needs(sdist):
 def test_sdist_holds_no_build_output_and_no_second_copy(sdist):
     outputs = ("build/", "dist/", "docs/_build", "docs/generated", "pidkd/estimators", "pidkd/benchmarks")
     assert not [name for name in sdist if name.startswith(outputs) or "__pycache__" in name]
+
+
+def test_versions_agree():
+    version = pidkd.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert ("## Unreleased" if ".dev" in version else f"## {version}") in changes
+
+
+def test_the_public_workflow_calls_targets_of_the_makefile():
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    called = set(re.findall(r"run: make ([\w-]+)", workflow))
+    assert {"check", "test"} <= called <= targets

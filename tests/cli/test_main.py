@@ -474,7 +474,7 @@ BAD = {
     "missing extra": (
         lambda: None,
         ("decompose", "and.npy", "--estimator", "broja_cvx"),
-        "install it with: pip install 'pidkd[cvx]'",
+        "install it with: pip install 'pidkd[cvx]' (in a checkout: pip install '.[cvx]')",
     ),
     "unknown benchmark": (lambda: None, ("bench", "borja"), "did you mean 'broja'?"),
 }
