@@ -30,7 +30,7 @@ from pidkd.distill.experiments.making import (
 )
 from pidkd.distill.experiments.provenance import FREE, check_same, note, remarks
 from pidkd.distill.method import get_method
-from pidkd.distill.training.capturing import capture
+from pidkd.distill.training.capturing import Captured, capture
 from pidkd.distill.training.engine import TrainResult, train
 from pidkd.distill.training.evaluation import evaluate
 from pidkd.distill.training.monitor import Monitor
@@ -85,6 +85,7 @@ class Workbench:
             self.student_data, self.held_out = self.student_data.split(config.monitor.held_out, settings.seed)
         self.teachers: dict[str, tuple[nn.Module, float | None]] = {}
         self.students: dict[str, tuple[nn.Module, dict[str, Any]]] = {}
+        self.captured: tuple[str, Captured] = ("", Captured())
 
     def check_teacher(self, case: Case) -> None:
         """Make the teacher of a case, or read it; nothing is trained or written."""
@@ -120,7 +121,7 @@ class Workbench:
 
     def _made_from(self, case: Case) -> dict[str, Any]:
         """Digests of the data and of the teacher's file; a teacher that is trained here is made of the data."""
-        given = case.teacher not in ("trained", "untrained")
+        given = case.teacher not in UNFILED
         return {
             "training data": self.student_data.fingerprint,
             "training data of the teacher": self.teacher_data.fingerprint,
@@ -274,11 +275,9 @@ class Workbench:
         """Atoms on the test set; the report goes into the folder of the case."""
         if not self.audited:
             return {}
-        with drawing(case.teacher_seed):
-            held_t, held_s = (
-                capture(network, self.test, [pair[side] for pair in self.audited], device=self.config.device)
-                for side, network in enumerate((teacher, student))
-            )
+        if self.captured[0] != case.teacher_name:  # one teacher's at a time: cases come teacher by teacher
+            self.captured = case.teacher_name, self._capture(case, teacher, 0)
+        held_t, held_s = self.captured[1], self._capture(case, student, 1)
         checkpoints = {f"epoch {int(path.name)}": path for path in sorted(self._snapshots(case).glob("?????"))}
         with warnings.catch_warnings():
             # An untrained teacher may know nothing; the report says so.
@@ -295,6 +294,11 @@ class Workbench:
         report.write(self.folder / "results" / case.name, force=True)
         last = report.results[self.audited[-1]]
         return {key: getattr(last, key) for key in (*ATOMS.values(), "mi_t", "mi_s")}
+
+    def _capture(self, case: Case, network: nn.Module, side: int) -> Captured:
+        """Features of the audited layers on the test set."""
+        with drawing(case.teacher_seed):
+            return capture(network, self.test, [pair[side] for pair in self.audited], device=self.config.device)
 
     def _snapshots(self, case: Case) -> Path:
         return self.folder / "runs" / case.run_name / "snapshots"

@@ -51,6 +51,13 @@ def test_a_method_without_a_teacher_is_trained_once_and_audited_against_each(exp
     assert alone["trained"]["mi_t"] != alone["untrained"]["mi_t"]
 
 
+def test_the_raw_untrained_teacher_is_read_from_no_file(tmp_path: Path) -> None:
+    config = load_config("digits-rid", [*QUICK, "recipe.epochs=1"])
+    run_experiment(config, tmp_path / "out", methods=["none"], teachers=["untrained-raw"])
+    record = json.loads((tmp_path / "out/results/none-untrained-raw-t0-s0/result.json").read_text())
+    assert record["made_from"]["weights of the teacher"] is None
+
+
 def test_seeds_are_of_the_student_alone(experiment: Experiment) -> None:
     assert [p.name for p in (experiment.folder / "teachers").iterdir()] == ["trained-t0"]
     assert len({row["teacher_accuracy"] for row in experiment.rows if row["teacher"] == "trained"}) == 1
