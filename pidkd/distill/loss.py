@@ -88,7 +88,11 @@ class DistillationLoss(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def terms(self, t_logits: Tensor, s_logits: Tensor, pairs: list[tuple[Tensor, Tensor]], y: Tensor) -> Terms:
-        """Weight and value of each term in the current phase. What is to be constant is detached already."""
+        """Weight and value of each term in the current phase. What is to be constant is detached already.
+
+        Labels y are classes of shape (B,), or soft or smoothed ones of shape (B, n_classes): ``cross_entropy`` and
+        ``torch.nn.functional.cross_entropy`` take both.
+        """
 
     def forward(self, teacher: Outputs, student: Outputs, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its terms before their weights, detached, by name.
@@ -97,8 +101,8 @@ class DistillationLoss(nn.Module, abc.ABC):
         ----------
         teacher, student : (logits, features)
             As ``FeatureTap`` returns them, features in the order of the layer pairs.
-        y : Tensor, shape (B,)
-            Class labels.
+        y : Tensor, shape (B,) or (B, n_classes)
+            Class labels, or the probabilities of classes.
         """
         weighted, values = self.weighted(teacher, student, y)
         return torch.stack(list(weighted.values())).sum(), values
@@ -175,8 +179,16 @@ class _ScaledGradient(torch.autograd.Function):
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """The task's loss, in nats, mean over the batch, in float32 at least."""
-    return functional.cross_entropy(full(logits), y)
+    r""":math:`-\sum_c q_c \ln p_c`, mean over the batch, in nats and in float32 at least; q is 1 at a class label.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, n_classes)
+    y : Tensor
+        Class labels of shape (B,), or their probabilities q of shape (B, n_classes).
+    """
+    logits = full(logits)
+    return functional.cross_entropy(logits, y.to(logits.dtype) if y.is_floating_point() else y)
 
 
 def softened_kl(t_logits: Tensor, s_logits: Tensor, temperature: float) -> Tensor:

@@ -227,6 +227,9 @@ class _Pieces:
     @torch.no_grad()
     def _add(self, pieces: dict[str, list[Array]], x: Any, y: Tensor) -> None:
         captured, start = self.captured, self.captured.n_samples
+        if y.dim() != 1:
+            got, hint = f"probabilities of shape {tuple(y.shape)}", "labels.argmax(1) are the likeliest classes"
+            raise InputError(Argument("capture", "data"), "one class label for each sample", got, hint)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream(self.seed, start))  # noise belongs to the samples, wherever a capture goes on
             logits, features = self.tap(x)

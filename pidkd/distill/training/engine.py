@@ -101,7 +101,8 @@ def train(
     student : torch.nn.Module
         It returns its logits, as the teacher does.
     train_data, valid_data : ImageData, (x, y), torch Dataset or DataLoader
-        Arrays or tensors x of shape (n, ...) and class labels y of shape (n,). What is valid is only ever evaluated.
+        Arrays or tensors x of shape (n, ...) and class labels y of shape (n,), or soft labels of shape (n, n_classes):
+        probabilities, each row with sum 1. What is valid is only ever evaluated.
     method : str or Method
     taps : sequence of (teacher layer, student layer)
         Layer pairs, by the names that ``named_modules()`` gives.
@@ -265,7 +266,7 @@ def _prepare(
         if tapped is not None:
             tapped.settle(x, fast=True)
     runtime.seed(stream(seed, 0))
-    step = Step(method, teacher, student, pairs if method.needs_taps else (), data.first()[0])
+    step = Step(method, teacher, student, pairs if method.needs_taps else (), data.first()[0], recipe.label_smoothing)
     step.loss.to(runtime.device)
     if recipe.sync_batchnorm:
         step.loss = _synchronised(step.loss, runtime)

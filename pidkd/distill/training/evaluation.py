@@ -15,7 +15,7 @@ from torch.nn import functional
 from pidkd.distill.feeding import Forward, eval_mode, same_buffers
 from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.batches import Batches
-from pidkd.distill.training.labels import Batch, check_range
+from pidkd.distill.training.labels import Batch, check_range, classes_of
 from pidkd.distill.training.loader import Collate
 from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.recipe import Recipe
@@ -31,6 +31,8 @@ def evaluate(
     collate: Collate | None = None,
 ) -> dict[str, float]:
     r"""Mean cross-entropy :math:`-\ln p_{y}(x)` in nats, and the share of samples that are classified as labelled.
+
+    Of soft labels q it is the mean of :math:`-\sum_c q_c \ln p_c(x)`; a sample is labelled as its likeliest class.
 
     Parameters
     ----------
@@ -119,6 +121,7 @@ def add_scores(sums: Tensor, logits: Tensor, y: Tensor, batches: Batches) -> Non
     """Add a batch's cross-entropy, samples classified as labelled, and samples."""
     if batches.n_classes is None:  # else the labels have been checked as they were read
         check_range(batches.name, y, logits.shape[1], "the classes of the network")
-    sums[0] += functional.cross_entropy(logits, y, reduction="sum")
-    sums[1] += (logits.argmax(1) == y).sum()
+    labels = y.to(logits.dtype) if y.is_floating_point() else y
+    sums[0] += functional.cross_entropy(logits, labels, reduction="sum")
+    sums[1] += (logits.argmax(1) == classes_of(y)).sum()
     sums[2] += len(y)

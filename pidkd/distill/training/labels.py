@@ -14,7 +14,7 @@ from pidkd.errors import InputError
 from pidkd.files.reading import LABELS
 
 Batch: TypeAlias = tuple[Inputs, Tensor]
-"""Inputs, and their class labels of shape (B,)."""
+"""Inputs, and their class labels of shape (B,), or probabilities of classes of shape (B, n_classes)."""
 
 
 def split_batch(batch: Any, where: str, *, anything: bool = False) -> tuple[Inputs, Any]:
@@ -58,17 +58,19 @@ def _from_numpy(part: Any) -> Any:
 HINT_COLLATE = "say which is which by collate=lambda batch: (inputs, labels)"
 
 
-def as_class_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True) -> Tensor:
-    """Class labels of the samples as int64.
+def as_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True) -> Tensor:
+    """Class labels of the samples as int64; soft ones, probabilities of classes in two axes, as they are.
 
     Raises
     ------
     InputError
-        When they are not one integer for each sample.
+        When they are neither one integer for each sample, nor rows of probabilities.
     """
     n = batch_length(x) if check_length else None
     if isinstance(y, list | tuple) and all(type(label) in (int, bool) for label in y):
         y = torch.tensor(y)
+    if isinstance(y, Tensor) and y.is_floating_point() and y.dim() == 2 and y.shape[1] > 1 and n in (None, len(y)):
+        return _soft(where, y)
     whole = isinstance(y, Tensor) and not (y.is_floating_point() or y.is_complex())
     if not whole or y.dim() != 1 or (n is not None and len(y) != n):
         got = f"{type(y).__name__}"
@@ -85,8 +87,48 @@ def as_class_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True)
     return labels
 
 
+def _soft(where: str, y: Tensor) -> Tensor:
+    """Soft labels, checked."""
+    tolerance = 1e-3 if y.dtype.itemsize >= 4 else 1e-2
+    off = (y.double().sum(1) - 1).abs() > tolerance
+    odd = (off | (y < 0).any(1) | ~y.isfinite().all(1)).nonzero()
+    if len(odd):
+        row = int(odd[0])
+        got = f"row {row}: {', '.join(f'{value:.4g}' for value in y[row, :4].tolist())}{', ...' * (y.shape[1] > 4)}"
+        hint = "logits.softmax(1) are probabilities, and class labels are integers of shape (n,)"
+        raise InputError(where, "integers, or probabilities of classes with sum 1 in each row", got, hint)
+    return y
+
+
+def classes_of(y: Tensor) -> Tensor:
+    """Class labels; of soft ones the likeliest classes.
+
+    Examples
+    --------
+    >>> classes_of(torch.tensor([[0.2, 0.8], [0.9, 0.1]]))
+    tensor([1, 0])
+    """
+    return y if y.dim() == 1 else y.argmax(1)
+
+
+def smoothed(y: Tensor, n_classes: int, epsilon: float) -> Tensor:
+    r"""Label smoothing: :math:`(1 - \varepsilon)\, q + \varepsilon / C`, shape (B, n_classes).
+
+    Examples
+    --------
+    >>> smoothed(torch.tensor([1]), 2, 0.2)
+    tensor([[0.1000, 0.9000]])
+    """
+    q = torch.nn.functional.one_hot(y, n_classes).float() if y.dim() == 1 else y
+    return (1 - epsilon) * q + epsilon / n_classes
+
+
 def check_range(where: str, y: Tensor, n_classes: int, of: str = "the classes of the student") -> None:
-    """Refuse a label that is none of the classes."""
+    """Refuse a label that is none of the classes, and soft labels of other classes."""
+    if y.dim() == 2:
+        if y.shape[1] != n_classes:
+            raise InputError(where, f"{n_classes} probabilities in each row, one for each of {of}", str(y.shape[1]))
+        return
     odd = y[(y < 0) | (y >= n_classes)]
     if len(odd):
         raise InputError(where, f"labels from 0 to {n_classes - 1}, {of}", str(int(odd[0])))
@@ -108,7 +150,7 @@ def arrays_of(data: Any, where: str) -> Batch:
         raise InputError(f"{where}[0]", "arrays of inputs", type(data[0]).__name__)
     if batch_length(x) is None:
         raise InputError(f"{where}[0]", "inputs with one row for each sample", describe_inputs(x))
-    return x, as_class_labels(f"{where}[1]", x, y)
+    return x, as_labels(f"{where}[1]", x, y)
 
 
 def as_tensors(values: Any, where: str) -> Inputs:

@@ -12,7 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Itera
 from pidkd.arrays import Array
 from pidkd.distill.feeding import map_tensors, others_code
 from pidkd.distill.training.batches import Batches, stream
-from pidkd.distill.training.labels import Batch, as_class_labels, check_range, split_batch
+from pidkd.distill.training.labels import Batch, as_labels, check_range, split_batch
 from pidkd.errors import InputError
 
 Collate: TypeAlias = Callable[[Any], tuple[Any, Any]]
@@ -82,7 +82,7 @@ class FromLoader(Batches):
             with others_code(f"{self.name}: collate", "a function from a batch to inputs and labels"):
                 batch = self.collate(batch)
         x, y = split_batch(batch, self.name, anything=self.collate is not None)
-        y = as_class_labels(f"{self.name}[1]", x, y, check_length=self.collate is None)
+        y = as_labels(f"{self.name}[1]", x, y, check_length=self.collate is None)
         if self.n_classes is not None:
             check_range(self.name, y, self.n_classes)
         return map_tensors(x, self._move), self._move(y)

@@ -18,7 +18,11 @@ class Recipe(Parameterised):
 
     With E epochs f(e) is 1 for ``"constant"``, :math:`\gamma` to the number of milestones :math:`\le e` for
     ``"multistep"``, and :math:`(1 + \cos(\pi e / E)) / 2` for ``"cosine"``; epochs are counted from 0 over the whole
-    run, whatever their phases, or, with ``count="student"``, over those that train the whole student.
+    run, whatever their phases, or, with ``count="student"``, over those that train the whole student. A warm-up of w
+    epochs multiplies f(e) by :math:`\min(1, (e + 1) / (w + 1))`.
+
+    *Label smoothing* trains on :math:`(1 - \varepsilon)\, q + \varepsilon / C` in place of a label q, one of C classes
+    or probabilities of them, in all terms of a loss that are of labels, those of heads included.
 
     The *balance*: with :math:`g` and :math:`h` the gradients on the student's parameters of the task and of what
     matches features, as moving averages of their norms, h is multiplied by :math:`\min(1, c\,|g| / |h|)`. It is only
@@ -34,7 +38,8 @@ class Recipe(Parameterised):
     batch_size : int
         Samples of a step, over all processes together. An epoch is ``n_samples // batch_size`` steps. A ``DataLoader``
         keeps batches of its own.
-    optimizer : {"sgd", "adam"}
+    optimizer : {"sgd", "adam", "adamw"}
+        Weight decay is added to the gradient, but for "adamw", which takes lr * weight_decay off each weight.
     lr, weight_decay : float
     momentum, nesterov : float, bool
         Of SGD.
@@ -42,6 +47,10 @@ class Recipe(Parameterised):
     milestones : tuple of int
         Epochs from which on the rate is multiplied by ``gamma`` once more.
     gamma : float
+    warm_up : int
+        w, epochs of a learning rate that rises to the schedule's; fewer than E.
+    label_smoothing : float
+        :math:`\varepsilon`, in [0, 1). Losses and accuracies of evaluation are those of the labels as they are.
     clip : float, optional
         Largest norm of the gradient of each group of parameters: the student, and every part of the method's loss.
     clip_jointly : bool
@@ -89,7 +98,7 @@ class Recipe(Parameterised):
     epochs: Annotated[int, Whole(1, MOST_EPOCHS)] = 30
     count: Literal["all", "student"] = "all"
     batch_size: Annotated[int, Whole(1)] = 128
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: Annotated[float, Positive()] = 0.05
     momentum: Annotated[float, Fraction(ends="[)")] = 0.9
     nesterov: bool = True
@@ -97,6 +106,8 @@ class Recipe(Parameterised):
     schedule: Literal["constant", "multistep", "cosine"] = "constant"
     milestones: tuple[Annotated[int, Whole(1)], ...] = ()
     gamma: Annotated[float, Positive()] = 0.2
+    warm_up: Annotated[int, Whole(0, MOST_EPOCHS)] = 0
+    label_smoothing: Annotated[float, Fraction(ends="[)")] = 0.0
     clip: Annotated[float, Positive()] | None = None
     clip_jointly: bool = False
     cap: Annotated[float, Positive()] | None = 3.0
@@ -120,13 +131,15 @@ class Recipe(Parameterised):
         self._check("balance_every", "a number of steps, or cap None", measured)
         object.__setattr__(self, "milestones", tuple(self.milestones))
         fits = bool(self.milestones) == (self.schedule == "multistep")
+        self._check("warm_up", f"fewer than the {self.epochs} epochs", self.warm_up < self.epochs)
         self._check("milestones", "some with schedule 'multistep', and none without", fits)
 
     def factor(self, epoch: int) -> float:
         """Factor f(e) of the learning rates in an epoch."""
+        warm_up = min(1.0, (epoch + 1) / (self.warm_up + 1))
         if self.schedule == "cosine":
-            return (1 + math.cos(math.pi * epoch / self.epochs)) / 2
-        return self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
+            return warm_up * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+        return warm_up * self.gamma ** sum(epoch >= milestone for milestone in self.milestones)
 
     def rate(self, group: str, epoch: int) -> float:
         """The learning rate of "student", or of a part of the loss, in an epoch."""

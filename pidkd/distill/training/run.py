@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from pidkd.distill.features import Outputs, Positive
 from pidkd.distill.feeding import Inputs, tensors_in
@@ -109,8 +109,9 @@ class Run:
         if not groups:
             raise InputError(Argument("train", "student"), "parameters that need a gradient", "none")
         fused = True if self.runtime.device.type == "cuda" else None
-        if self.recipe.optimizer == "adam":
-            return Adam(groups, self.recipe.lr, fused=fused)
+        if self.recipe.optimizer != "sgd":
+            adaptive = Adam if self.recipe.optimizer == "adam" else AdamW
+            return adaptive(groups, self.recipe.lr, fused=fused)
         momentum = self.recipe.momentum
         return SGD(groups, self.recipe.lr, momentum, nesterov=self.recipe.nesterov and momentum > 0, fused=fused)
 

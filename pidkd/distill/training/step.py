@@ -14,6 +14,7 @@ from pidkd.distill.feeding import Forward, Inputs, check_network
 from pidkd.distill.loss import ON_LOGITS, TASK, DistillationLoss
 from pidkd.distill.method import Method, Phase
 from pidkd.distill.taps import FeatureTap, guided_parameters
+from pidkd.distill.training.labels import classes_of, smoothed
 from pidkd.errors import Argument, InputError
 
 
@@ -44,6 +45,8 @@ class Step(nn.Module):
     taps : sequence of (teacher layer, student layer)
     x : nested tensors
         A batch of inputs, from which the loss infers its shapes, and where it may begin.
+    label_smoothing : float
+        Of the labels that losses see; 0 for none.
     """
 
     def __init__(
@@ -53,9 +56,11 @@ class Step(nn.Module):
         student: FeatureTap,
         taps: Sequence[tuple[str, str]],
         x: Inputs,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.taps = tuple(taps)
+        self.label_smoothing = label_smoothing
         self.student = student.eval()  # one batch without batch statistics
         guided = any(rule.student == "guided" for rule in method.phases.values())
         with torch.set_grad_enabled(guided):
@@ -82,9 +87,10 @@ class Step(nn.Module):
     def forward(self, x: Inputs, teacher: Outputs | None, y: Tensor) -> StepResult:
         """The loss of a batch and its terms."""
         student = self.paired(self.student(x), 1)
-        weighted, values = self.loss.weighted(student if teacher is None else teacher, student, y)
+        labels = smoothed(y, student[0].shape[1], self.label_smoothing) if self.label_smoothing else y
+        weighted, values = self.loss.weighted(student if teacher is None else teacher, student, labels)
         if self.loss.method.phases[self.loss.phase].student == "whole":
-            values["train_accuracy"] = (student[0].detach().argmax(1) == y).float().mean()
+            values["train_accuracy"] = (student[0].detach().argmax(1) == classes_of(y)).float().mean()
         on_logits = [value for name, value in weighted.items() if name in ON_LOGITS]
         return StepResult(
             torch.stack(list(weighted.values())).sum(),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pidkd.distill.training.batches import Batches, InMemory
+from pidkd.distill.training.labels import classes_of
 from pidkd.distill.training.run import Run
 
 N_CHECKED = 256
@@ -36,7 +37,7 @@ def check_teacher(run: Run) -> dict[str, Any]:
     same = logits.shape[-1] == run.step.loss.n_classes
     return {
         "n_samples": len(y),
-        "accuracy": (logits.argmax(1) == y).float().mean().item() if same else None,
+        "accuracy": (logits.argmax(1) == classes_of(y)).float().mean().item() if same else None,
         "logits": _spread(logits),
         "features": {path: _spread(feature) for path, feature in features.items()},
     }

@@ -23,12 +23,24 @@ def test_a_constant_and_a_cosine_schedule():
     assert cosine.factor(7) == pytest.approx(math.sin(math.pi / 16) ** 2)
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "multistep"])
+def test_a_warm_up_rises_linearly_to_the_schedule_and_leaves_it_afterwards(schedule):
+    settings = {"epochs": 10, "schedule": schedule, "milestones": (5,) if schedule == "multistep" else ()}
+    plain, warm = Recipe(**settings), Recipe(**settings, warm_up=3)
+    for epoch in range(10):
+        share = {0: 1 / 4, 1: 1 / 2, 2: 3 / 4}.get(epoch, 1)
+        assert warm.factor(epoch) == pytest.approx(share * plain.factor(epoch))
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"epochs": 0}, r"Recipe\(epochs=...\): expected a whole number from 1 to 1,000,000, got 0"),
         ({"batch_size": 2.5}, r"Recipe\(batch_size=...\): expected a whole number >= 1, got 2.5"),
-        ({"optimizer": "adamw"}, r"Recipe\(optimizer=...\): expected one of 'sgd', 'adam', got 'adamw'"),
+        ({"optimizer": "lion"}, r"Recipe\(optimizer=...\): expected one of 'sgd', 'adam', 'adamw', got 'lion'"),
+        ({"epochs": 5, "warm_up": 5}, r"Recipe\(warm_up=...\): expected fewer than the 5 epochs, got 5"),
+        ({"warm_up": -1}, r"Recipe\(warm_up=...\): expected a whole number"),
+        ({"label_smoothing": 1.0}, r"Recipe\(label_smoothing=...\): expected a number in \[0, 1\), got 1.0"),
         ({"lr": "5e-4"}, r"Recipe\(lr=...\): expected a number > 0, got '5e-4'"),
         ({"lr": math.nan}, r"Recipe\(lr=...\): expected a number > 0, got nan"),
         ({"weight_decay": -1}, r"Recipe\(weight_decay=...\)"),
