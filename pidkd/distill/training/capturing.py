@@ -18,7 +18,7 @@ from pidkd.arrays import Array
 from pidkd.distill.corruption import noise_of
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.features import kind
-from pidkd.distill.feeding import Forward, eval_mode, same_buffers
+from pidkd.distill.feeding import Forward, eval_mode, layer_path, same_buffers
 from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.batches import Batches, stream
 from pidkd.distill.training.labels import Batch
@@ -280,7 +280,7 @@ def _check(model: Any, data: Any, taps: Any, shard_size: int, pool: str) -> None
         raise InputError(Argument("capture", "model"), "a torch.nn.Module", type(model).__name__)
     if isinstance(taps, str):
         raise InputError(Argument("capture", "taps"), "a list of paths", quote(taps), f"write [{quote(taps)}]")
-    if not isinstance(taps, list | tuple) or not all(isinstance(path, str) for path in taps):
+    if not isinstance(taps, list | tuple) or any(layer_path(path) is None for path in taps):
         raise InputError(Argument("capture", "taps"), "a list of paths", quote(taps))
     for path in taps:
         if path in BESIDE_LAYERS:
