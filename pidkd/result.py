@@ -86,6 +86,10 @@ class Certificate:
         return dataclasses.replace(self, lower=self.lower * factor, upper=self.upper * factor)
 
 
+ROUNDINGS = 8
+"""Units in the last place of the informations by which differences of them may be off."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PIDResult:
     r"""The decomposition :math:`I(Y;T,S) = \mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S + \mathrm{Syn}`.
@@ -190,23 +194,29 @@ class PIDResult:
 
         The certificate bounds :math:`\mathrm{Uni}(Y:T\setminus S)`; the identities carry it over:
         :math:`\mathrm{Red} = I(Y;T) - \mathrm{Uni}_T`, :math:`\mathrm{Uni}_S = I(Y;S) - \mathrm{Red}` and
-        :math:`\mathrm{Syn} = I(Y;T,S) - I(Y;S) - \mathrm{Uni}_T`.
+        :math:`\mathrm{Syn} = I(Y;T,S) - I(Y;S) - \mathrm{Uni}_T`. They are as wide as it takes to contain an atom that
+        lies outside by the rounding of these differences only.
 
         Raises
         ------
         InputError
             When there is no such atom.
         """
-        low, high = self.certificate.lower, self.certificate.upper
         if not isinstance(atom, str) or atom not in ATOMS:
             raise InputError("bounds(atom)", f"one of {', '.join(ATOMS)}", quote(atom))
-        if atom == "unique_t":
-            return low, high
+        low, high = self.certificate.lower, self.certificate.upper
         if atom == "redundant":
-            return self.mi_t - high, self.mi_t - low
-        if atom == "unique_s":
-            return self.mi_s - self.mi_t + low, self.mi_s - self.mi_t + high
-        return self.mi - self.mi_s - high, self.mi - self.mi_s - low
+            low, high = self.mi_t - high, self.mi_t - low
+        elif atom == "unique_s":
+            low, high = self.mi_s - self.mi_t + low, self.mi_s - self.mi_t + high
+        elif atom == "synergistic":
+            low, high = self.mi - self.mi_s - high, self.mi - self.mi_s - low
+        value = float(getattr(self, atom))
+        largest = max(map(abs, self.information))
+        rounding = ROUNDINGS * math.ulp(largest) if math.isfinite(largest) else 0.0
+        if low - rounding <= value <= high + rounding:
+            return min(low, value), max(high, value)
+        return low, high
 
     def to(self, units: Units) -> PIDResult:
         """The same result in other units."""

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pidkd
 from pidkd.batch import PIDBatch
 from pidkd.errors import InputError, quote
 from pidkd.result import ATOMS, Certificate, Information, PIDResult
+from pidkd.synthetic import random_pmf
 
 LOG2 = math.log(2)
 
@@ -290,3 +292,19 @@ class TestBatch:
 
     def test_converts_every_member(self) -> None:
         assert list(self.batch.to("nats")) == [result().to("nats"), FULL.to("nats")]
+
+
+@pytest.mark.parametrize("units", ["bits", "nats"])
+@pytest.mark.parametrize("shape", [(2, 2, 2), (2, 5, 4), (3, 3, 4)])
+def test_every_atom_lies_within_its_own_bounds(shape: tuple[int, int, int], units: str) -> None:
+    for seed in range(40):
+        result = pidkd.decompose(random_pmf(shape, 0.3, 0.6, rng=seed), units=units)
+        for atom, value in result.atoms.items():
+            low, high = result.bounds(atom)
+            assert low <= value <= high
+            assert high - low <= result.certificate.gap + 1e-15
+
+
+def test_bounds_do_not_reach_for_an_atom_that_is_elsewhere() -> None:
+    result = dataclasses.replace(pidkd.decompose(random_pmf((3, 3, 4), rng=0)), synergistic=0.7)
+    assert result.bounds("synergistic")[1] < 0.7
