@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -42,6 +42,9 @@ class UnionPosterior(UnionEstimator):
         Wider layers are projected on so many principal components, without labels; None keeps all.
     level : float, default 0.95
         Of the intervals.
+    scaling : {"matrix", "temperature"}
+        Of posteriors, as in ``decompose``'s ``posterior``: a temperature takes them for what they say as they are, a
+        matrix, shrunk towards a temperature, also finds what is in them.
     max_memory : int, default 2 GiB
         Bytes that the features may take; beyond half of it they go into a file.
 
@@ -67,6 +70,7 @@ class UnionPosterior(UnionEstimator):
     n_folds: Annotated[int, Whole(3)] = 5
     n_components: Annotated[int, Whole(1)] | None = 1024
     level: Annotated[float, Level()] = 0.95
+    scaling: Literal["matrix", "temperature"] = "matrix"
     max_memory: Annotated[int, Whole(1)] = 2**31
 
     name = "posterior"
@@ -86,8 +90,10 @@ class UnionPosterior(UnionEstimator):
     def _solver(self, data: SourcePosteriors | SourceActivations, ctx: Context) -> _HeldOut:
         seen, y = np.unique(data.y, return_inverse=True)
         fold = split(y, self.n_folds, [ctx.seed, 6], None, Argument("union_information", "y"))
+        scaling = isinstance(data, SourcePosteriors) and self.scaling == "matrix"
         if isinstance(data, SourcePosteriors):
-            logs, how = {name: as_given(p[:, seen], y) for name, p in data.sources.items()}, "posteriors as given"
+            logs = {name: as_given(p[:, seen], y) for name, p in data.sources.items()}
+            how = "posteriors as given" + (", scaled" if scaling else "")
         else:
             learner = Learner(self.classifier, self.n_components, self.n_folds, self.max_memory)
             how, logs = learner.words, {}
@@ -98,7 +104,7 @@ class UnionPosterior(UnionEstimator):
                     raise error.at(Argument("union_information", name)) from error
                 if ctx.progress is not None:
                     ctx.progress(len(logs) / (len(data.sources) + 1))
-        return _HeldOut(HeldOutUnions(y, fold, logs, ctx.seed), how)
+        return _HeldOut(HeldOutUnions(y, fold, logs, ctx.seed, scaling), how)
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ def local_information(
         of_t, of_s = (one.taken(fit, score) for one in (t, s))
         of_both = None if both is None else both.taken(fit, score)
         if scaling:
-            of_t, of_s = (_with_scaled(one, y[fit], fold[fit]) for one in (of_t, of_s))
-            of_both = None if of_both is None else _with_scaled(of_both, y[fit], fold[fit])
+            of_t, of_s = (with_scaled(one, y[fit], fold[fit]) for one in (of_t, of_s))
+            of_both = None if of_both is None else with_scaled(of_both, y[fit], fold[fit])
         (p_t, q_t), (p_s, q_s) = (calibrated([one], y[fit], prior) for one in (of_t, of_s))
         each = [Logs(np.log(p)[None], np.log(q)[None]) for p, q in ((p_t, q_t), (p_s, q_s))]
         _, q_ts = calibrated([*each, *([of_both] if of_both else [])], y[fit], prior)
@@ -110,7 +110,7 @@ def local_information(
     return Local(*(values + surprise for values in local))
 
 
-def _with_scaled(logs: Logs, y: IntArray, fold: IntArray) -> Logs:
+def with_scaled(logs: Logs, y: IntArray, fold: IntArray) -> Logs:
     """Posteriors as they are, and scaled, by fits to other rows."""
     within, outside = scaled(logs.calibrating[0], y, fold, logs.scored[0])
     return Logs(np.concatenate([logs.calibrating, within[None]]), np.concatenate([logs.scored, outside[None]]))

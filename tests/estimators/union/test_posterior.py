@@ -43,7 +43,7 @@ def test_twenty_thousand_samples_come_within_two_hundredths_but_for_sampling(n_y
 def test_two_sources_are_those_of_decompose():
     y, named, _ = drawn(3, 4000, n_sources=2)
     result = pidkd.union_information(y, named, kind="posteriors")
-    pair = pidkd.decompose(pidkd.Posteriors(y, *named.values()), scaling="temperature")
+    pair = pidkd.decompose(pidkd.Posteriors(y, *named.values()))
     assert result.value == pytest.approx(pair.union, abs=0.02)
     assert result.information["s0"] == pytest.approx(pair.mi_t, abs=1e-9)
 
