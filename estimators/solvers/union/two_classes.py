@@ -57,12 +57,12 @@ class Hull:
         return cls._of_cells(np.concatenate(margins, axis=1), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
 
     @classmethod
-    @np.errstate(divide="ignore", invalid="ignore", over="ignore")
+    @np.errstate(divide="ignore", invalid="ignore")
     def _of_cells(cls, mass: FloatArray, source: Array, n: int) -> Hull:
         """From the cells of n sources side by side."""
-        ratio = mass[1] / mass[0]
-        occurs = np.flatnonzero(ratio >= 0)  # nan where there is no mass
-        order = occurs[np.lexsort((-ratio[occurs], source[occurs]))]
+        odds = np.log(mass[1]) - np.log(mass[0])  # the ratio of subnormal masses overflows
+        occurs = np.flatnonzero(~np.isnan(odds))  # nan where there is no mass
+        order = occurs[np.lexsort((-odds[occurs], source[occurs]))]
         cells, source = mass[:, order], source[order]
         # the corners of all curves: before the first cell of each source the origin, after each cell the sum so far
         starts = np.searchsorted(source, np.arange(n))

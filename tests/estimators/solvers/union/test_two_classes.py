@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pidkd.estimators.solvers.union.certificate import pair_marginal, union_bounds
 from pidkd.estimators.solvers.union.chain import solve_chain
 from pidkd.estimators.solvers.union.reduction import Reduction
-from pidkd.estimators.solvers.union.two_classes import solve_two_classes
+from pidkd.estimators.solvers.union.two_classes import Hull, solve_two_classes
 
 TOL = 1e-9
 
@@ -82,3 +82,15 @@ def test_the_best_observer_at_each_threshold():
     _, value, _, _ = solve_two_classes([half, half[::-1, ::-1]])
     # Z in {surely 1, surely 0, undecided} with q(undecided|y) = 1/2: I = H(Y)/2
     assert value == pytest.approx(np.log(2) / 2, abs=1e-15)
+
+
+def test_cells_whose_odds_overflow_are_in_the_order_of_their_odds():
+    """p(1|x) / p(0|x) of the first two cells is beyond the largest float; the second has the larger one."""
+    margin = np.array([[3e-320, 1e-322, 0.5, 0.0], [0.1, 0.1, 0.2, 0.1]])
+    for order in ([0, 1, 2, 3], [1, 0, 3, 2]):
+        edges = Hull.of([margin[:, order]]).edges
+        assert edges[0, 0] == 0.0
+        assert 0.0 < edges[1, 0] < 1e-321
+        lower, upper, _, potentials = solve_two_classes([margin[:, order], margin])
+        assert lower == pytest.approx(upper, abs=1e-14)
+        assert not np.isnan(potentials[0]).any()
