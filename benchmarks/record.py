@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pidkd.codec import from_plain, plain
 from pidkd.errors import InputError, reason
@@ -123,7 +123,11 @@ class Row:
         return self.estimator.partition("@")[2] or "cpu"
 
 
-class Record:
+R = TypeVar("R")
+"""Kind of row: a dataclass."""
+
+
+class Record(Generic[R]):
     """A record in a file that grows line by line, so that a run that was stopped goes on where it was.
 
     Parameters
@@ -132,6 +136,8 @@ class Record:
         None keeps it in memory.
     settings : mapping
         What holds for every row: limits, repeats.
+    kind : type
+        Dataclass of a row.
     force : bool
         Begin anew what is there.
 
@@ -141,14 +147,14 @@ class Record:
         When the file is no record, or one of other versions or settings.
     """
 
-    def __init__(self, path: PathLike | None, settings: Mapping[str, Any], force: bool = False) -> None:
+    def __init__(self, path: PathLike | None, settings: Mapping[str, Any], kind: type[R], force: bool = False) -> None:
         self.path = None if path is None else Path(path)
         self.head = environment() | {"settings": dict(settings)}
-        self.rows: list[Row] = []
+        self.rows: list[R] = []
         if self.path is None:
             return
         if self.path.exists() and not force:
-            head, self.rows = read_record(self.path)
+            head, self.rows = read_rows(self.path, kind)
             for name in ("versions", "processor", "settings"):
                 if head.get(name) != self.head[name]:
                     got = f"{head.get(name)}"
@@ -157,10 +163,10 @@ class Record:
             self.head = head
         self._write()  # a line that was cut off is gone now
 
-    def sort(self, order: Sequence[tuple[str, str]]) -> None:
-        """Bring the rows into the order of (family, estimator), on disk too."""
-        place = {pair: number for number, pair in enumerate(order)}
-        self.rows.sort(key=lambda row: place.get((row.family, row.estimator), len(place)))
+    def sort(self, order: Sequence[Any], key: Callable[[R], Any]) -> None:
+        """Bring the rows into the order of their keys, on disk too; rows of other keys come last."""
+        place = {known: number for number, known in enumerate(order)}
+        self.rows.sort(key=lambda row: place.get(key(row), len(place)))
         self._write()
 
     def _write(self) -> None:
@@ -168,13 +174,13 @@ class Record:
             with writing(self.path, force=True) as stream:
                 stream.writelines(f"{line}\n".encode() for line in self.lines())
 
-    def append(self, row: Row) -> None:
-        """Add a measurement, on disk too."""
-        self.rows.append(row)
+    def append(self, *rows: R) -> None:
+        """Add measurements, on disk too, all in one write."""
+        self.rows += rows
         if self.path is not None:
             try:
                 with self.path.open("a", encoding="utf-8") as stream:
-                    stream.write(_line(row) + "\n")
+                    stream.write("".join(f"{_line(row)}\n" for row in rows))
             except OSError as error:
                 raise InputError(str(self.path), "a place that can be written to", reason(error)) from error
 
@@ -186,6 +192,11 @@ class Record:
 
 
 def read_record(path: PathLike) -> tuple[dict[str, Any], list[Row]]:
+    """The environment and the measurements of estimators in a file; see ``read_rows``."""
+    return read_rows(path, Row)
+
+
+def read_rows(path: PathLike, kind: type[R]) -> tuple[dict[str, Any], list[R]]:
     """The environment and the rows of a file; a last line that was cut off does not count.
 
     Raises
@@ -207,12 +218,12 @@ def read_record(path: PathLike) -> tuple[dict[str, Any], list[Row]]:
     if not entries or not isinstance(entries[0], dict):
         raise InputError(str(path), "a record of pidkd bench", "other data in line 1" if entries else "an empty file")
     try:
-        return entries[0], [from_plain(Row, row, f"line {i}") for i, row in enumerate(entries[1:], start=2)]
+        return entries[0], [from_plain(kind, row, f"line {i}") for i, row in enumerate(entries[1:], start=2)]
     except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
         raise InputError(str(path), "a record of pidkd bench", f"other data ({reason(error)})") from error
 
 
-def _line(data: Mapping[str, Any] | Row) -> str:
+def _line(data: Any) -> str:
     return json.dumps(plain(data), allow_nan=False)
 
 

@@ -54,7 +54,7 @@ def run_benchmark(
     force: bool = False,
     peer_path: PathLike | None = None,
     progress: Progress | None = None,
-) -> Record:
+) -> Record[Row]:
     """Run every estimator on every problem, up to a size.
 
     Parameters
@@ -125,7 +125,7 @@ def run_benchmark(
     with ExitStack() as held, scratch("bench") as folder:
         if out is not None:
             held.enter_context(holding(out, file=True))
-        record = Record(out, settings, force)
+        record = Record(out, settings, Row, force)
         place = {PEER_PATH: os.fspath(peer_path)} if peer_path is not None else {}
         bench = _Bench(record, folder, settings, os.environ | ONE_THREAD | place, progress)
         lanes = {
@@ -134,7 +134,7 @@ def run_benchmark(
             for estimator in selected[name]
         }
         bench.run(lanes)
-        record.sort(list(lanes))
+        record.sort(list(lanes), lambda row: (row.family, row.estimator))
     return record
 
 
@@ -142,7 +142,7 @@ def run_benchmark(
 class _Bench:
     """Runner of a benchmark: each estimator takes the problems of a family in their order, side by side with others."""
 
-    record: Record
+    record: Record[Row]
     folder: Path
     settings: dict[str, Any]
     variables: dict[str, str]

@@ -22,6 +22,7 @@ extensions = [
     "benchmark_pages",
     "estimator_pages",
     "method_pages",
+    "paper_pages",
     "preset_pages",
     "public_names",
     "registry_pages",

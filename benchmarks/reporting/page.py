@@ -29,4 +29,7 @@ def about(head: Mapping[str, Any]) -> Iterator[str]:
     yield ", ".join(f"{name} {version}" for name, version in head["versions"].items() if version) + "."
     settings = {name.replace("_", " "): value for name, value in head.get("settings", {}).items()}
     units = {"time limit": " s", "memory limit": " MB"}
-    yield "Settings: " + ", ".join(f"{name} {value:g}{units.get(name, '')}" for name, value in settings.items()) + "."
+    if settings:
+        yield (
+            "Settings: " + ", ".join(f"{name} {value:g}{units.get(name, '')}" for name, value in settings.items()) + "."
+        )

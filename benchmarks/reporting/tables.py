@@ -28,7 +28,7 @@ def benchmark_table(rows: Sequence[Row]) -> Table:
         "MB": lambda row: "" if row.peak is None else f"{row.peak:.0f}",
     }
     shown = {title: show for title, show in columns.items() if any(show(row) for row in rows)}
-    table = _table(f"pidkd bench {rows[0].family}", "problem and estimator")
+    table = open_table(f"pidkd bench {rows[0].family}", "problem and estimator")
     for title in shown:
         table.add_column(title, justify="right", no_wrap=True, min_width=max(5, len(title.partition(" ")[0])))
     table.add_column("status", overflow="fold", min_width=12)  # gives way on a narrow terminal
@@ -47,7 +47,7 @@ def speedup_table(rows: Sequence[Row]) -> Table:
     The others count by their own account of time where that is less than CPU time: it leaves out model building.
     """
     reference = rows[0].estimator
-    table = _table(f"{reference} and the fastest others", "problem and claim")
+    table = open_table(f"{reference} and the fastest others", "problem and claim")
     table.add_column("estimator", no_wrap=True)
     for title in ("solver s", "gap bits", "x first"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -73,7 +73,8 @@ def speedup_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _table(title: str, first: str) -> Table:
+def open_table(title: str, first: str) -> Table:
+    """Empty table with its title and its first column."""
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column(first, overflow="fold", min_width=20)
     return table

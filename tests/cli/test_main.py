@@ -477,6 +477,8 @@ BAD = {
         "install it with: pip install 'pidkd[cvx]' (in a checkout: pip install '.[cvx]')",
     ),
     "unknown benchmark": (lambda: None, ("bench", "borja"), "did you mean 'broja'?"),
+    "unknown paper": (lambda: None, ("bench", "papers", "williams2011"), "did you mean 'williams2010'?"),
+    "papers without that option": (lambda: None, ("bench", "papers", "--peers"), "expected --sizes, --out"),
 }
 
 

@@ -11,6 +11,10 @@ import typer
 
 from pidkd.cli.console import progress_bar, stdout
 from pidkd.cli.options import Force, number_of_bytes
+from pidkd.errors import InputError
+
+PAPERS = "papers"
+"""First argument that asks for published numbers instead of problems."""
 
 
 class SizesOption(StrEnum):
@@ -22,7 +26,11 @@ class SizesOption(StrEnum):
 
 
 def command(
-    families: Annotated[list[str] | None, typer.Argument(metavar="[FAMILY]...", help="Problems; else all.")] = None,
+    context: typer.Context,
+    families: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FAMILY]...", help="Problems; else all. Or 'papers', then names of papers."),
+    ] = None,
     estimators: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,7 +55,13 @@ def command(
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record, a JSON object a line.")] = False,
 ) -> None:
-    """Compare estimators: error, certified gap, CPU time, memory. Problems have known truth."""
+    """Compare estimators: error, certified gap, CPU time, memory. Problems have known truth.
+
+    The families ``papers`` are published numbers, each beside the truth and beside what pidkd answers.
+    """
+    if families and families[0] == PAPERS:
+        _papers(context, families[1:], sizes.value, out, force, as_json)
+        return
     from pidkd.benchmarks.reporting.page import write_page
     from pidkd.benchmarks.reporting.tables import benchmark_table, speedup_table
     from pidkd.benchmarks.run import run_benchmark
@@ -81,3 +95,25 @@ def command(
         stdout().print(benchmark_table(rows))
         if (faster := speedup_table(rows)).row_count:
             stdout().print(faster)
+
+
+def _papers(
+    context: typer.Context, papers: list[str], sizes: str, out: Path | None, force: bool, as_json: bool
+) -> None:
+    """Published numbers, with a table of each paper."""
+    from pidkd.benchmarks.published import run_papers
+    from pidkd.benchmarks.reporting.published import paper_table
+
+    used = ("context", "families", "sizes", "out", "force", "as_json")
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name not in used and source is not None and source.name == "COMMANDLINE":
+            raise InputError("bench papers", "--sizes, --out, --force or --json", parameter.opts[-1])
+    with progress_bar("papers") as progress:
+        record = run_papers(papers, sizes=sizes, out=out, force=force, progress=progress)  # type: ignore[arg-type]
+    if as_json:
+        sys.stdout.writelines(f"{line}\n" for line in record.lines())
+        return
+    for paper in dict.fromkeys(row.paper for row in record.rows):
+        stdout().print(paper_table([row for row in record.rows if row.paper == paper]))
