@@ -13,6 +13,7 @@ from pidkd import errors
 from pidkd._version import __version__ as __version__
 from pidkd.batch import PIDBatch
 from pidkd.citing import cite
+from pidkd.comparison import Comparison, compare
 from pidkd.contribution_result import ContributionResult
 from pidkd.decomposition import decompose, decompose_batch
 from pidkd.dependence import mi_score, mutual_information
@@ -45,6 +46,7 @@ __all__ = [
     "Bootstrap",
     "Certificate",
     "Codes",
+    "Comparison",
     "ContributionResult",
     "Gaussian",
     "Jackknife",
@@ -60,6 +62,7 @@ __all__ = [
     "UnionResult",
     "audit",
     "cite",
+    "compare",
     "contributions",
     "decompose",
     "decompose_batch",

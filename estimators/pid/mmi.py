@@ -24,7 +24,9 @@ class MMI(PIDEstimator):
     An upper bound of every redundancy that obeys the identities and is non-negative; one unique atom is always zero.
     Of jointly Gaussian variables the informations are closed forms; for a target of one dimension it is then the same
     as BROJA (``gaussian``), exactly. Of samples with a continuous target it is that of their second moments, less the
-    exact bias of the three informations, with intervals from drawn sample covariances.
+    exact bias of the three informations, with intervals from drawn sample covariances. The interval of an atom that is
+    zero begins there. Where both sources say equally much, the smaller of two noisy informations is too small on
+    average, and intervals of 95 % held the truth in 85 to 93 % of 200 repeats; elsewhere in 91 to 100 %.
 
     Parameters
     ----------

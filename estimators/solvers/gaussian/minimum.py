@@ -106,7 +106,8 @@ def _corrected(
     atoms = np.column_stack([least, mi_t - least, mi_s - least, mi - np.maximum(mi_t, mi_s)])
     # Information varies more the more there is, so that its draws are skewed as its sampling distribution is.
     tails = np.quantile(atoms - atoms.mean(axis=0), [(1 - sampling.level) / 2, (1 + sampling.level) / 2], axis=0)
-    low, high = np.array(list(_atoms(known).values())) + tails
+    # No atom is negative. One that is zero in most draws would otherwise have an interval that lies below zero.
+    low, high = np.maximum(np.array(list(_atoms(known).values())) + tails, 0.0)
     before = _atoms(plain)
     return Raw(
         raw.unique_t,

@@ -23,7 +23,6 @@ from pidkd.cli.options import (
     parameters,
     uncertainty_methods,
 )
-from pidkd.errors import InputError, Keyword
 
 
 def command(
@@ -44,30 +43,9 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Decompose a table of probabilities or counts, or samples."""
-    from pidkd.files.reading import read_array, read_samples
-    from pidkd.inputs import Input, as_input
-    from pidkd.inputs.dispatch import check_two_sources
+    from pidkd.cli.reading import read_data
 
-    samples = {"--y": y, "--t": t, "--s": s}
-    given = [name for name, path in samples.items() if path is not None]
-    if (file is None) != (len(given) == 3) or (file is not None and given):
-        got = " ".join((["TABLE"] if file is not None else []) + given) or "nothing"
-        raise InputError("input", "a TABLE, or all of --y, --t and --s", got)
-    data: Input
-    if file is not None:
-        if groups is not None:
-            raise InputError(Keyword("decompose", "groups"), "samples by --y, --t and --s", "a TABLE without rows")
-        table = read_array(file, ("p", "counts"))
-        try:
-            data = pidkd.Pmf(table) if table.dtype.kind == "f" else pidkd.Pmf.from_counts(table)
-            check_two_sources("table", data)
-        except InputError as error:
-            raise error.at(str(file)) from error
-    else:
-        names = {"--y": ("y", "labels"), "--t": ("t", "teacher"), "--s": ("s", "student")}
-        files = [(path, names[name]) for name, path in samples.items() if path is not None]
-        held = read_samples([*files, *([(groups, ("groups",))] if groups is not None else [])])
-        data = as_input(*held[:3], groups=held[3] if groups is not None else None, target=target.value)
+    data = read_data("decompose", file, y, t, s, groups, target.value)
     result = pidkd.decompose(
         data,
         estimator=estimator,

@@ -105,7 +105,16 @@ def test_samples_of_gaussians_are_corrected_for_bias_and_have_intervals() -> Non
             inside[atom] += low - ROUNDING <= value <= high + ROUNDING
             means[atom] += result.atoms[atom] / 200
     assert all(means[atom] == pytest.approx(truth[atom], abs=0.02) for atom in truth)
-    assert all(180 <= inside[atom] <= 200 for atom in ("redundant", "unique_t", "synergistic")), inside
+    assert all(180 <= inside[atom] <= 200 for atom in truth), inside
+
+
+def test_the_interval_of_an_atom_that_is_zero_begins_at_zero() -> None:
+    cov = np.array([[1.0, 0.6, 0.3], [0.6, 1.0, 0.2], [0.3, 0.2, 1.0]])
+    for seed in range(20):
+        y, t, s = np.random.default_rng(seed).multivariate_normal(np.zeros(3), cov, size=100).T
+        result = decompose(y, t, s, estimator="mmi")
+        assert result.interval["unique_s"][0] == 0.0
+        assert all(low >= 0 for low, _ in result.interval.values())
 
 
 def test_labels_are_no_gaussian_target_and_its_values_have_no_local_atoms() -> None:
