@@ -68,7 +68,7 @@ def notes_of(report: Findings) -> list[str]:
     else:
         notes = [*_of_samples(report), *_of_posteriors(report), *_of_chance(report), *_of_intervals(report)]
         notes += _of_counting(report)
-    return notes + warnings_of(report)
+    return [*notes, *_of_captures(report), *warnings_of(report)]
 
 
 def _of_samples(report: Findings) -> list[str]:
@@ -87,6 +87,30 @@ def _of_samples(report: Findings) -> list[str]:
         f"{size} The information of a source is at most the log of its cells, here {log:.3f}.",
         "'certified' bounds the solver's error on the table of counts, not the error of counting samples.",
     ]
+
+
+POSITIONS = {
+    "mean": "their mean",
+    "cls": "the first of them",
+    "last": "the last of them",
+    "answer": "the one before the answer",
+}
+"""The state that stands for a sample, in words."""
+
+
+def _of_captures(report: Findings) -> list[str]:
+    """Note on what each network was given, and which of its states were kept."""
+    notes = []
+    for network, record in (report.provenance.get("captures") or {}).items():
+        parts = []
+        if "tokens" in (record.get("kinds") or {}).values():
+            kept = POSITIONS.get(record.get("position") or "", "all of them")
+            parts.append(f"tokens of the {network}: {kept}, without padding")
+        if "accuracy" in record:
+            parts.append(f"accuracy of the {network} as captured: {record['accuracy']:.1%}")
+        if parts:
+            notes.append(f"{'; '.join(parts)}."[0].upper() + f"{'; '.join(parts)}."[1:])
+    return notes
 
 
 def _of_posteriors(report: Findings) -> list[str]:

@@ -16,7 +16,7 @@ from pidkd.arrays import Array, as_activations, as_array, as_labels, is_whole
 from pidkd.errors import Argument, InputError, Keyword, UnknownNameError, printable, quote
 from pidkd.files.layer import Layer, wrong_dtype
 from pidkd.files.opening import MAX_MEMORY
-from pidkd.files.reading import check_ids, first_difference, open_array, open_layers, stored
+from pidkd.files.reading import check_ids, first_difference, open_array, open_layers, read_about, stored
 
 Pairs: TypeAlias = Sequence[tuple[str, str]] | Literal["all"] | None
 
@@ -50,6 +50,8 @@ class AuditPlan:
         Stages in their order: the baseline, the checkpoints, and the student itself as None.
     files : mapping
         Paths of teacher, student, labels, baseline and checkpoints as the user wrote them; None for arrays.
+    captures : mapping
+        What captures of teacher and student say of themselves, by network: position, normalisation, accuracy.
     """
 
     target: Array
@@ -59,6 +61,7 @@ class AuditPlan:
     teacher: Mapping[str, Layer]
     students: Mapping[str | None, Mapping[str, Layer]]
     files: Mapping[str, Any]
+    captures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(
@@ -97,7 +100,9 @@ class AuditPlan:
         }
         used = [layers_t[t] for t, _ in names] + [layers[s] for layers in students.values() for _, s in names]
         target, continuous = _target(y, where, used, budget)
-        plan = cls(target, continuous, where, names, layers_t, students, files)
+        about = {"teacher": read_about(teacher), "student": read_about(student)}
+        captures = {network: record for network, record in about.items() if record}
+        plan = cls(target, continuous, where, names, layers_t, students, files, captures)
         _check_rows(target, where, y, [(teacher, file_of(teacher) or Argument("audit", "teacher")), *sources.values()])
         return plan
 
@@ -129,6 +134,7 @@ class AuditPlan:
         return {
             "pidkd": __version__,
             **self.files,
+            **({"captures": self.captures} if self.captures else {}),
             "teachers": list(dict.fromkeys(t for t, _ in self.pairs)),
             "students": list(dict.fromkeys(s for _, s in self.pairs)),
         }

@@ -123,18 +123,28 @@ def call_network(model: nn.Module, inputs: Inputs, forward: Forward | None = Non
     if forward is not None:
         return forward(model, inputs)
     if isinstance(inputs, Mapping):
-        if len(inputs) == 1 and not _takes(model, next(iter(inputs))):
+        if len(inputs) == 1 and not takes(model, next(iter(inputs))):
             return model(*inputs.values())
         return model(**inputs)
     several = isinstance(inputs, tuple) and not isinstance(inputs, nn.utils.rnn.PackedSequence)
     return model(*inputs) if several else model(inputs)
 
 
-def _takes(model: nn.Module, name: str) -> bool:
+def _parameters(model: nn.Module) -> Mapping[str, inspect.Parameter]:
     try:
-        parameters = inspect.signature(model.forward).parameters
+        return inspect.signature(model.forward).parameters
     except (TypeError, ValueError):
-        return False
+        return {}
+
+
+def explicit_arguments(model: nn.Module) -> list[str]:
+    """Names of the arguments of a network, as its signature spells them."""
+    return [name for name, p in _parameters(model).items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def takes(model: nn.Module, name: str) -> bool:
+    """Whether a network takes a keyword argument of this name, or any."""
+    parameters = _parameters(model)
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 

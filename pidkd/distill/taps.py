@@ -41,6 +41,7 @@ from pidkd.distill.feeding import (
     take_rows,
     tensors_in,
 )
+from pidkd.distill.hidden_states import as_hidden_state, is_hidden_state, listen
 from pidkd.errors import Argument, InputError, UnknownNameError, quote
 
 
@@ -54,10 +55,11 @@ class FeatureTap(nn.Module):
     ----------
     model : torch.nn.Module
         It returns its logits, or something with an attribute or entry ``logits``. It is not copied: ``tap.model``.
-    paths : sequence of str
+    paths : sequence of str or int
         Names of layers as ``model.named_modules()`` gives them. Of an output that is a tuple, the first element is
-        taken, of a ``ModelOutput`` its ``last_hidden_state``. Features are maps (B, C, H, W) or (B, C, Z, H, W), tokens
-        (B, L, D) or vectors (B, D).
+        taken, of a ``ModelOutput`` its ``last_hidden_state``. Of networks that take ``output_hidden_states``, as those
+        of ``transformers`` do, also ``"hidden_states.3"``, or the number 3. Features are maps (B, C, H, W) or
+        (B, C, Z, H, W), tokens (B, L, D) or vectors (B, D).
     frozen : bool
         Begin with ``freeze()``, as for a teacher.
     forward : callable, optional
@@ -91,7 +93,7 @@ class FeatureTap(nn.Module):
     def __init__(
         self,
         model: nn.Module,
-        paths: Sequence[str],
+        paths: Sequence[str | int],
         *,
         frozen: bool = False,
         forward: Forward | None = None,
@@ -119,7 +121,14 @@ class FeatureTap(nn.Module):
         # of the tap then has its own.
         self._caught: dict[str, list[tuple[Any, int]]] = {}
         layers = dict(model.named_modules())
-        self._hooks = [layers[path].register_forward_hook(partial(_catch, self._caught, path)) for path in self.paths]
+        states = [path for path in self.paths if path not in layers]
+        self._hooks = [
+            layers[path].register_forward_hook(partial(_catch, self._caught, path))
+            for path in self.paths
+            if path in layers
+        ]
+        if states:
+            self._hooks += listen(model, states, self._caught, partial(_keep, self._caught))
         if frozen:
             self.freeze()
 
@@ -200,7 +209,8 @@ class FeatureTap(nn.Module):
         for path in self.paths:
             if path not in self.axes:
                 shapes = [tuple(run[1][path][0].shape) for run in runs]
-                self.axes[path] = infer_axes(layers[path], shapes, sizes, reference[1][path][1], _place(path))
+                layer = layers.get(path, self.model)  # of a hidden state, the model
+                self.axes[path] = infer_axes(layer, shapes, sizes, reference[1][path][1], _place(path))
 
     def _traced(self, inputs: Any) -> tuple[Any, dict[str, tuple[Tensor, Opinion | None]]]:
         """Logits, and for each path its output and the opinion of the last telling layer that had run by then."""
@@ -292,6 +302,10 @@ def guided_parameters(model: nn.Module, features: Mapping[str, Tensor]) -> list[
 
 
 def _catch(caught: dict[str, list[tuple[Any, int]]], path: str, layer: nn.Module, inputs: Any, output: Any) -> None:
+    _keep(caught, path, output)
+
+
+def _keep(caught: dict[str, list[tuple[Any, int]]], path: str, output: Any) -> None:
     if path in caught:
         feature = feature_tensor(output)
         caught[path].append((feature, _version(feature)))
@@ -310,8 +324,8 @@ def _checked_paths(model: nn.Module, paths: Sequence[Any]) -> list[str]:
     layers = {name: layer for name, layer in model.named_modules() if name}
     names = []
     for given in paths:
-        path = layer_path(given)
-        if path is None or path not in layers:
+        path = layer_path(as_hidden_state(given, model))
+        if path is None or (path not in layers and not is_hidden_state(path, model)):
             near = difflib.get_close_matches(str(given), layers, n=5, cutoff=0.3) or list(layers)[:5]
             hint = f"the nearest are {', '.join(map(repr, near)) or '(none)'}; model.named_modules() lists all"
             raise InputError(

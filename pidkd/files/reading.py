@@ -18,7 +18,7 @@ from pidkd.errors import InputError, printable
 from pidkd.files.format import Entry, Format, Source, format_of, get_format, list_suffixes
 from pidkd.files.layer import Layer
 from pidkd.files.opening import MAX_MEMORY, check_budget, existing, faults
-from pidkd.files.shards import FOLDER, natural, read_folder
+from pidkd.files.shards import ABOUT, FOLDER, capture_record, natural, read_folder
 from pidkd.files.tables import read_column
 from pidkd.runs.output import PathLike
 
@@ -177,6 +177,15 @@ def stored(source: Any, where: str, names: Collection[str], like: Layer | None =
                 check_rows(layer, like)
             return as_labels(layer.where, layer.held())
     return None
+
+
+def read_about(source: Any) -> dict[str, Any]:
+    """What the capture of a folder, or of arrays in memory, says of itself; nothing where it is none."""
+    if isinstance(source, str | os.PathLike):
+        return capture_record(Path(source)) if Path(source).is_dir() else {}
+    about = getattr(source, "about", None)
+    known = about() if callable(about) else {}
+    return {name: known[name] for name in ABOUT if known.get(name) is not None} if isinstance(known, dict) else {}
 
 
 def read_labels(source: Any, where: str, like: Layer | None = None, max_memory: int = MAX_MEMORY) -> Array:

@@ -58,6 +58,27 @@ CAPTURE = "capture.json"
 """Record that a capture leaves beside its shards."""
 
 
+def capture_record(folder: Path) -> dict[str, Any]:
+    """What a capture wrote of itself: its position, normalisation, accuracy; nothing where it is none.
+
+    Raises
+    ------
+    InputError
+        When the record cannot be read.
+    """
+    if not is_there(folder / CAPTURE):
+        return {}
+    try:
+        record = json.loads(read_text(folder / CAPTURE))
+        return {name: record[name] for name in ABOUT if record.get(name) is not None}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(str(folder / CAPTURE), "the record of a capture", "other data") from error
+
+
+ABOUT = ("position", "normalisation", "accuracy", "kinds")
+"""Entries of the record of a capture that a reader of the numbers must know."""
+
+
 def _check_capture(folder: Path, pieces: Sequence[Path]) -> None:
     """Refuse the shards of a capture that was stopped, or that are gone, exchanged or written by another."""
     if not is_there(folder / CAPTURE):

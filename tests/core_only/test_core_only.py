@@ -20,7 +20,10 @@ from pidkd.errors import MissingDependencyError
 
 pytestmark = pytest.mark.core_only
 
-EXTRAS = ("torch", "cvxpy", "clarabel", "dit", "ecos", "infomeasure", "tensorboard", "h5py", "zarr", "dask")
+EXTRAS = (
+    *("torch", "cvxpy", "clarabel", "dit", "ecos", "infomeasure", "tensorboard", "h5py", "zarr", "dask"),
+    *("transformers", "pytorch_lightning", "pyarrow"),
+)
 CHECKOUT = Path(__file__).parents[2]
 OF_TORCH = (
     *(f"pidkd.distill.{name}" for name in ("axes", "corruption", "features", "feeding", "loss", "taps", "weights")),

@@ -205,9 +205,9 @@ def test_rows_of_several_lengths_are_refused_or_pooled(width: int) -> None:
 
     rows = torch.tensor([0, 1, 2, 3, 6, 7, 4, 6] if width == 7 else [0, 2, 4, 6, 1, 3, 5, 7]).float()
     loader = DataLoader([(int(r), Y[i]) for i, r in enumerate(rows)], 4, collate_fn=collate)
-    with pytest.raises(InputError, match=r"rows of one shape, got .* pool='mean'"):
+    with pytest.raises(InputError, match=r"rows of one shape, got .* position='mean'"):
         capture(Text(), loader, ["layer"])
-    held = capture(Text(), loader, ["layer"], pool="mean")
+    held = capture(Text(), loader, ["layer"], position="mean")
     assert held["layer"].shape == (8, 4)
 
 

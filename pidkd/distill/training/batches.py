@@ -64,6 +64,10 @@ class Batches(abc.ABC):
     def in_order(self) -> Iterator[Batch]:
         """Every sample once, in order and as it is; whole batches, and what is left in a smaller one."""
 
+    def ids_of(self, start: int, n: int) -> Array | None:
+        """Names of the ``n`` samples that ``in_order`` gave last, of which the first has number ``start``."""
+        return None if self.ids is None else self.ids[start : start + n]
+
     @property
     @abc.abstractmethod
     def fingerprint(self) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,22 +18,25 @@ from pidkd.arrays import Array
 from pidkd.distill.corruption import noise_of
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.features import kind
-from pidkd.distill.feeding import Forward, eval_mode, layer_path, same_buffers
+from pidkd.distill.feeding import Forward, eval_mode, explicit_arguments, layer_path, same_buffers
+from pidkd.distill.lens import Head, Lens
+from pidkd.distill.positions import POSITIONS, Position, answered, at_position, mask_of
 from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.batches import Batches, stream
 from pidkd.distill.training.labels import Batch
 from pidkd.distill.training.loader import Collate
 from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.recipe import Recipe
-from pidkd.distill.training.runtime import device_of
-from pidkd.distill.training.shard_folder import ShardFolder
+from pidkd.distill.training.runtime import device_of, together
+from pidkd.distill.training.shard_folder import SharedFolder
 from pidkd.distill.training.state import fingerprint
 from pidkd.errors import Argument, DataWarning, InputError, quote
 from pidkd.files.reading import BESIDE_LAYERS
 from pidkd.parameters import check_choice, check_whole
 from pidkd.runs.output import PathLike
 
-Pool = Literal["none", "mean"]
+IDS = ("ids", "id", "idx", "sample_id", "sample_ids")
+"""Entries of a batch that name its samples, where they are no arguments of the network."""
 
 
 class Captured(dict[str, Array]):
@@ -46,8 +49,10 @@ class Captured(dict[str, Array]):
         Share of the samples that the network classifies as labelled; None where it puts out no logits for these labels.
     normalisation : str
         What was done to the inputs before the network saw them.
+    position : str or None
+        The tokens that stand for a sample; padding is none of them.
     kinds : dict of str to str
-        "vector", "tokens" or "map", by path.
+        "vector", "tokens" or "map", by path, as the layers put them out.
     notes : list of str
     """
 
@@ -56,6 +61,7 @@ class Captured(dict[str, Array]):
         self.n_samples = 0
         self.accuracy: float | None = None
         self.normalisation = "none"
+        self.position: str | None = None
         self.kinds: dict[str, str] = {}
         self.notes: list[str] = []
 
@@ -67,14 +73,15 @@ class Captured(dict[str, Array]):
 def capture(
     model: nn.Module,
     data: Any,
-    taps: Sequence[str],
+    taps: Sequence[str | int],
     out: PathLike | None = None,
     *,
     shard_size: int = 4096,
     batch_size: int = 256,
     device: str = "cpu",
     resume: bool = False,
-    pool: Pool = "none",
+    position: Position | None = None,
+    head: Head | None = None,
     layout: Mapping[str, str] | None = None,
     forward: Forward | None = None,
     collate: Collate | None = None,
@@ -87,11 +94,12 @@ def capture(
     model : torch.nn.Module
         It is run in eval mode on ``device``, and left there, every layer in the mode that it had. It need not put out
         logits.
-    data : ImageData, (x, y), torch Dataset or DataLoader
+    data : ImageData, (x, y), torch Dataset, DataLoader, or any iterable of batches
         Nothing is shuffled or augmented; a ``DataLoader`` must not shuffle either. Every sample that it gives is
-        written.
-    taps : sequence of str
-        Paths of layers, as ``FeatureTap`` takes them.
+        written. A batch is a pair, or a mapping with "labels" beside the arguments of the network, as "input_ids" and
+        "attention_mask"; its "ids", "id" or "idx" name the samples.
+    taps : sequence of str or int
+        Paths of layers or hidden states, as ``FeatureTap`` takes them.
     out : path, optional
         A new folder. It gets ``shard-00000.npz`` and so on, each with an array for every path, "labels" and "ids": the
         ids of ``ImageData``, else row numbers, and none where the order of the samples is not known; and
@@ -104,8 +112,14 @@ def capture(
     device : {"cpu", "cuda", "auto"}
     resume : bool
         Keep the shards that are in the folder already, if they are of this model and data.
-    pool : {"none", "mean"}
-        "mean" keeps of tokens and maps the mean over their positions, so that rows of several lengths become vectors.
+    position : {"mean", "cls", "last", "answer"}, optional
+        The state that stands for a sample: of tokens the mean, that of the first or of the last one, or that from which
+        a causal model predicts the first answered token (``labels`` of shape (B, L), -100 where nothing is answered;
+        that token is then the label). Tokens that ``attention_mask`` calls padding count nowhere. Of maps "mean" keeps
+        the mean over their positions. Without it all positions are kept, and padded tokens are refused.
+    head : path, sequence of paths, or callable, optional
+        Layers of the model that what is kept goes through, one after the other, before it is written: with the model's
+        own head this is the logit lens, whose logits ``Posteriors.from_logits`` takes.
     layout : mapping from path to str, optional
         Axes of the layers of which they cannot be told, by letters: "BHWC", "LBD", "BCL".
     forward : callable, optional
@@ -129,8 +143,13 @@ def capture(
     Raises
     ------
     InputError
-        When a path names no layer, the model fails, an output has not one row for each sample, the folder holds another
-        capture, or cannot be written to.
+        When a path names no layer, the model fails, an output has not one row for each sample, padding would be
+        counted, the folder holds another capture, or cannot be written to.
+
+    Notes
+    -----
+    Under ``torchrun`` each process writes its share of the shards, and the folder is the one that a single process
+    writes.
 
     Examples
     --------
@@ -141,29 +160,39 @@ def capture(
     >>> held.accuracy is not None, held.normalisation, held.kinds
     (True, 'none: inputs as the data gives them', {'1': 'vector'})
     """
-    _check(model, data, taps, shard_size, pool)
+    _check(model, data, taps, shard_size, position)
     place = device_of(device)
     tap = FeatureTap(model, taps, layout=layout, forward=forward, logits=False, where=Argument("capture", "model"))
     try:
-        recipe = Recipe(batch_size=batch_size)
+        lens = None if head is None else Lens(model, head, Argument("capture", "head"))
         batches = open_batches(
-            data, Argument("capture", "data"), recipe, 0, (place, 0, 1), training=False, collate=collate
+            data,
+            Argument("capture", "data"),
+            Recipe(batch_size=batch_size),
+            0,
+            (place, 0, 1),
+            training=False,
+            collate=collate,
+            tokens=position == "answer",
+            id_names=[name for name in IDS if name not in explicit_arguments(model)],
         )
         captured = Captured()
-        captured.normalisation = _normalisation(data)
-        captured.notes = _notes(batches)
-        for note in captured.notes:
-            warnings.warn(f"capture(data): {note}", DataWarning, stacklevel=2)
+        captured.normalisation, captured.position = _normalisation(data), position
         model.to(place)
         with eval_mode(model), same_buffers(model):
             samples = iter(batches.in_order())
             first = next(samples, None)  # read once only: not all data can be read again
             if first is None:
                 raise InputError(Argument("capture", "data"), "at least one sample", "none")
+            captured.notes = _notes(batches, len(first[1]))
+            for note in captured.notes:
+                warnings.warn(f"capture(data): {note}", DataWarning, stacklevel=2)
             tap.settle(first[0], sizes=(2, 3, 1) if _ends_in_one(batches, batch_size) else (2, 3))
-            pieces = _Pieces(tap, batches, pool, captured, progress)
+            pieces = _Pieces(tap, batches, lens, captured, progress)
             if out is None:
-                pieces.keep_all(chain([first], samples))
+                [(_, arrays)] = pieces.shards(chain([first], samples), sys.maxsize, lambda _: True)
+                captured.update(arrays or {})
+                captured.accuracy = pieces.accuracy(pieces.right.values())
                 return captured
             per_shard = -(-shard_size // batch_size)
             made_from = {
@@ -171,14 +200,14 @@ def capture(
                 "data": batches.fingerprint,
                 "taps": list(tap.paths),
                 "shard_size": per_shard * batch_size,
-                "pool": pool,
+                "position": position,
+                "head": lens and lens.name,
                 "noise": noise_of(model) and {"parts": noise_of(model), "seed": pieces.seed, "batch_size": batch_size},
             }
-            folder = ShardFolder(out, made_from, resume)
-            with closing(folder):
-                pieces.right = [entry["right"] for entry in folder.shards]
-                for shard in pieces.shards(chain([first], samples), per_shard, len(folder.shards)):
-                    folder.write(shard, pieces.right[-1])
+            with together(place), closing(SharedFolder(out, made_from, resume)) as folder:
+                for number, shard in pieces.shards(chain([first], samples), per_shard, folder.is_mine):
+                    folder.write(number, shard, pieces.right.get(number))
+                captured.accuracy = pieces.accuracy(folder.right())
                 folder.finish(captured.about())
             return captured
     finally:
@@ -192,90 +221,97 @@ class _Pieces:
         self,
         tap: FeatureTap,
         batches: Batches,
-        pool: Pool,
+        lens: Lens | None,
         captured: Captured,
         progress: Callable[[float], None] | None,
     ) -> None:
-        self.tap, self.batches, self.pool, self.captured, self.progress = tap, batches, pool, captured, progress
+        self.tap, self.batches, self.lens, self.captured, self.progress = tap, batches, lens, captured, progress
+        self.position: Any = captured.position
         self.seed = torch.initial_seed()
-        self.right: list[int | None] = []
+        self.right: dict[int, int | None] = {}
         """Samples classified as labelled in each shard; None where the logits are not those of the labels."""
 
-    def keep_all(self, samples: Iterator[Batch]) -> None:
-        """Put all arrays into ``captured``, whole."""
-        [arrays] = self.shards(samples, sys.maxsize, 0)
-        self.captured.update(arrays)
-
-    def shards(self, samples: Iterator[Batch], per_shard: int, n_done: int) -> Iterator[dict[str, Array]]:
-        """Shards of ``per_shard`` batches from number ``n_done`` on; for those before it the network is not run."""
+    def shards(
+        self, samples: Iterator[Batch], per_shard: int, is_mine: Callable[[int], bool]
+    ) -> Iterator[tuple[int, dict[str, Array] | None]]:
+        """Number and arrays of each shard of ``per_shard`` batches; for others than ours the network is not run."""
         pieces: dict[str, list[Array]] = {}
+        number = -1
         for number, (x, y) in enumerate(samples):
-            if number // per_shard >= n_done:
-                if not pieces:
-                    self.right.append(0)
-                self._add(pieces, x, y)
+            shard, step = divmod(number, per_shard)
+            if is_mine(shard):
+                self.right.setdefault(shard, 0)
+                self._add(shard, pieces, x, y)
             self.captured.n_samples += len(y)
-            if pieces and (number + 1) % per_shard == 0:
-                yield self._whole(pieces)
+            if step == per_shard - 1:
+                yield shard, self._whole(pieces)
                 pieces = {}
             if self.progress is not None and self.batches.n_samples:
                 self.progress(min(self.captured.n_samples / self.batches.n_samples, 1.0))
-        if pieces:
-            yield self._whole(pieces)
-        self._finish()
-
-    @torch.no_grad()
-    def _add(self, pieces: dict[str, list[Array]], x: Any, y: Tensor) -> None:
-        captured, start = self.captured, self.captured.n_samples
-        if y.dim() != 1:
-            got, hint = f"probabilities of shape {tuple(y.shape)}", "labels.argmax(1) are the likeliest classes"
-            raise InputError(Argument("capture", "data"), "one class label for each sample", got, hint)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream(self.seed, start))  # noise belongs to the samples, wherever a capture goes on
-            logits, features = self.tap(x)
-        for path, feature in features.items():
-            if len(feature) != len(y):
-                got = f"{len(feature)} for {len(y)} samples"
-                raise InputError(f"capture(taps)[{path!r}]", "one row for each sample", got)
-            captured.kinds[path] = kind(feature)
-            values = feature.float()
-            if self.pool == "mean" and values.dim() > 2:
-                values = values.mean(1) if values.dim() == 3 else values.flatten(2).mean(2)
-            kept = pieces.setdefault(path, [])
-            if kept and kept[-1].shape[1:] != values.shape[1:]:
-                got = f"rows of shape {tuple(values.shape[1:])} after {kept[-1].shape[1:]}"
-                hint = "pad the samples to one length, or keep the mean over positions by pool='mean'"
-                raise InputError(f"capture(taps)[{path!r}]", "rows of one shape", got, hint)
-            kept.append(values.cpu().numpy())
-        pieces.setdefault("labels", []).append(y.cpu().numpy())
-        if self.batches.ids is not None:
-            pieces.setdefault("ids", []).append(self.batches.ids[start : start + len(y)])
-        self._count_right(logits, y)
-
-    def _count_right(self, logits: Any, y: Tensor) -> None:
-        """Count samples that are classified as labelled, as long as the logits are those of the labels."""
-        of_labels = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
-        if not of_labels or bool((y < 0).any() | (y >= logits.shape[1]).any()):
-            self.right[-1] = None
-        before = self.right[-1]
-        if before is not None:
-            self.right[-1] = before + int((logits.argmax(1) == y).sum())
-
-    def _whole(self, pieces: Mapping[str, list[Array]]) -> dict[str, Array]:
-        return {name: np.concatenate(kept) for name, kept in pieces.items()}
-
-    def _finish(self) -> None:
+        if (number + 1) % per_shard:
+            yield number // per_shard, self._whole(pieces)
         n = self.batches.n_samples
         if n is not None and self.captured.n_samples != n:
             note = f"{self.captured.n_samples:,} samples came where {n:,} were announced"
             self.captured.notes.append(note)
-            warnings.warn(f"capture(data): {note}", DataWarning, stacklevel=4)
-        counts = [count for count in self.right if count is not None]
-        if len(counts) == len(self.right):
-            self.captured.accuracy = sum(counts) / self.captured.n_samples
+            warnings.warn(f"capture(data): {note}", DataWarning, stacklevel=3)
+
+    @torch.no_grad()
+    def _add(self, shard: int, pieces: dict[str, list[Array]], x: Any, y: Tensor) -> None:
+        captured, start = self.captured, self.captured.n_samples
+        at = None
+        if y.is_floating_point():
+            got, hint = f"probabilities of shape {tuple(y.shape)}", "labels.argmax(1) are the likeliest classes"
+            raise InputError(Argument("capture", "data"), "one class label for each sample", got, hint)
+        if self.position == "answer":
+            at, y = answered(y, f"{self.batches.name}[1]")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream(self.seed, start))  # noise belongs to the samples, wherever a capture goes on
+            logits, features = self.tap(x)
+        for path, feature in features.items():
+            where = f"capture(taps)[{path!r}]"
+            if len(feature) != len(y):
+                raise InputError(where, "one row for each sample", f"{len(feature)} for {len(y)} samples")
+            captured.kinds[path] = kind(feature)
+            values = at_position(feature.float(), self.position, mask_of(x, path), at, where)
+            if self.lens is not None:
+                values = self.lens(values, where).float()
+            kept = pieces.setdefault(path, [])
+            if kept and kept[-1].shape[1:] != values.shape[1:]:
+                got = f"rows of shape {tuple(values.shape[1:])} after {kept[-1].shape[1:]}"
+                hint = "pad the samples to one length, or keep the mean over positions by position='mean'"
+                raise InputError(where, "rows of one shape", got, hint)
+            kept.append(values.cpu().numpy())
+        pieces.setdefault("labels", []).append(y.cpu().numpy())
+        ids = self.batches.ids_of(start, len(y))
+        if ids is not None:
+            if len(ids) != len(y):
+                raise InputError(self.batches.name, f"ids of {len(y)} samples", str(len(ids)))
+            pieces.setdefault("ids", []).append(ids)
+        if at is not None and isinstance(logits, Tensor) and logits.dim() == 3:
+            logits = logits[torch.arange(len(y), device=logits.device), at]
+        self._count_right(shard, logits, y)
+
+    def _count_right(self, shard: int, logits: Any, y: Tensor) -> None:
+        """Count samples that are classified as labelled, as long as the logits are those of the labels."""
+        of_labels = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
+        if not of_labels or bool((y < 0).any() | (y >= logits.shape[1]).any()):
+            self.right[shard] = None
+        before = self.right[shard]
+        if before is not None:
+            self.right[shard] = before + int((logits.argmax(1) == y).sum())
+
+    def accuracy(self, right: Iterable[int | None]) -> float | None:
+        """Share of all samples that are classified as labelled, from those of each shard."""
+        counts = list(right)
+        known = [count for count in counts if count is not None]
+        return sum(known) / self.captured.n_samples if len(known) == len(counts) else None
+
+    def _whole(self, pieces: Mapping[str, list[Array]]) -> dict[str, Array] | None:
+        return {name: np.concatenate(kept) for name, kept in pieces.items()} or None
 
 
-def _check(model: Any, data: Any, taps: Any, shard_size: int, pool: str) -> None:
+def _check(model: Any, data: Any, taps: Any, shard_size: int, position: Any) -> None:
     if not isinstance(model, nn.Module):
         raise InputError(Argument("capture", "model"), "a torch.nn.Module", type(model).__name__)
     if isinstance(taps, str):
@@ -291,7 +327,8 @@ def _check(model: Any, data: Any, taps: Any, shard_size: int, pool: str) -> None
     if not taps:
         raise InputError(Argument("capture", "taps"), "at least one path of a layer", "none")
     check_whole(Argument("capture", "shard_size"), shard_size, 1)
-    check_choice(Argument("capture", "pool"), pool, ("none", "mean"))
+    if position is not None:
+        check_choice(Argument("capture", "position"), position, POSITIONS)
     if isinstance(data, DataLoader):
         batch_sampler = getattr(data, "batch_sampler", None)
         for sampler in (data.sampler, getattr(batch_sampler, "sampler", None)):
@@ -314,10 +351,10 @@ def _normalisation(data: Any) -> str:
     return f"pixels / 255, then mean {mean} and std {std}"
 
 
-def _notes(batches: Batches) -> list[str]:
+def _notes(batches: Batches, n_first: int) -> list[str]:
     notes = []
     if batches.left_out:
         notes.append(f"the loader gives {batches.left_out}")
-    if batches.ids is None:
+    if batches.ids_of(0, n_first) is None:
         notes.append("no ids are written, as the order of the samples is not known: capture both networks on one pass")
     return notes

@@ -58,8 +58,10 @@ def _from_numpy(part: Any) -> Any:
 HINT_COLLATE = "say which is which by collate=lambda batch: (inputs, labels)"
 
 
-def as_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True) -> Tensor:
+def as_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True, n_axes: int = 1) -> Tensor:
     """Class labels of the samples as int64; soft ones, probabilities of classes in two axes, as they are.
+
+    With ``n_axes=2`` labels are those of tokens, shape (B, L).
 
     Raises
     ------
@@ -72,17 +74,19 @@ def as_labels(where: str, x: Inputs, y: Any, *, check_length: bool = True) -> Te
     if isinstance(y, Tensor) and y.is_floating_point() and y.dim() == 2 and y.shape[1] > 1 and n in (None, len(y)):
         return _soft(where, y)
     whole = isinstance(y, Tensor) and not (y.is_floating_point() or y.is_complex())
-    if not whole or y.dim() != 1 or (n is not None and len(y) != n):
+    if not whole or y.dim() != n_axes or (n is not None and len(y) != n):
         got = f"{type(y).__name__}"
         if isinstance(y, Tensor):
             got = f"{y.dtype} of shape {tuple(y.shape)}"
         hint = None
-        if isinstance(y, Tensor) and y.dim() == 2:
+        if isinstance(y, Tensor) and y.dim() == 2 and n_axes == 1:
             hint = "labels.squeeze(1) has one axis" if y.shape[1] == 1 else "labels.argmax(1) are the classes"
         elif isinstance(y, Tensor) and y.dim() == 1 and y.is_floating_point():
             hint = "labels.long(), if they are classes"
         got = f"{got} beside inputs of {describe_inputs(x)}"
-        raise InputError(where, "one class label, an integer, for each input", got, hint)
+        raise InputError(
+            where, f"one class label, an integer, for each {'input' if n_axes == 1 else 'token'}", got, hint
+        )
     labels: Tensor = y.long()
     return labels
 
@@ -132,6 +136,23 @@ def check_range(where: str, y: Tensor, n_classes: int, of: str = "the classes of
     odd = y[(y < 0) | (y >= n_classes)]
     if len(odd):
         raise InputError(where, f"labels from 0 to {n_classes - 1}, {of}", str(int(odd[0])))
+
+
+def are_batches(data: Any) -> bool:
+    """Whether an object is a series of batches, and no pair of arrays."""
+    if isinstance(data, Mapping | str) or hasattr(data, "shape") or not hasattr(data, "__iter__"):
+        return False
+    if not isinstance(data, tuple | list):
+        return True
+    return len(data) > 0 and all(isinstance(one, Mapping) or _is_pair(one) for one in data)
+
+
+def _is_pair(batch: Any) -> bool:
+    """Inputs, and a label for each of them."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2 or not isinstance(batch[1], Tensor | np.ndarray):
+        return False
+    x, y = _from_numpy(batch[0]), batch[1]
+    return y.ndim == 1 and batch_length(x) == len(y)
 
 
 def arrays_of(data: Any, where: str) -> Batch:

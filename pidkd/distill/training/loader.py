@@ -1,8 +1,8 @@
-"""The batches of a DataLoader, as they come."""
+"""The batches of a DataLoader, or of any iterable, as they come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, IterableDataset, SequentialSampler, Subset
 
 from pidkd.arrays import Array
+from pidkd.arrays import as_labels as as_names
 from pidkd.distill.feeding import map_tensors, others_code
 from pidkd.distill.training.batches import Batches, stream
 from pidkd.distill.training.labels import Batch, as_labels, check_range, split_batch
@@ -19,15 +20,99 @@ Collate: TypeAlias = Callable[[Any], tuple[Any, Any]]
 """Inputs and labels of what a loader gives, where that is no pair."""
 
 
-class FromLoader(Batches):
-    """The batches of a ``DataLoader``, in the order that it makes of torch's random numbers, alike in every process."""
+class Streamed(Batches):
+    """Batches that somebody else makes, as they come.
+
+    Parameters
+    ----------
+    source : iterable
+    collate : callable, optional
+    tokens : bool
+        Labels are of tokens, shape (B, L), and not of samples.
+    id_names : sequence of str
+        Entries of a mapping that name the samples.
+    """
+
+    n_samples: int | None = None
+    steps: int | None = None
 
     def __init__(
-        self, loader: DataLoader[Any], seed: int, *place: Any, name: str, collate: Collate | None = None
+        self,
+        source: Any,
+        *place: Any,
+        name: str,
+        collate: Collate | None = None,
+        tokens: bool = False,
+        id_names: Sequence[str] = (),
     ) -> None:
         super().__init__(*place)
-        self.loader, self.seed, self.name, self.collate = loader, seed, name, collate
-        self.steps = length_of(loader)
+        self.source, self.name, self.collate, self.tokens, self.id_names = source, name, collate, tokens, id_names
+        self.steps = length_of(source)
+        self._named: Array | None = None
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Batches of an epoch, in the order of the source."""
+        batches = self._read()
+        for _ in range(start):
+            next(batches)
+        return (self.share(self._ready(batch)) for batch in batches)
+
+    def in_order(self) -> Iterator[Batch]:
+        """The source's own order: a sum over them does not mind."""
+        return map(self._ready, self._read())
+
+    def ids_of(self, start: int, n: int) -> Array | None:
+        """Names that the batch itself gives its samples, else those by its order."""
+        if self._named is not None:
+            return self._named
+        return np.arange(start, start + n) if isinstance(self.source, Sequence) else super().ids_of(start, n)
+
+    def _read(self) -> Iterator[Any]:
+        """The batches as they come."""
+        expected, hint = "samples that can be read and put into batches", "collate= says how batches become tensors"
+        with others_code(self.name, expected, hint):
+            batches = iter(self.source)
+        while True:
+            with others_code(self.name, expected, hint):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _ready(self, batch: Any) -> Batch:
+        if isinstance(batch, Mapping):
+            batch, self._named = self._without_ids(batch)
+        if self.collate is not None:
+            with others_code(f"{self.name}: collate", "a function from a batch to inputs and labels"):
+                batch = self.collate(batch)
+        x, y = split_batch(batch, self.name, anything=self.collate is not None)
+        y = as_labels(f"{self.name}[1]", x, y, check_length=self.collate is None, n_axes=2 if self.tokens else 1)
+        if self.n_classes is not None:
+            check_range(self.name, y, self.n_classes)
+        return map_tensors(x, self._move), self._move(y)
+
+    def _without_ids(self, batch: Mapping[Any, Any]) -> tuple[Mapping[Any, Any], Array | None]:
+        names = [name for name in self.id_names if name in batch]
+        if not names:
+            return batch, None
+        ids = as_names(f"{self.name}[{names[0]!r}]", np.asarray(batch[names[0]]))
+        return {key: value for key, value in batch.items() if key != names[0]}, ids
+
+    def _move(self, part: Tensor) -> Tensor:
+        return part.to(self.device, non_blocking=True)
+
+    @property
+    def fingerprint(self) -> str:
+        """Its type and size, for its content may be drawn anew each time."""
+        return f"{type(self.source).__qualname__} of {self.steps} batches"
+
+
+class FromLoader(Streamed):
+    """The batches of a ``DataLoader``, in the order that it makes of torch's random numbers, alike in every process."""
+
+    def __init__(self, loader: DataLoader[Any], seed: int, *place: Any, name: str, **options: Any) -> None:
+        super().__init__(loader, *place, name=name, **options)
+        self.seed = seed
         self.n_samples = _n_given(loader)
         n_held = length_of(loader.dataset)
         if n_held is not None and self.n_samples is not None and self.n_samples != n_held:
@@ -56,44 +141,12 @@ class FromLoader(Batches):
                 generator.manual_seed(stream(self.seed, 1, epoch))
             if hasattr(part, "set_epoch"):
                 part.set_epoch(epoch)
-        batches = self._read()
-        for _ in range(start):
-            next(batches)
-        return (self.share(self._ready(batch)) for batch in batches)
-
-    def in_order(self) -> Iterator[Batch]:
-        """The loader's own order: a sum over them does not mind."""
-        return map(self._ready, self._read())
-
-    def _read(self) -> Iterator[Any]:
-        """The loader's batches as they come."""
-        expected, hint = "samples that can be read and put into batches", "collate= says how batches become tensors"
-        with others_code(self.name, expected, hint):
-            batches = iter(self.loader)
-        while True:
-            with others_code(self.name, expected, hint):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
-
-    def _ready(self, batch: Any) -> Batch:
-        if self.collate is not None:
-            with others_code(f"{self.name}: collate", "a function from a batch to inputs and labels"):
-                batch = self.collate(batch)
-        x, y = split_batch(batch, self.name, anything=self.collate is not None)
-        y = as_labels(f"{self.name}[1]", x, y, check_length=self.collate is None)
-        if self.n_classes is not None:
-            check_range(self.name, y, self.n_classes)
-        return map_tensors(x, self._move), self._move(y)
-
-    def _move(self, part: Tensor) -> Tensor:
-        return part.to(self.device, non_blocking=True)
+        return super().epoch(epoch, start)
 
     @property
     def fingerprint(self) -> str:
-        """Its type and size, for its content may be drawn anew each time."""
-        return f"{type(self.loader.dataset).__qualname__} of {self.n_samples}, {self.steps} batches"
+        """Type and size of its data set, likewise."""
+        return f"{type(self.source.dataset).__qualname__} of {self.n_samples}, {self.steps} batches"
 
 
 def length_of(sized: Any) -> int | None:

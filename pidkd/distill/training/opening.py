@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, random_split
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.feeding import take_rows
 from pidkd.distill.training.batches import Batches, InMemory, stream
-from pidkd.distill.training.labels import arrays_of
-from pidkd.distill.training.loader import Collate, FromLoader, length_of
+from pidkd.distill.training.labels import are_batches, arrays_of
+from pidkd.distill.training.loader import Collate, FromLoader, Streamed, length_of
 from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import Argument, InputError, quote
 
@@ -27,12 +27,13 @@ def open_batches(
     *,
     training: bool = True,
     collate: Collate | None = None,
+    **options: Any,
 ) -> Batches:
     """Batches of what a user gave.
 
     Parameters
     ----------
-    data : ImageData, (x, y), torch Dataset or DataLoader
+    data : ImageData, (x, y), torch Dataset or DataLoader, or, where nothing is trained, any iterable of batches
     where : str
         What messages call it.
     recipe : Recipe
@@ -42,6 +43,8 @@ def open_batches(
         Otherwise only ``in_order`` is asked for, and nothing is augmented.
     collate : callable, optional
         Inputs and labels of what a loader gives, where that is no pair.
+    **options
+        Others of ``Streamed``.
 
     Raises
     ------
@@ -62,10 +65,12 @@ def open_batches(
             )
         if isinstance(data, Dataset):
             data = _loader_of(data, where, recipe.batch_size, training)
-        batches = FromLoader(data, seed, *place, name=where, collate=collate)
+        batches = FromLoader(data, seed, *place, name=where, collate=collate, **options)
         if training and batches.steps is None:
             hint = "give its data set a __len__, or its samples as (x, y)"
             raise InputError(where, "a loader with a length", "one without", hint)
+    elif not training and are_batches(data):
+        batches = Streamed(data, *place, name=where, collate=collate, **options)
     else:
         x, y = arrays_of(data, where)
         batches = InMemory(x, y, recipe, seed, *place, name=where)

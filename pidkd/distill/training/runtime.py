@@ -153,11 +153,7 @@ class Runtime(AbstractContextManager["Runtime"]):
 
     def gather(self, value: Any) -> list[Any]:
         """Values of all processes, by rank."""
-        if self.world_size == 1:
-            return [value]
-        values: list[Any] = [None] * self.world_size
-        dist.all_gather_object(values, value)
-        return values
+        return gather(value)
 
     def seed(self, seed: int) -> None:
         """Seed what layers and data sets draw from: torch, numpy and random.
@@ -169,6 +165,21 @@ class Runtime(AbstractContextManager["Runtime"]):
             torch.cuda.manual_seed(seed ^ self.rank)
         np.random.seed(seed % 2**32)  # noqa: NPY002 data sets of others draw from it
         random.seed(seed)
+
+
+def rank_of() -> tuple[int, int]:
+    """Rank of this process, and the number of those that are together."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def gather(value: Any) -> list[Any]:
+    """Values of all processes that are together, by rank."""
+    world_size = rank_of()[1]
+    if world_size == 1:
+        return [value]
+    values: list[Any] = [None] * world_size
+    dist.all_gather_object(values, value)
+    return values
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

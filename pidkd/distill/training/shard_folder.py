@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pidkd.arrays import Array
+from pidkd.distill.training.runtime import gather, rank_of
 from pidkd.errors import InputError
 from pidkd.files.archive import contents_digest, is_whole
 from pidkd.files.json import read_json
@@ -75,7 +76,7 @@ class ShardFolder:
                 raise InputError(str(self.path), f"a capture with the same {key}", other[0], "take another folder")
             shards = held.get("shards")
             self.shards = self._whole(shards if isinstance(shards, list) else [])
-        elif self._shard(0).exists():
+        elif shard_path(self.path, 0).exists():
             raise InputError(str(self.path), "a new folder", "one with shards of something else")
         self._record(finished=False)
 
@@ -83,26 +84,23 @@ class ShardFolder:
         """Entries of the first shards that are as they were written; those after a damaged one are made anew."""
         whole = []
         for number, entry in enumerate(shards):
-            path = self._shard(number)
+            path = shard_path(self.path, number)
             known = isinstance(entry, dict) and isinstance(entry.get("right"), int | None)
             if not known or not is_whole(path, str(entry.get("digest"))):
                 break
             whole.append(entry)
         return whole
 
-    def write(self, arrays: Mapping[str, Array], right: int | None) -> None:
-        """Write the next shard, then its entry in the record."""
-        path = self._shard(len(self.shards))
-        with writing(path, force=True) as stream:
-            _write(stream, arrays)
-        self.shards.append({"rows": len(arrays["labels"]), "right": right, "digest": contents_digest(path)})
+    def add(self, entries: Sequence[dict[str, Any]]) -> None:
+        """Write the entries of the next shards into the record."""
+        self.shards += entries
         self._record(finished=False)
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write that all samples are there, with what else is known."""
         number = len(self.shards)
-        while self._shard(number).exists():  # of a capture of more samples that was stopped
-            self._shard(number).unlink()
+        while (path := shard_path(self.path, number)).exists():  # of a capture of more samples that was stopped
+            path.unlink()
             number += 1
         self._record(finished=True, **about)
 
@@ -115,8 +113,75 @@ class ShardFolder:
         with writing(self.path / RECORD, force=True) as stream:
             stream.write(json.dumps(content, indent=1).encode())
 
-    def _shard(self, number: int) -> Path:
-        return self.path / f"shard-{number:05}.npz"
+
+class SharedFolder:
+    """The folder of a capture that all processes of a run write to, each its share of the shards.
+
+    Parameters
+    ----------
+    path, made_from, resume
+        As for ``ShardFolder``, which the first process keeps.
+    """
+
+    def __init__(self, path: PathLike, made_from: Mapping[str, Any], resume: bool) -> None:
+        self.path, self.rank, self.world_size = Path(path), *rank_of()
+        self.kept: ShardFolder | None = None
+        refusal: InputError | None = None
+        if self.rank == 0:
+            try:
+                self.kept = ShardFolder(path, made_from, resume)
+            except InputError as error:
+                refusal = error
+        outcome = gather((refusal, self.kept.shards if self.kept else []))[0]
+        if outcome[0] is not None:
+            raise outcome[0]
+        self.entries: list[dict[str, Any]] = list(outcome[1])
+        self.n_done = len(self.entries)
+        self._new: dict[int, dict[str, Any]] = {}
+
+    def is_mine(self, number: int) -> bool:
+        """Whether this process writes a shard that is not there yet."""
+        return number >= self.n_done and number % self.world_size == self.rank
+
+    def write(self, number: int, arrays: Mapping[str, Array] | None, right: int | None) -> None:
+        """Write a shard, if it is ours; after one shard of each process all of them are put into the record."""
+        if arrays is not None:
+            path = shard_path(self.path, number)
+            with writing(path, force=True) as stream:
+                _write(stream, arrays)
+            entry = {"rows": len(arrays["labels"]), "right": right, "digest": contents_digest(path)}
+            self._new[number] = entry
+        if (number + 1) % self.world_size == 0:
+            self._share()
+
+    def _share(self) -> None:
+        together = {number: entry for part in gather(self._new) for number, entry in part.items()}
+        entries = [together[number] for number in sorted(together)]
+        self.entries += entries
+        if self.kept is not None and entries:
+            self.kept.add(entries)
+        self._new = {}
+
+    def right(self) -> list[int | None]:
+        """Samples classified as labelled in each shard, of all processes."""
+        self._share()
+        return [entry["right"] for entry in self.entries]
+
+    def finish(self, about: Mapping[str, Any]) -> None:
+        """Write that all samples are there, with what else is known; no process goes on before."""
+        if self.kept is not None:
+            self.kept.finish(about)
+        gather(None)
+
+    def close(self) -> None:
+        """Leave the folder to other runs."""
+        if self.kept is not None:
+            self.kept.close()
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """File of a shard."""
+    return folder / f"shard-{number:05}.npz"
 
 
 def _write(stream: BinaryIO, arrays: Mapping[str, Array]) -> None:
