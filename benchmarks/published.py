@@ -24,7 +24,7 @@ class PaperRow:
     Parameters
     ----------
     paper, setting, quantity : str
-        The key of the paper in ``docs/references.bib``, and what the number is.
+        The key of the paper in ``pidkd/references.bib``, and what the number is.
     status : {"solved", "failed"}
     published, truth, ours : float, optional
         None where not known.

@@ -1,4 +1,4 @@
-"""Published numbers beside the truth, one file a paper, named by its key in ``docs/references.bib``.
+"""Published numbers beside the truth, one file a paper, named by its key in ``pidkd/references.bib``.
 
 A paper is a module with a ``PAPER``: its settings, each of which makes the published setting from its definition and
 gives the numbers printed there, the truth where it is known, and what pidkd answers. It is found by its file's name, or

@@ -23,7 +23,7 @@ def tiny():
 
 
 def test_every_paper_is_in_the_references():
-    keys = set(re.findall(r"^@\w+\{(\w+),", (CHECKOUT / "docs/references.bib").read_text(), re.MULTILINE))
+    keys = set(re.findall(r"^@\w+\{(\w+),", (CHECKOUT / "pidkd/references.bib").read_text(), re.MULTILINE))
     assert set(list_papers()) <= keys
 
 
