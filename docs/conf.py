@@ -26,6 +26,7 @@ extensions = [
     "preset_pages",
     "public_names",
     "registry_pages",
+    "result_pages",
 ]
 exclude_patterns = ["_build"]
 
