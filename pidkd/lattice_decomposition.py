@@ -49,7 +49,7 @@ def decompose_lattice(
         Two to four.
     measure : str or PIDEstimator, default "sx"
         A measure that defines a redundancy for every antichain: ``sx``, ``i_min``, ``mmi``, ``gk``, or ``dit_measure``
-        with its parameter, ``get_estimator("dit_measure")(measure="ccs")``. BROJA defines none.
+        with its parameter, ``get_estimator("dit_measure")(measure="ccs")``; for two classes also ``broja``.
     units : {"bits", "nats"}
     seed : int, default 0
     keep : sequence of {"local"}

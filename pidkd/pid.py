@@ -333,11 +333,11 @@ def local_atoms(p: FloatArray, redundant: FloatArray) -> dict[str, FloatArray]:
 
 
 def lattice_measures() -> list[str]:
-    """Names of the estimators whose measure defines a redundancy for every antichain.
+    """Names of the estimators whose measure defines a redundancy for every antichain, of two classes at least.
 
     Examples
     --------
-    >>> "sx" in lattice_measures(), "broja" in lattice_measures()
+    >>> "sx" in lattice_measures(), "i_alpha" in lattice_measures()
     (True, False)
     """
     return [name for name in _loadable() if get_estimator(name).has_lattice()]

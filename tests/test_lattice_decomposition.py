@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from math import log2
+from math import fsum, log2
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from pidkd.result import ATOMS
 from pidkd.synthetic import gate, list_gates
 
 ROUNDING = 1e-12
-NATIVE = [name for name in lattice_measures() if name != "dit_measure"]
+NATIVE = [name for name in lattice_measures() if name not in ("dit_measure", "broja")]
 BITS = list(itertools.product((0, 1), repeat=3))
 
 
@@ -139,9 +139,50 @@ def test_a_data_frame_and_a_drawing() -> None:
     assert {text.get_text().split("\n")[0] for text in axes.texts} == set(lattice(3).labels)
 
 
+def two_classes(shape: tuple[int, ...], seed: int) -> pidkd.Pmf:
+    rng = np.random.default_rng(seed)
+    p = rng.gamma(0.5, size=(2, *shape)) * (rng.random((2, *shape)) < 0.8)
+    return pidkd.Pmf(p, normalise=True)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_about_two_classes_broja_of_two_sources_is_that_of_its_lattice(seed: int) -> None:
+    pmf = two_classes((4, 5), seed)
+    known, result = pidkd.decompose(pmf), pidkd.decompose_lattice(pmf, measure="broja")
+    labels = dict(zip(ATOMS, lattice(2).labels, strict=True))
+    for atom, label in labels.items():
+        assert result[label] == pytest.approx(known.atoms[atom], abs=ROUNDING)
+
+
+@pytest.mark.parametrize(("shape", "seed"), [((2, 3, 4), 0), ((3, 3, 3), 1), ((2, 2, 2, 2), 2), ((3, 2, 3, 2), 3)])
+def test_about_two_classes_atoms_of_broja_are_never_negative_and_add_up(shape: tuple[int, ...], seed: int) -> None:
+    result = pidkd.decompose_lattice(two_classes(shape, seed), measure="broja")
+    assert min(result.atoms.values()) >= -ROUNDING
+    assert result.residual <= ROUNDING
+    union = pidkd.union_information(two_classes(shape, seed)).value
+    of_single_sources = [
+        result[label]
+        for label, antichain in zip(result.lattice.labels, result.lattice.antichains, strict=True)
+        if any(sources.bit_count() == 1 for sources in antichain)
+    ]
+    assert fsum(of_single_sources) == pytest.approx(union, abs=1e-9)
+
+
+def test_about_one_class_nothing_is_said() -> None:
+    p = np.zeros((2, 2, 2, 2))
+    p[1] = 1 / 8
+    result = pidkd.decompose_lattice(pidkd.Pmf(p), measure="broja")
+    assert set(result.atoms.values()) == {0.0}
+
+
+def test_about_two_classes_broja_has_no_local_atoms_of_antichains() -> None:
+    with pytest.raises(InputError, match=r"keep\): expected nothing, got 'local'"):
+        pidkd.decompose_lattice(two_classes((2, 2, 2), 0), measure="broja", keep=("local",))
+
+
 @pytest.mark.parametrize("measure", ["broja", "broja_cvx", "gaussian", "posterior", "kmeans"])
 def test_broja_has_no_lattice_but_union_information(measure: str) -> None:
-    with pytest.raises(IncompatibleInputError, match=r"got '\w+'; BROJA defines no .* pidkd.union_information"):
+    with pytest.raises(IncompatibleInputError, match=r"got '\w+'.*; BROJA defines no .* pidkd.union_information"):
         pidkd.decompose_lattice(*samples(3), measure=measure)
 
 

@@ -11,13 +11,17 @@ from typing import Annotated
 
 import numpy as np
 
+from pidkd.antichains import lattice
+from pidkd.arrays import FloatArray
+from pidkd.errors import IncompatibleInputError, Keyword
 from pidkd.estimator import Context
+from pidkd.estimators.solvers.union.least_gain import least_gains
 from pidkd.estimators.solvers.union.pointwise import with_local
 from pidkd.estimators.solvers.union.tables import decompose_tables
 from pidkd.info import informations
 from pidkd.inputs import Pmf
 from pidkd.parameters import Positive
-from pidkd.pid import PIDEstimator, Raw
+from pidkd.pid import PIDEstimator, Raw, RawLattice
 from pidkd.result import Certificate
 
 
@@ -31,7 +35,8 @@ class BROJA(PIDEstimator):
     given. A table whose Newton system would not fit into ``max_memory`` goes by alternating minimisation, which
     certifies less tightly and says so. With ``device="cuda"`` thousands of tables of
     one shape are solved at once; those that this leaves open are finished on the CPU and counted
-    (``PIDBatch.finished_on_cpu``).
+    (``PIDBatch.finished_on_cpu``). About two classes it has a redundancy for every antichain of three and four sources:
+    at each threshold of a decision the smallest gain of its sets.
 
     Parameters
     ----------
@@ -62,8 +67,17 @@ class BROJA(PIDEstimator):
     accepts = (Pmf,)
     devices = ("cpu", "cuda")
     certifies = True
-    lattice_hint = "BROJA defines no redundancy of antichains; for more sources it has pidkd.union_information"
+    lattice_hint = (
+        "BROJA defines no redundancy of antichains beyond two classes; for more sources it has pidkd.union_information"
+    )
     laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
+
+    def _redundancies(self, p: FloatArray, ctx: Context) -> RawLattice:
+        occurring = p[p.reshape(len(p), -1).any(axis=1)]
+        if len(occurring) > 2:
+            got = f"'broja' with {len(occurring)} classes"
+            raise IncompatibleInputError(Keyword("decompose_lattice", "measure"), "two classes", got, self.lattice_hint)
+        return RawLattice(least_gains(occurring) if len(occurring) == 2 else np.zeros(len(lattice(p.ndim - 1))))
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         return self._decompose_batch([data], ctx)[0]
