@@ -21,6 +21,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "benchmark_pages",
     "estimator_pages",
+    "gate_pages",
     "method_pages",
     "paper_pages",
     "preset_pages",
