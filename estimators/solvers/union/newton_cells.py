@@ -122,13 +122,12 @@ class CellSystem:
         before the subtraction, and no more than it takes.
         """
         _, _, n_y, n_s = self.shape
-        s = np.arange(n_s)
         pinned = self.marginals.pinned[member]
         shift = SHIFT
         while True:
             blocks = self.workspace.array(f"schur {member}", (n_y, n_s, n_y, n_s))
             blocks.fill(0.0)
-            blocks[:, s, :, s] = own[member]
+            np.einsum("ysxs->syx", blocks)[:] = own[member]
             for j, k, products in across:
                 blocks[:, j, :, k] = products[member]
                 blocks[:, k, :, j] = products[member].transpose(2, 3, 0, 1)
