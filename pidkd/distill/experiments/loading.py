@@ -1,19 +1,25 @@
-"""Configurations from YAML: presets, files, and single values that are changed. Nothing here needs torch.
+"""Configurations from YAML: presets, files, one to begin with, and changed values. Nothing here needs torch.
 
 ``load_config("digits-rid", ["recipe.epochs=5"])`` reads a preset or a file and changes single values.
 """
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pidkd.distill.experiments.config import Config
-from pidkd.errors import Argument, InputError, UnknownNameError, import_extra, reason
+from pidkd.errors import Argument, InputError, UnknownNameError, import_extra, quote, reason
 from pidkd.files.opening import read_text
+from pidkd.runs.output import PathLike, write_text
 
 PRESETS = Path(__file__).parent / "presets"
+
+OWN = Path(__file__).parent / "own.yaml"
+"""The configuration that ``pidkd init`` writes; its recipe is that of no preset but what is so by default."""
 
 MAX_CONFIG = 2**23
 """Bytes that reading a configuration may take; its text may have an eighth of that."""
@@ -67,6 +73,22 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
             raise InputError(Argument("load_config", "overrides"), "key=value", repr(override))
         _set(values, key.split("."), _parsed(yaml, value, key), key)
     return Config.from_dict(values)
+
+
+def write_own_config(path: PathLike, *, force: bool = False) -> str:
+    """Write a commented configuration for own data and networks, and return the command that trains it.
+
+    Raises
+    ------
+    InputError
+        When the file is none in .yaml, exists and ``force`` is not given, or cannot be written.
+    """
+    if not os.fspath(path).endswith((".yaml", ".yml")):
+        raise InputError(Argument("init", "file"), "the name of a new file in .yaml", quote(os.fspath(path)))
+    name = shlex.quote(os.fspath(path))
+    text = OWN.read_text(encoding="utf-8").replace("FILE", name if name.isprintable() else "FILE")
+    write_text(path, text, force)
+    return f"pidkd train {name}"
 
 
 def with_value(config: Config, key: str, value: Any) -> Config:

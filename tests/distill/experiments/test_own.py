@@ -1,0 +1,85 @@
+"""From ``pidkd init`` to a trained student: own pictures, own networks, own file."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+yaml = pytest.importorskip("yaml")
+Image = pytest.importorskip("PIL.Image")
+
+from pidkd.cli.main import main  # noqa: E402
+from pidkd.distill import Recipe, load_config  # noqa: E402
+from pidkd.distill.experiments.config import AuditConfig, DataConfig, TeacherConfig  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::pidkd.errors.PidkdWarning")
+
+NETWORKS = """
+from torch import nn
+
+class Student(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        self.block1 = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        self.block2 = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        self.head = nn.Linear(4 * width, 2)
+
+    def forward(self, x):
+        x = self.block2(self.block1(x))
+        return self.head(x.view(x.size(0), -1))
+
+def Teacher():
+    return Student(8)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with pictures of two classes, and a module of two networks."""
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 40), ("test", 20)):
+        for number in range(n):
+            pixels = rng.integers(0, 100, (8, 8)) + 150 * (np.arange(8)[:, None] // 4 == number % 2)
+            file = tmp_path / "images" / part / f"class{number % 2}" / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(file)
+    (tmp_path / "networks.py").write_text(NETWORKS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_init_writes_trains_as_it_stands(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "own.yaml"]) == 0
+    assert "pidkd train own.yaml --dry-run" in capsys.readouterr().err
+    changes = ["recipe.epochs=2", "recipe.batch_size=10", "audit.shuffles=0"]
+    assert main(["train", "own.yaml", "--methods", "none,kd,vid", "-o", "out", *changes]) == 0
+    assert (place / "out" / "results.csv").exists()
+
+
+def test_its_values_are_neutral() -> None:
+    """Values that it writes down are those without them, for they are to be seen and not to decide."""
+    from pidkd.distill.experiments.loading import OWN
+
+    values = yaml.safe_load(OWN.read_text())
+    for name, held in {"recipe": Recipe(), "audit": AuditConfig()}.items():
+        assert {key: getattr(held, key) for key in values[name]} == values[name]
+    config = load_config(OWN)
+    assert config.recipe == Recipe()
+    assert config.data == DataConfig("folder", "images")
+    assert config.teacher == TeacherConfig("networks:Teacher")
+    assert dataclasses.asdict(config)["methods"] == {}
+
+
+def test_a_file_that_exists_and_a_name_that_is_no_file_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a b.yaml"
+    assert main(["init", str(file)]) == 0
+    written = file.read_text()
+    assert f"pidkd train '{file}' --dry-run" in written
+    assert main(["init", str(file)]) == 2
+    assert main(["init", str(file), "--force"]) == 0
+    assert main(["init", str(tmp_path / "own")]) == 2
+    assert "expected the name of a new file in .yaml" in capsys.readouterr().err
