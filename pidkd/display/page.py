@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 @cache
 def page_template(name: str) -> Template:
     """A page of pidkd as a template; whatever is put into it is escaped."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["figure"] = lambda value, digits=3: "" if value is None else f"{value:z.{digits}f}"
-    return environment.from_string((files("pidkd.display") / "templates" / name).read_text(encoding="utf-8"))
+    return environment.get_template(name)
+
+
+def _source(name: str) -> str:
+    """Text of a template, or of what pages share."""
+    return (files("pidkd.display") / "templates" / name).read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ Bars are measured in percent of their width, which lets text beside them keep it
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pidkd.result import ATOMS, shares
@@ -115,20 +115,13 @@ def curves(
     def y_at(value: float) -> float:
         return height - bottom - (height - top - bottom) * (value - low) / (high - low)
 
-    # Labels at the right end, moved apart where lines end close together.
-    ends = sorted(ATOMS, key=lambda name: atoms[-1][name], reverse=True)
-    places: dict[str, float] = {}
-    previous = -math.inf
-    for name in ends:
-        previous = max(y_at(atoms[-1][name]), previous + 13)
-        places[name] = previous
-    overflow = max(0.0, previous - (height - bottom))
+    places = _apart({name: y_at(atoms[-1][name]) for name in ATOMS}, height - bottom)
     drawn = tuple(
         Curve(
             name,
             tuple((x_at(i), y_at(stage[name])) for i, stage in enumerate(atoms)),
             tuple(stage[name] for stage in atoms),
-            places[name] - overflow,
+            places[name],
             apart,
         )
         for name in ATOMS
@@ -144,6 +137,80 @@ def curves(
         tuple((x_at(i), names[i]) for i in shown),
         tuple((y_at(tick), f"{tick:g}") for tick in ticks),
     )
+
+
+@dataclass(frozen=True)
+class Line:
+    """Line of a figure, with its number in the order of the lines, and the height of its label at the right end."""
+
+    name: str
+    number: int
+    points: tuple[tuple[float, float], ...]
+    label_y: float
+
+    @property
+    def path(self) -> str:
+        """Path of the line in SVG."""
+        return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines of a figure, with ticks of both axes as (place, text)."""
+
+    lines: tuple[Line, ...]
+    ticks_x: tuple[tuple[float, str], ...]
+    ticks_y: tuple[tuple[float, str], ...]
+
+
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    size: tuple[float, float],
+    margins: tuple[float, float, float, float],
+    text: Callable[[float], str] = "{:g}".format,
+) -> Lines:
+    """Named lines over whole numbers, such as epochs.
+
+    Parameters
+    ----------
+    series : mapping from name to sequence of (x, y)
+    size : (width, height)
+    margins : (top, right, bottom, left)
+        Room for labels.
+    text : callable
+        The text of a tick of the y axis.
+    """
+    (width, height), (top, right, bottom, left) = size, margins
+    xs = [x for points in series.values() for x, _ in points]
+    ys = [y for points in series.values() for _, y in points]
+    last = max(*xs, 1.0)
+    ticks = nice_ticks(min(ys), max(max(ys), min(ys) + 1e-9))
+    low, high = ticks[0], ticks[-1]
+
+    def x_at(x: float) -> float:
+        return left + (width - left - right) * x / last
+
+    def y_at(y: float) -> float:
+        return height - bottom - (height - top - bottom) * (y - low) / (high - low)
+
+    places = _apart({name: y_at(points[-1][1]) for name, points in series.items()}, height - bottom)
+    drawn = tuple(
+        Line(name, number, tuple((x_at(x), y_at(y)) for x, y in points), places[name])
+        for number, (name, points) in enumerate(series.items())
+    )
+    ticks_x = [x for x in nice_ticks(0.0, last) if x <= last and x == int(x)]
+    return Lines(drawn, tuple((x_at(x), f"{x:g}") for x in ticks_x), tuple((y_at(y), text(y)) for y in ticks))
+
+
+def _apart(ends: Mapping[str, float], floor: float) -> dict[str, float]:
+    """Heights of labels beside the ends of lines, moved apart where these lie close together."""
+    places: dict[str, float] = {}
+    previous = -math.inf
+    for name in sorted(ends, key=lambda name: ends[name]):
+        previous = max(ends[name], previous + 13)
+        places[name] = previous
+    overflow = max(0.0, previous - floor)
+    return {name: place - overflow for name, place in places.items()}
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:

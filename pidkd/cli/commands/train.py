@@ -88,7 +88,7 @@ def command(
         print_json(experiment.to_dict())
     else:
         stdout().print(experiment)
-    say(f"wrote {out / 'results.csv'}, results.json, and a report for each case in {out / 'results'}")
+    say(f"wrote {out / 'report.html'}, results.csv and results.json, and a report for each case in {out / 'results'}")
 
 
 def _swept(settings: Config, out: Path, text: str, axes: Mapping[str, Any], resume: bool) -> Config:

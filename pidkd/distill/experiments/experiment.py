@@ -19,6 +19,7 @@ from pidkd.audits.report import AuditReport
 from pidkd.distill.experiments.cases import Case, cases_of
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.loading import load_config
+from pidkd.distill.experiments.page import experiment_page
 from pidkd.distill.experiments.pairing import BASELINE, paired_differences
 from pidkd.distill.experiments.provenance import check_alike, telling
 from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench
@@ -100,6 +101,13 @@ class Experiment:
         }.items():
             write_text(self.folder / name, written, force=True)
 
+    def write_pages(self, config: Config) -> None:
+        """Write ``report.html``, and into ``audits/`` the page and the files of the audits of all cases."""
+        page = experiment_page(self.folder, self.rows, config, f"pidkd train · {self.folder.name}")
+        write_text(self.folder / "report.html", page, force=True)
+        if (report := self.report()) is not None:
+            report.write(self.folder / "audits", force=True)
+
     def __rich__(self) -> RenderableType:
         """A table of the runs, and one of means."""
         from rich.console import Group
@@ -156,7 +164,7 @@ def run_experiment(
     out : path
         A new folder. It gets ``config.yaml``; ``teachers/`` and ``runs/`` with a folder for every run; ``results/``
         with a folder for every case: its row, and the report of its audit; ``results.json`` and ``results.csv``, which
-        are written anew after each case; and at the end ``report.html``, ``audit.json`` and ``audit.csv`` of all cases.
+        are written anew after each case; and at the end ``report.html``, and ``audits/`` with the audits of all cases.
     seeds, methods, teachers, teacher_seeds : sequence, optional
         Of the students; of distillation methods; "trained", "untrained" or files of weights; of the teachers. Those of
         the configuration unless given.
@@ -201,8 +209,8 @@ def run_experiment(
             experiment.rows.append(bench.row(case, show))
             if bench.is_main:
                 experiment.write()
-        if bench.is_main and (report := experiment.report()) is not None:
-            report.write(folder, force=True)
+        if bench.is_main:
+            experiment.write_pages(config)
     return experiment
 
 
