@@ -14,7 +14,7 @@ from pidkd.arrays import Array, FloatArray, IntArray
 from pidkd.errors import Argument, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.folds import split
-from pidkd.estimators.solvers.posterior.held_out import Local, Logs, confused, local_information
+from pidkd.estimators.solvers.posterior.held_out import Local, Logs, Within, confused, local_information
 from pidkd.estimators.solvers.posterior.learning import Learner, as_given
 from pidkd.groups import half_width, standard_error
 from pidkd.info import table_information
@@ -114,8 +114,10 @@ class Posterior(PIDEstimator):
             seen = np.unique(data.y)
             t, s = (as_given(p[:, seen], y) for p in (data.p_t, data.p_s))
             both = None if data.p_ts is None else as_given(data.p_ts[:, seen], y)
-            how = "posteriors as given" + (", scaled" if self.scaling == "matrix" else "")
-            raw = self.combine(y, fold, t, s, both, ctx, how, data.groups, self.scaling == "matrix")
+            scaling = self.scaling == "matrix" and data.within is None  # groups of many classes take too long to scale
+            how = "posteriors as given" + (", scaled" if scaling else "")
+            beside = None if data.within is None else Within.of(y, fold, np.asarray(data.classes), data.within)
+            raw = self.combine(y, fold, t, s, both, ctx, how + _of_tail(data), data.groups, scaling, beside)
             if self.lump and len(seen) > self.max_classes:  # of another target than the classes
                 return raw
             codes_of = [(name, p.argmax(axis=1)) for name, p in (("T", data.p_t), ("S", data.p_s))]
@@ -185,6 +187,7 @@ class Posterior(PIDEstimator):
         how: str,
         groups: IntArray | None = None,
         scaling: bool = False,
+        beside: Within | None = None,
     ) -> Raw:
         """The atoms, from what the classifiers say of each row; ``how`` names the classifiers."""
         message = f"{how}, held out; interval['union'] bounds the union information, and the atoms are no bounds"
@@ -200,6 +203,8 @@ class Posterior(PIDEstimator):
             within = "are the target" if self.lump else "are solved; within a group Red is the smaller information"
             message += f"; {self.max_classes} groups of {n_classes} classes {within}"
         found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling)
+        if beside is not None:
+            found = beside.added(found)
         for source, one, nothing in (("T", found.t, "unique_s"), ("S", found.s, "unique_t")):
             if np.allclose(found.union, one, rtol=0, atol=1e-12):
                 message += f"; what {source} says alone earned as much as any potentials: {nothing} is 0, its least"
@@ -238,6 +243,23 @@ class Posterior(PIDEstimator):
     def learner(self) -> str:
         """Name of what learns the posteriors."""
         return self._learner.words
+
+
+def _of_tail(data: Posteriors) -> str:
+    """Text on the groups of ``from_topk``, and on what a label beyond the top may hide."""
+    text = ""
+    if data.within is not None:
+        n_groups, classes = data.p_t.shape[1], np.asarray(data.classes)
+        once = int((np.bincount(classes) == 1).sum())
+        text += f", between {n_groups} groups of classes, and within a group by the better source; H(Y) is that of the "
+        text += f"labels seen, a lower bound: {once:,} of {data.n_samples:,} occur once"
+    if data.tail is not None and data.tail.any():
+        bits = data.tail.mean(axis=0) / NATS_PER["bits"]
+        text += (
+            f"; labels beyond the top have equal shares of the tail, which hides up to {bits[0]:.3g} bits of I(Y;T) "
+        )
+        text += f"and {bits[1]:.3g} of I(Y;S)"
+    return text
 
 
 def atoms_of(found: Local) -> dict[str, FloatArray]:

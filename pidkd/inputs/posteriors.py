@@ -19,6 +19,7 @@ from pidkd.arrays import (
 from pidkd.errors import Argument, InputError, of_call
 from pidkd.groups import as_groups
 from pidkd.inputs.pmf import SUM_TOLERANCE
+from pidkd.parameters import check_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,10 @@ class Posteriors:
         Rows are non-negative and sum to 1 within 1e-6; they are then renormalised in float64.
     groups : array of labels, shape (n_samples,), optional
         Rows that belong together, such as views of one image: only groups are independent of each other.
+    classes, within, tail : arrays, optional
+        Of ``from_topk``, where y and the posteriors are of groups of classes: the class of each row, shape
+        (n_samples,); the logarithm of its probability within the group, by each source, shape (n_samples, 2) or
+        (n_samples, 3); and what the tail may hide of it, likewise.
 
     Raises
     ------
@@ -45,6 +50,9 @@ class Posteriors:
     p_s: FloatArray
     p_ts: FloatArray | None = None
     groups: IntArray | None = None
+    classes: IntArray | None = None
+    within: FloatArray | None = None
+    tail: FloatArray | None = None
 
     def __post_init__(self) -> None:
         columns = {name: getattr(self, name) for name in ("y", "p_t", "p_s", "p_ts", "groups")}
@@ -124,6 +132,72 @@ class Posteriors:
             return cls(labels, p_t, p_s, p_ts[0] if p_ts else None, groups=rows)
         except InputError as error:
             raise error.at(of_call("Posteriors.from_logits", error.where).replace("p_", "z_")) from None
+
+    @classmethod
+    def from_topk(
+        cls,
+        y: npt.ArrayLike,
+        top_t: tuple[npt.ArrayLike, npt.ArrayLike],
+        top_s: tuple[npt.ArrayLike, npt.ArrayLike],
+        top_ts: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        *,
+        n_classes: int,
+        n_groups: int = 100,
+        groups: npt.ArrayLike | None = None,
+    ) -> Posteriors:
+        r"""From the k most probable of many classes, such as next tokens, as serving stacks store them.
+
+        The other classes share :math:`1 - \sum_{j \le k} p_j` equally. Where there are more than ``n_groups`` classes,
+        or labels that occur less than 10 times, classes are put into groups of what the sources confuse, by their
+        posteriors alone: the sources are decomposed between groups, and within a group the better source stands for
+        both, which bounds the union information from below. A label may occur once: it is answered within its group,
+        and no fold needs to hold it. H(Y) is that of the labels seen, which is too low where most occur once, and Red
+        with it; Uni T, Uni S and Syn do not depend on it.
+
+        Parameters
+        ----------
+        y : array of integers from 0 to n_classes - 1, shape (n_samples,)
+        top_t, top_s : pair (indices, logprobs) of arrays, shape (n_samples, k)
+            Classes, and the natural logarithms of their probabilities among all classes.
+        top_ts : pair (indices, logprobs), optional
+        n_classes : int
+            All classes, listed or not.
+        n_groups : int, default 100
+            The most groups; more bound the union more tightly and take time by their square.
+        groups : array of labels, shape (n_samples,), optional
+            Rows that belong together.
+
+        Raises
+        ------
+        InputError
+            When shapes disagree, a class comes twice in a row, or a row sums to more than 1.
+
+        Examples
+        --------
+        >>> rng = np.random.default_rng(0)
+        >>> y = rng.integers(50_000, size=500)
+        >>> index = np.stack([y, (y + 1) % 50_000], axis=1)
+        >>> top = index, np.log(np.full((500, 2), 0.4))
+        >>> Posteriors.from_topk(y, top, top, n_classes=50_000).tail.mean()  # all labels are listed
+        np.float64(0.0)
+        """
+        from pidkd.inputs.topk import Top, grouped
+
+        call = "Posteriors.from_topk"
+        check_whole(Argument(call, "n_classes"), n_classes, 2)
+        check_whole(Argument(call, "n_groups"), n_groups, 2)
+        labels = as_labels(Argument(call, "y"), y)
+        if labels.dtype.kind not in "iub" or (len(wrong := np.flatnonzero((labels < 0) | (labels >= n_classes)))):
+            got = f"dtype {labels.dtype}" if labels.dtype.kind not in "iub" else f"{labels[wrong[0]]} in row {wrong[0]}"
+            raise InputError(Argument(call, "y"), f"integers from 0 to {n_classes - 1}", got)
+        labels = labels.astype(np.int64)
+        given = [("top_t", top_t), ("top_s", top_s), *([] if top_ts is None else [("top_ts", top_ts)])]
+        tops = [Top.of(Argument(call, name), top, len(labels), n_classes) for name, top in given]
+        of_row, tables, within, tail = grouped(tops, labels, n_classes, n_groups)
+        rows = None if groups is None else as_array(Argument(call, "groups"), groups)
+        p_t, p_s, *p_ts = tables
+        classes = None if within is None else labels
+        return cls(of_row, p_t, p_s, p_ts[0] if p_ts else None, rows, classes, within, tail)
 
     @property
     def n_samples(self) -> int:

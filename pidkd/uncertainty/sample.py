@@ -173,6 +173,9 @@ class Rows(Sample):
     def check_shuffle(self, of: str) -> None:
         """Refuse to shuffle one source within no classes, or beside posteriors of both."""
         where = f"Permutation(of={of!r})"
+        if "within" in self.columns:
+            got = "groups of classes by from_topk, whose labels are part of them"
+            raise InputError(where, "posteriors of every class", got)
         if of != "y" and "p_ts" in self.columns:
             raise InputError(where, "posteriors of each source alone", "p_ts, which no shuffle of one source keeps")
         if of != "y" and self.columns["y"].dtype.kind == "f":

@@ -54,6 +54,38 @@ class Logs(NamedTuple):
         return Logs(calibrating, calibrating if same else np.log(np.exp(self.scored) @ member))
 
 
+class Within(NamedTuple):
+    """What sources say of the class of each row within its group of classes, in nats, shape (n,)."""
+
+    t: FloatArray
+    s: FloatArray
+    both: FloatArray
+    better: FloatArray
+    """Of the source that says more of the classes of the group in other folds."""
+
+    @classmethod
+    def of(cls, group: IntArray, fold: IntArray, classes: IntArray, logs: FloatArray) -> Within:
+        """From log p(y|g,source) of two or three sources, shape (n, n_sources)."""
+        frequency = np.bincount(classes)[classes] / np.bincount(group)[group]
+        t, s, *both = (logs - np.log(frequency)[:, None]).T
+        better = np.empty(len(group))
+        for f in range(int(fold.max()) + 1):
+            rest, rows = fold != f, fold == f
+            lead = np.bincount(group[rest], (t - s)[rest], minlength=int(group.max()) + 1) > 0
+            better[rows] = np.where(lead[group[rows]], t[rows], s[rows])
+        return cls(t, s, both[0] if both else better, better)
+
+    def added(self, local: Local) -> Local:
+        """Local information between groups, and this within them."""
+        return Local(
+            local.t + self.t,
+            local.s + self.s,
+            local.both + self.both,
+            local.union + self.better,
+            local.fitted + self.better,
+        )
+
+
 def local_information(
     y: IntArray,
     fold: IntArray,
