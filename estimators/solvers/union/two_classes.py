@@ -25,6 +25,7 @@ the hull, since its curve lies nowhere above, and no joint with these pair margi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,26 +58,30 @@ class Hull:
         return cls._of_cells(np.concatenate(margins, axis=1), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
 
     @classmethod
-    @np.errstate(divide="ignore", invalid="ignore")
     def _of_cells(cls, mass: FloatArray, source: Array, n: int) -> Hull:
         """From the cells of n sources side by side."""
-        odds = np.log(mass[1]) - np.log(mass[0])  # the ratio of subnormal masses overflows
-        occurs = np.flatnonzero(~np.isnan(odds))  # nan where there is no mass
+        odds = _log_odds(mass)
+        occurs = np.flatnonzero(~np.isnan(odds))
         order = occurs[np.lexsort((-odds[occurs], source[occurs]))]
         cells, source = mass[:, order], source[order]
         # the corners of all curves: before the first cell of each source the origin, after each cell the sum so far
-        starts = np.searchsorted(source, np.arange(n))
-        sums = np.concatenate([np.zeros((2, 1)), np.cumsum(cells, axis=1)], axis=1)
-        after_cell = np.arange(len(source)) + source + 1
+        starts = np.searchsorted(source, np.arange(n + 1))
         corners = np.zeros((2, len(source) + n))
-        corners[:, after_cell] = sums[:, 1:] - sums[:, starts[source]]
+        for i, (start, stop) in enumerate(pairwise(starts)):
+            np.cumsum(cells[:, start:stop], axis=1, out=corners[:, start + i + 1 : stop + i + 1])
+        owner = np.repeat(np.arange(n), np.diff(starts) + 1)
         kept = _upper_hull(corners / cells[:, source == 0].sum(axis=1)[:, None])
-        owner = np.zeros(corners.shape[1], dtype=np.int64)
-        owner[after_cell], owner[starts + np.arange(n)] = source, np.arange(n)
+        # all curves share their ends: these are taken from the source that leads beside them
+        kept[0], kept[-1] = (starts + np.arange(n + 1))[owner[kept[1]]], starts[owner[kept[-2]] + 1] + owner[kept[-2]]
         edges = np.maximum(np.diff(corners[:, kept], axis=1), 0.0)
-        odds = _falling(np.log(edges[1]) - np.log(edges[0]), edges.sum(axis=0))
-        cuts = -np.logaddexp(0.0, np.stack([odds, -odds]))
-        return cls(edges[:, edges.sum(axis=0) > 0].T, owner[kept], cuts)
+        alone = (owner[kept[:-1]] == owner[kept[1:]]) & (kept[:-1] < kept[1:])
+        runs = np.stack([kept[:-1], kept[1:]], axis=1)[alone] - owner[kept[:-1]][alone][:, None]
+        if len(runs):  # of one source: its own cells, for in a difference of sums tiny ones are lost
+            padded = np.concatenate([cells, np.zeros((2, 1))], axis=1)
+            edges[:, alone] = np.add.reduceat(padded, runs.ravel(), axis=1)[:, ::2]
+        total = edges.sum(axis=0)
+        cuts = _log_shares(_falling(_log_odds(edges), alone | (total >= NOISE * total.sum())))
+        return cls(edges[:, total > 0].T, owner[kept], cuts)
 
     @property
     def information(self) -> float:
@@ -99,9 +104,9 @@ class Hull:
             The source i of each cell.
         mass : array, shape (2, n)
         """
-        cut, own = self.cuts, _log_shares(mass)
-        odds = cut[1] - cut[0]
-        at = np.minimum(np.searchsorted(-odds, own[0] - own[1], side="right") - 1, len(self.leaders) - 1)
+        cut, own_odds = self.cuts, _log_odds(mass)
+        own, odds = _log_shares(own_odds), cut[1] - cut[0]
+        at = np.minimum(np.searchsorted(-odds, -own_odds, side="right") - 1, len(self.leaders) - 1)
         whole = np.diff(cut, axis=1)  # of dc / (1 - c), and less that of dc / c
         whole[:, ~(odds[:-1] > odds[1:])] = 0.0
         led = self.leaders == np.arange(int(source.max()) + 1)[:, None]
@@ -145,9 +150,17 @@ NOISE = 1e-14
 """Edges of less mass are differences of sums that may be rounding only."""
 
 
-def _log_shares(mass: FloatArray) -> FloatArray:
-    """Logarithms of p(0|x) and p(1|x), shape (2, n); nan where there is no mass."""
-    shares: FloatArray = np.log(mass / (mass[0] + mass[1]))
+@np.errstate(divide="ignore", invalid="ignore")
+def _log_odds(mass: FloatArray) -> FloatArray:
+    """Logarithms of p(1|x) / p(0|x), of masses of any size; nan where there is no mass."""
+    logs = np.log(mass)
+    odds: FloatArray = logs[1] - logs[0]
+    return odds
+
+
+def _log_shares(odds: FloatArray) -> FloatArray:
+    """Logarithms of p(0|x) and p(1|x) from the log odds, shape (2, n); nan where these are."""
+    shares: FloatArray = -np.logaddexp(0.0, np.stack([odds, -odds]))
     return shares
 
 
@@ -168,13 +181,12 @@ def _upper_hull(points: FloatArray) -> Array:
     return np.asarray(order)[hull]
 
 
-def _falling(odds: FloatArray, mass: FloatArray) -> FloatArray:
+def _falling(odds: FloatArray, certain: Array) -> FloatArray:
     """Log odds of the thresholds between the leaders, none above the one before, from inf down to -inf.
 
     Those of edges that may be rounding only are kept between those of the edges beside them: whoever leads in between,
     what is lost is less than their mass.
     """
-    certain = mass >= NOISE * mass.sum()
     most = np.minimum.accumulate(np.where(certain, odds, np.inf))
     least = np.maximum.accumulate(np.where(certain, most, -np.inf)[::-1])[::-1]
     between = np.fmin(np.fmax(np.where(certain, most, odds), least), most)

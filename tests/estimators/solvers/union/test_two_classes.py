@@ -94,3 +94,19 @@ def test_cells_whose_odds_overflow_are_in_the_order_of_their_odds():
         lower, upper, _, potentials = solve_two_classes([margin[:, order], margin])
         assert lower == pytest.approx(upper, abs=1e-14)
         assert not np.isnan(potentials[0]).any()
+
+
+def test_masses_below_the_normal_numbers_keep_their_order():
+    """Ratios of 1e308 and more, or less than 1e-308, are no infinite ones."""
+    tiny = np.array([[1e-310, 2e-320, 0.4, 0.3], [0.1, 0.1, 5e-324, 0.1]])
+    other = np.array([[3e-315, 0.3, 0.4], [0.2, 0.1, 4e-318]])
+    margins = [each / each.sum(axis=1, keepdims=True) / 2 for each in (tiny, other)]
+    lower, upper, hull, potentials = solve_two_classes(margins)
+    assert abs(upper - lower) <= 1e-12
+    assert np.isfinite(np.concatenate(potentials, axis=1)).all()
+    odds = hull.cuts[1] - hull.cuts[0]
+    assert (odds[:-1] >= odds[1:]).all()
+    assert odds[1] == pytest.approx(max((np.log(m[1]) - np.log(m[0])).max() for m in margins), rel=1e-12)
+    assert largest_sum(potentials) <= 1 + 1e-12
+    mirrored = [margin[::-1] for margin in margins]
+    assert solve_two_classes(mirrored)[1] == pytest.approx(upper, abs=1e-14)
