@@ -158,7 +158,7 @@ class Estimator(Parameterised, abc.ABC):
         UnknownNameError
             When there is no such parameter.
         """
-        return dataclasses.replace(self, **params)
+        return dataclasses.replace(self, **params) if params else self
 
     @classmethod
     def _called(cls) -> str:

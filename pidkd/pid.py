@@ -35,7 +35,7 @@ from pidkd.estimator import KEEPABLE, Context, Estimator
 from pidkd.info import information, local_of_set, too_few_samples
 from pidkd.inputs import Codes, Input
 from pidkd.registry import get_estimator, list_estimators
-from pidkd.result import Certificate, Information, PIDResult, Status, Units, check_units
+from pidkd.result import NATS_PER, Certificate, Information, PIDResult, Status, Units, check_units
 
 LAWS = {
     "symmetric": "swapping T and S swaps the unique atoms",
@@ -251,7 +251,7 @@ class PIDEstimator(Estimator):
             local=_of_rows(raw.local, data) if "local" in ctx.keep else None,
         ).to(units)
         concerns = [*raw.concerns, *self._concerns(result)]
-        if data is not None and (few := too_few_samples(data, result.to("bits").mi)):
+        if data is not None and (few := too_few_samples(data, raw.information.both / NATS_PER["bits"])):
             concerns.append((SmallSampleWarning, few))
         if concerns:
             result = dataclasses.replace(result, warnings=tuple(text for _, text in concerns))

@@ -98,8 +98,10 @@ class Registry:
             When its module, or that of another package, cannot be loaded or holds none.
         """
         if isinstance(name, str) and name in self._modules:
-            module = importlib.import_module(f"{self.package}.{name}")
-            return self._checked(module, name, f"module {module.__name__}", "none")
+            if name not in self._built_in:
+                module = importlib.import_module(f"{self.package}.{name}")
+                self._built_in[name] = self._checked(module, name, f"module {module.__name__}", "none")
+            return self._built_in[name]
         points = self._entry_points()
         if isinstance(name, str) and name in points:
             return self._load(points[name])
@@ -108,6 +110,11 @@ class Registry:
     @property
     def _bare(self) -> str:
         return self.noun.partition(" ")[2]
+
+    @cached_property
+    def _built_in(self) -> dict[str, Any]:
+        """Members of the folder that were asked for, by name."""
+        return {}
 
     @cached_property
     def _modules(self) -> Collection[str]:

@@ -83,7 +83,7 @@ class Certificate:
 
     def scaled(self, factor: float) -> Certificate:
         """The same certificate in units ``1/factor`` times as large."""
-        return dataclasses.replace(self, lower=self.lower * factor, upper=self.upper * factor)
+        return Certificate(self.lower * factor, self.upper * factor, self.status, self.message)
 
 
 ROUNDINGS = 8
@@ -221,6 +221,8 @@ class PIDResult:
     def to(self, units: Units) -> PIDResult:
         """The same result in other units."""
         check_units("to(units)", units)
+        if units == self.units:
+            return self
         factor = NATS_PER[self.units] / NATS_PER[units]
 
         def scale(values: Mapping[str, Any] | None) -> dict[str, Any] | None:

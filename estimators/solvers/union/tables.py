@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 from pidkd.arrays import FloatArray
 from pidkd.estimators.solvers.union.solving import solve_unions
 from pidkd.info import information
 from pidkd.pid import Raw
+from pidkd.result import Certificate
 
 
 def decompose_tables(
@@ -39,7 +39,7 @@ def decompose_tables(
         known, union = information(p), solved.certificate
         # No union is below what one source says: a bound that is, is so by rounding.
         lower, upper = (max(bound, known.t, known.s) - known.s for bound in (union.lower, union.upper))
-        certificate = dataclasses.replace(union, lower=lower, upper=upper)
+        certificate = Certificate(lower, upper, union.status, union.message)
         a, b = solved.potentials
         raw = Raw(certificate.upper, known, certificate, plan=solved.plan, potentials=(a, b), stats=solved.stats)
         raws.append(raw)

@@ -73,15 +73,16 @@ class Hull:
         kept = _upper_hull(corners / cells[:, source == 0].sum(axis=1)[:, None])
         # all curves share their ends: these are taken from the source that leads beside them
         kept[0], kept[-1] = (starts + np.arange(n + 1))[owner[kept[1]]], starts[owner[kept[-2]] + 1] + owner[kept[-2]]
-        edges = np.maximum(np.diff(corners[:, kept], axis=1), 0.0)
-        alone = (owner[kept[:-1]] == owner[kept[1:]]) & (kept[:-1] < kept[1:])
-        runs = np.stack([kept[:-1], kept[1:]], axis=1)[alone] - owner[kept[:-1]][alone][:, None]
+        chosen, leaders = corners[:, kept], owner[kept]
+        edges = np.maximum(chosen[:, 1:] - chosen[:, :-1], 0.0)
+        alone = (leaders[:-1] == leaders[1:]) & (kept[:-1] < kept[1:])
+        runs = (np.array([kept[:-1], kept[1:]]) - leaders[:-1])[:, alone].T
         if len(runs):  # of one source: its own cells, for in a difference of sums tiny ones are lost
             padded = np.concatenate([cells, np.zeros((2, 1))], axis=1)
             edges[:, alone] = np.add.reduceat(padded, runs.ravel(), axis=1)[:, ::2]
         total = edges.sum(axis=0)
         cuts = _log_shares(_falling(_log_odds(edges), alone | (total >= NOISE * total.sum())))
-        return cls(edges[:, total > 0].T, owner[kept], cuts)
+        return cls(edges[:, total > 0].T, leaders, cuts)
 
     @property
     def information(self) -> float:
@@ -107,13 +108,13 @@ class Hull:
         cut, own_odds = self.cuts, _log_odds(mass)
         own, odds = _log_shares(own_odds), cut[1] - cut[0]
         at = np.minimum(np.searchsorted(-odds, -own_odds, side="right") - 1, len(self.leaders) - 1)
-        whole = np.diff(cut, axis=1)  # of dc / (1 - c), and less that of dc / c
+        whole = cut[:, 1:] - cut[:, :-1]  # of dc / (1 - c), and less that of dc / c
         whole[:, ~(odds[:-1] > odds[1:])] = 0.0
         led = self.leaders == np.arange(int(source.max()) + 1)[:, None]
         sums = np.zeros((2, len(led), len(self.leaders)))
         np.cumsum(np.where(led, whole[0], 0.0)[:, :0:-1], axis=1, out=sums[0, :, -2::-1])
         np.cumsum(np.where(led, -whole[1], 0.0)[:, :-1], axis=1, out=sums[1, :, 1:])
-        part = np.fmax(np.stack([cut[0, at + 1] - own[0], cut[1, at] - own[1]]), 0.0)  # nan at the ends is none
+        part = np.fmax(np.array([cut[0, at + 1] - own[0], cut[1, at] - own[1]]), 0.0)  # nan at the ends is none
         total = sums[:, source, at] + np.where(self.leaders[at] == source, part, 0.0)
         return np.where(np.isnan(own[0]), -np.inf, -total)
 
@@ -143,7 +144,8 @@ def solve_two_classes(margins: PerSource) -> tuple[float, float, Hull, list[Floa
     potentials = hull.potentials(source, mass)
     p_y = mass[:, : sizes[0]].sum(axis=1)
     value = float((mass * np.where(mass > 0, potentials, 0.0)).sum() - (p_y * np.log(p_y)).sum())
-    return value, hull.information, hull, np.split(potentials, np.cumsum(sizes)[:-1], axis=1)
+    ends = np.cumsum([0, *sizes]).tolist()
+    return value, hull.information, hull, [potentials[:, start:stop] for start, stop in pairwise(ends)]
 
 
 NOISE = 1e-14
@@ -160,7 +162,7 @@ def _log_odds(mass: FloatArray) -> FloatArray:
 
 def _log_shares(odds: FloatArray) -> FloatArray:
     """Logarithms of p(0|x) and p(1|x) from the log odds, shape (2, n); nan where these are."""
-    shares: FloatArray = -np.logaddexp(0.0, np.stack([odds, -odds]))
+    shares: FloatArray = -np.logaddexp(0.0, np.array([odds, -odds]))
     return shares
 
 
