@@ -109,14 +109,18 @@ def run_papers(
         if out is not None:
             held.enter_context(holding(out, file=True))
         record = Record(out, {}, PaperRow, force)
-        present = {(row.paper, row.setting) for row in record.rows}
+        present = set(map(_key, record.rows))
         for number, (name, setting) in enumerate(settings):
             if progress is not None:
                 progress(number / len(settings), f"{name}, {setting.name}")
             if (name, setting.name) not in present:
                 record.append(*_rows(name, setting))
-        record.sort([(name, setting.name) for name, setting in settings], lambda row: (row.paper, row.setting))
+        record.sort([(name, setting.name) for name in list_papers() for setting in get_paper(name).settings], _key)
     return record
+
+
+def _key(row: PaperRow) -> tuple[str, str]:
+    return row.paper, row.setting
 
 
 def _rows(paper: str, setting: Setting) -> list[PaperRow]:

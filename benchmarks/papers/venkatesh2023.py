@@ -18,6 +18,8 @@ import numpy.typing as npt
 from pidkd import Gaussian, decompose
 from pidkd.arrays import FloatArray
 from pidkd.benchmarks.papers import CLOSED_FORM, Number, Paper, Setting
+from pidkd.benchmarks.problems.gaussian_samples import channel
+from pidkd.estimators.solvers.gaussian.wishart import sample_covariances
 from pidkd.result import ATOMS
 
 SOLVER = 1e-6
@@ -78,6 +80,28 @@ def doubled(d: int, gain: float) -> Iterator[Number]:
     unique_s = half_log(2) - low + half_log(3) - half_log(2)
     redundant = low + half_log(2)
     yield from numbers(system(h_t, h_s), "", both * scale, unique_t * scale, unique_s * scale, redundant * scale)
+
+
+N_SAMPLES, N_DRAWS = 200, 20
+
+RULES = {"none": "plug-in", "venkatesh": "the paper's rule", "bootstrap": "bootstrap", "matching": "matching"}
+"""What pidkd calls each way to treat the bias of samples."""
+
+
+def bias(kind: str, d_y: int, d: int) -> Iterator[Number]:
+    """Sum of the four absolute errors of atoms of sample covariances, mean and standard error over systems."""
+    errors: dict[str, list[float]] = {rule: [] for rule in RULES}
+    for seed in range(N_DRAWS):
+        exact = channel(kind, d_y, d, seed)
+        truth = decompose(exact, estimator="gaussian").atoms
+        (cov,) = next(sample_covariances(exact.cov, N_SAMPLES, 1, seed))
+        for rule in RULES:
+            drawn = Gaussian(cov, exact.dims, n_samples=N_SAMPLES)
+            atoms = decompose(drawn, estimator="gaussian", debias=rule, n_draws=50).atoms
+            errors[rule].append(sum(abs(atoms[atom] - truth[atom]) for atom in ATOMS))
+    for rule, name in RULES.items():
+        mean, se = float(np.mean(errors[rule])), float(np.std(errors[rule], ddof=1)) / sqrt(N_DRAWS)
+        yield Number(f"sum of errors, {name}", mean, None, 0.0, "no error", (mean - 2 * se, mean + 2 * se))
 
 
 ROOT = sqrt(2)
@@ -149,6 +173,10 @@ PAPER = Paper(
             )
             for gain in (1.0, 2.0)
             for d in (2, 8, 32, 128, 256)
+        ),
+        *(
+            Setting(f"bias, {kind} channels, d_Y = 10, d = 10, 200 samples", "small", partial(bias, kind, 10, 10))
+            for kind in ("mixed", "redundant")
         ),
     ]
 )

@@ -115,5 +115,5 @@ def _papers(
     if as_json:
         sys.stdout.writelines(f"{line}\n" for line in record.lines())
         return
-    for paper in dict.fromkeys(row.paper for row in record.rows):
+    for paper in papers or dict.fromkeys(row.paper for row in record.rows):
         stdout().print(paper_table([row for row in record.rows if row.paper == paper]))

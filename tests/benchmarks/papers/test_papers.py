@@ -110,3 +110,10 @@ def test_the_command_prints_a_table_of_each_paper(capsys):
     printed = capsys.readouterr().out
     assert "12 published, 12 agree" in printed
     assert "0.12256" in printed  # of the AND gate, closed form elsewhere
+
+
+def test_running_one_paper_keeps_the_order_of_the_others(tmp_path):
+    path = tmp_path / "papers.jsonl"
+    run_papers(["griffith2015", "williams2010"], sizes="tiny", out=path)
+    rows = run_papers(["williams2010"], sizes="tiny", out=path).rows
+    assert list(dict.fromkeys(row.paper for row in rows)) == ["griffith2015", "williams2010"]
