@@ -17,7 +17,10 @@ from pidkd.benchmarks.record import read_rows
 from pidkd.benchmarks.reporting.page import about
 from pidkd.benchmarks.reporting.published import HEAD, Counts, cells
 
-STYLE = "<style>table.record { font-size: .8rem; } table.record td { white-space: nowrap; }</style>"
+STYLE = """<style>
+table.record { font-size: .75rem; } table.record td { white-space: nowrap; padding: .2rem .4rem; }
+table.record td:first-child, table.record td:last-child { white-space: normal; }
+</style>"""
 
 
 class PaperRecord(SphinxDirective):
@@ -56,7 +59,7 @@ class PaperRecord(SphinxDirective):
         return section
 
 
-SUMMARY = ("paper", "numbers", "published", "agree with the truth", "differ")
+SUMMARY = ("paper", "numbers", "published", "agree", "differ")
 
 
 def _documentation(paper: str) -> list[str]:
