@@ -85,8 +85,8 @@ def union_information(
     2.000000
     """
     call = "union_information"
-    session = _Session.of_call(call, y, sources, kind, estimator, units, seed, device, keep, progress, params)
-    names = session.data.names
+    session = UnionSession.of_call(call, y, sources, kind, estimator, units, seed, device, keep, progress, params)
+    names = session.names
     raw = session.raw(names)
     joint = session.solver.joint()
     result = UnionResult(
@@ -98,7 +98,7 @@ def union_information(
         method=session.estimator.name,
         params=session.estimator.get_params(),
         certificate=raw.certificate,
-        n_samples=session.data.n_samples,
+        n_samples=session.n_samples,
         seconds=time.perf_counter() - session.started,
         warnings=session.warn(),
         stats=dict(raw.stats),
@@ -160,9 +160,21 @@ def contributions(
     >>> [(step.source, round(step.gain.value, 6)) for step in result.order]
     [('other', 1.0), ('copy', 0.0)]
     """
-    call = "contributions"
-    session = _Session.of_call(call, y, sources, kind, estimator, units, seed, device, (), progress, params)
-    everything = session.data.names
+    session = UnionSession.of_call(
+        "contributions", y, sources, kind, estimator, units, seed, device, (), progress, params
+    )
+    return contributions_of(session, given, subsets, shapley).to(units)
+
+
+def contributions_of(
+    session: UnionSession,
+    given: str | None = None,
+    subsets: Iterable[Iterable[str]] = (),
+    shapley: bool | None = None,
+    call: str = "contributions",
+) -> ContributionResult:
+    """Contributions of the sources of a session, in nats; parameters as those of ``contributions``."""
+    everything = session.names
     if given is not None and given not in everything:
         raise UnknownNameError(Keyword(call, "given"), "a source", given, everything)
     start: Subset = () if given is None else (given,)
@@ -175,7 +187,7 @@ def contributions(
     session.solve([*singles, *pairs, everything, *without.values(), *asked, *coalitions])
     total, q = {everything: 1.0}, session.quantity
     joint = session.solver.joint()
-    result = ContributionResult(
+    return ContributionResult(
         sources=names,
         given=given,
         union=q(total),
@@ -194,11 +206,10 @@ def contributions(
         units="nats",
         method=session.estimator.name,
         params=session.estimator.get_params(),
-        n_samples=session.data.n_samples,
+        n_samples=session.n_samples,
         seconds=time.perf_counter() - session.started,
         warnings=session.warn(),
     )
-    return result.to(units)
 
 
 def _asked(call: str, subsets: Iterable[Iterable[str]], names: Subset) -> list[Subset]:
@@ -228,7 +239,7 @@ def _coalitions(call: str, shapley: bool | None, names: Subset, start: Subset) -
     return [start + subset for size in sizes for subset in itertools.combinations(names, size)]
 
 
-def _shapley(session: _Session, names: Subset, start: Subset) -> dict[str, Quantity]:
+def _shapley(session: UnionSession, names: Subset, start: Subset) -> dict[str, Quantity]:
     n, shares = len(names), {}
     for name in names:
         terms: dict[Subset, float] = {}
@@ -245,7 +256,7 @@ def _shapley(session: _Session, names: Subset, start: Subset) -> dict[str, Quant
     return shares
 
 
-def _greedy(session: _Session, names: Subset, start: Subset) -> Iterable[Step]:
+def _greedy(session: UnionSession, names: Subset, start: Subset) -> Iterable[Step]:
     taken, left = set(start), list(names)
     while left:
         before = session.sorted(taken)
@@ -259,14 +270,15 @@ def _greedy(session: _Session, names: Subset, start: Subset) -> Iterable[Step]:
 
 
 @dataclass
-class _Session:
+class UnionSession:
     """State of a call: data, estimator and the unions solved for it, in nats."""
 
-    data: Several
+    names: Subset
+    n_samples: int | None
     estimator: UnionEstimator
-    ctx: Context
     solver: UnionSolver
-    started: float
+    ctx: Context = field(default_factory=Context)
+    started: float = field(default_factory=time.perf_counter)
     known: dict[Subset, RawUnion] = field(default_factory=dict)
 
     @classmethod
@@ -283,7 +295,8 @@ class _Session:
         keep: Sequence[str],
         progress: Callable[[float], None] | None,
         params: Mapping[str, Any],
-    ) -> _Session:
+    ) -> UnionSession:
+        """The session of a call of a verb, its arguments checked."""
         started = time.perf_counter()
         check_units(Keyword(call, "units"), units)
         if "measure" in params or "lattice" in params:
@@ -292,12 +305,12 @@ class _Session:
         data = as_several(call, y, sources, kind)
         chosen = UnionEstimator.from_name(call, estimator, params, lambda: get_estimator(_automatic(data), "union"))
         ctx = Context.of_call(call, seed, device, keep, progress)
-        return cls(data, chosen, ctx, chosen.start(call, data, ctx), started)
+        return cls(tuple(data.names), data.n_samples, chosen, chosen.start(call, data, ctx), ctx, started)
 
     def sorted(self, names: Iterable[str]) -> Subset:
         """The names in the order of the data."""
         wanted = set(names)
-        return tuple(name for name in self.data.names if name in wanted)
+        return tuple(name for name in self.names if name in wanted)
 
     def solve(self, subsets: Sequence[Subset]) -> None:
         """Solve those that are not solved yet, together."""

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from pidkd.arrays import IntArray
 from pidkd.errors import Argument, InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.folds import split
+from pidkd.estimators.solvers.posterior.held_out import Logs
 from pidkd.estimators.solvers.posterior.learning import Learner, as_given
 from pidkd.estimators.solvers.posterior.unions import HeldOutUnions
 from pidkd.inputs.several import SourceActivations, SourcePosteriors
 from pidkd.parameters import Level, Whole, With
 from pidkd.result import Certificate
-from pidkd.union import RawUnion, Subset, UnionEstimator
+from pidkd.union import RawUnion, Subset, UnionEstimator, UnionSolver
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,10 @@ class UnionPosterior(UnionEstimator):
                 if ctx.progress is not None:
                     ctx.progress(len(logs) / (len(data.sources) + 1))
         return _HeldOut(HeldOutUnions(y, fold, logs, ctx.seed, scaling), how)
+
+    def of_logs(self, y: IntArray, fold: IntArray, logs: Mapping[str, Logs], seed: int, how: str) -> UnionSolver:
+        """A solver of the unions of posteriors that were learned before, as an audit has them of its layers."""
+        return _HeldOut(HeldOutUnions(y, fold, logs, seed, False), how)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pidkd.audits.engine import engine_for, named_estimator
+from pidkd.audits.ensembles import unions_of
 from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan, Pairs
 from pidkd.audits.reliability import warn_of_limits, with_alignment
@@ -58,6 +59,8 @@ def audit(
     ----------
     teacher, student : path, mapping of str to array, or array
         Activations by layer, each of shape (n_samples, ...): arrays, or a file or folder that ``open_layers`` reads.
+        Several teachers are a mapping from name to any of these but bare arrays: their layers are ``name/layer``, and
+        ``report.ensembles`` has what each of them adds for the student.
         Arrays named "ids" and "labels" beside the layers are compared with each other and with ``y``. From "logits" or
         "predictions" beside them the report has the accuracy and the answers of the network.
     y : path or array, shape (n_samples,), or (n_samples, d_y) of floats
@@ -152,7 +155,8 @@ def audit(
     pictures = None if images is None else open_images(images, len(plan.target))
     readings, measured = run(engine, plan, n_jobs, None if resume is None else os.fspath(resume), progress)
     results = measured if plan.continuous else with_alignment(measured)
-    report = AuditReport.of(plan, engine, readings, results, time.perf_counter() - started, pictures)
+    unions = unions_of(plan, engine, readings, results)
+    report = AuditReport.of(plan, engine, readings, results, unions, time.perf_counter() - started, pictures)
     if not plan.continuous:
         warn_of_limits(report)
     return report

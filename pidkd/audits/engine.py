@@ -19,6 +19,7 @@ from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan
 from pidkd.audits.probes import centred_gram, linear_probe, probe_rows, read_rows
 from pidkd.decomposition import AUTO
+from pidkd.ensemble import UnionSession
 from pidkd.errors import IncompatibleInputError, InputError, Keyword, PidkdError, import_extra, quote
 from pidkd.estimator import Context
 from pidkd.files.layer import Layer
@@ -144,6 +145,10 @@ class AuditEngine(abc.ABC):
     @abc.abstractmethod
     def describe(self) -> dict[str, Any]:
         """Settings of the measurement, for the provenance."""
+
+    def unions(self, readings: Mapping[str, Reading]) -> UnionSession | None:
+        """Unions of several layers about the target, by name; None where the engine has none."""
+        return None
 
     def layer_key(self) -> tuple[list[Any], list[Array]]:
         """Options and arrays that a reading depends on besides the layer, by which finished work is known."""

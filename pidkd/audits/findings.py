@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from pidkd.audits.pair import AuditedPair
 from pidkd.citing import cite, settings
-from pidkd.codec import plain
+from pidkd.codec import from_plain, plain
+from pidkd.contribution_result import ContributionResult, Quantity
 from pidkd.errors import InputError, quote
 from pidkd.result import NATS_PER, PIDResult, Units, check_units
 
@@ -19,6 +20,24 @@ SCHEMA = 2
 
 READABLE = (1, SCHEMA)
 """Schemas that ``Findings.from_dict`` reads. The first had no checkpoints, baseline, probes or CKA."""
+
+
+@dataclass(frozen=True)
+class Beyond:
+    r""":math:`I_\cup(T,S_1,..,S_n)-I_\cup(S_1,..,S_n)`: what no layer of the student has of a teacher layer.
+
+    Parameters
+    ----------
+    teacher : str
+        The teacher layer that has most.
+    students : tuple of str
+        Layers of the student.
+    value : Quantity
+    """
+
+    teacher: str
+    students: tuple[str, ...]
+    value: Quantity
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,10 @@ class Findings:
         Wall time.
     provenance : mapping
         Version, files, estimator, quantizer, seed.
+    ensembles : tuple of ContributionResult
+        Of several teachers: for each student layer, as ``given``, what each of them adds.
+    beyond : Beyond, optional
+        Where every teacher layer met every student layer: what no layer of the student has.
     """
 
     pairs: tuple[AuditedPair, ...]
@@ -47,6 +70,8 @@ class Findings:
     entropy: float
     seconds: float
     provenance: Mapping[str, Any]
+    ensembles: tuple[ContributionResult, ...] = ()
+    beyond: Beyond | None = None
 
     @property
     def results(self) -> dict[tuple[str, str], PIDResult]:
@@ -97,8 +122,11 @@ class Findings:
         """The same report in other units."""
         check_units("to(units)", units)
         pairs = tuple(pair.to(units) for pair in self.pairs)
-        entropy = self.entropy * NATS_PER[self.units] / NATS_PER[units]
-        return dataclasses.replace(self, pairs=pairs, units=units, entropy=entropy)
+        factor = NATS_PER[self.units] / NATS_PER[units]
+        beyond = self.beyond and dataclasses.replace(self.beyond, value=self.beyond.value.scaled(factor))
+        ensembles = tuple(ensemble.to(units) for ensemble in self.ensembles)
+        entropy = self.entropy * factor
+        return dataclasses.replace(self, pairs=pairs, units=units, entropy=entropy, ensembles=ensembles, beyond=beyond)
 
     def cite(self) -> str:
         """One paragraph for a methods section: layers, samples, estimator and its source, preprocessing, seed."""
@@ -110,7 +138,15 @@ class Findings:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of its layout."""
         pairs = [pair.to_dict() for pair in self.pairs]
-        return {"kind": "pidkd.audit", "schema": SCHEMA, **vars(self), "pairs": pairs, "entropy": plain(self.entropy)}
+        several = {"ensembles": plain(self.ensembles), "beyond": plain(self.beyond)}
+        return {
+            "kind": "pidkd.audit",
+            "schema": SCHEMA,
+            **vars(self),
+            "pairs": pairs,
+            "entropy": plain(self.entropy),
+            **several,
+        }
 
     @classmethod
     def from_dict(cls, data: Any, where: str = "AuditReport.from_dict(data)") -> Self:
@@ -137,6 +173,8 @@ class Findings:
                 entropy=float(data["entropy"]),
                 seconds=float(data["seconds"]),
                 provenance=dict(data["provenance"]),
+                ensembles=tuple(map(ContributionResult.from_dict, data.get("ensembles", ()))),
+                beyond=None if data.get("beyond") is None else from_plain(Beyond, data["beyond"], "beyond"),
             )
         except InputError as error:
             raise error.at(f"{where}, {error.where}") from error

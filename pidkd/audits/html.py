@@ -10,6 +10,7 @@ from pidkd.audits.columns import PAGE, Column
 from pidkd.audits.findings import Findings
 from pidkd.audits.notes import headline_of, notes_of, warnings_of
 from pidkd.audits.pair import AuditedPair
+from pidkd.contribution_result import ContributionResult
 from pidkd.display.atoms import LOOKS
 from pidkd.display.page import page_template
 from pidkd.display.svg import curves, stack
@@ -50,6 +51,7 @@ def audit_page(report: Findings, title: str) -> str:
         tiles=[_tile(report, top, name) for name in ATOMS],
         hero=stack(top.result.atoms, scale, top.result.interval),
         networks=[_network(top, side) for side in ("teacher", "student")],
+        ensembles=[_ensemble(ensemble, scale) for ensemble in report.ensembles],
         bars=bars,
         ceilings=any(bar["ceilings"] for bar in bars),
         entropy_at=100 * report.scale / scale,
@@ -123,6 +125,26 @@ def _preprocessing(how: Mapping[str, Any]) -> dict[str, str]:
     if how.get("normalise"):
         parts.insert(0, "unit norm")
     return {"codes": f"{', '.join(parts)}, fitted on {how.get('fitted_on')}"}
+
+
+def _ensemble(result: ContributionResult, scale: float) -> dict[str, Any]:
+    """Table of several teachers in their greedy order, and a bar of what the student has and each of them adds."""
+    rows, parts = [], []
+    if result.given is not None:
+        parts.append(("the student's own", "redundant", result.information[result.given].value, 1.0))
+    for place, step in enumerate(result.order, start=1):
+        name = step.source
+        against = result.unique[name] if result.against is None else result.against[name]
+        numbers = {"information": result.information[name], "against": against, "unique": result.unique[name]}
+        rows.append({"source": name, "place": place, "gain": str(step.gain)} | {k: str(v) for k, v in numbers.items()})
+        parts.append((name, "unique_t", step.gain.value, max(0.35, 1.15 - 0.25 * place)))
+    drawn, at = [], 0.0
+    for name, atom, value, opacity in parts:
+        width = 100 * max(value, 0.0) / scale
+        drawn.append({"name": name, "atom": atom, "value": value, "x": at, "width": width, "opacity": opacity})
+        at += width
+    left = None if result.remaining is None else result.remaining.value
+    return {"given": result.given, "left": left, "rows": rows, "parts": drawn}
 
 
 def _change(difference: float) -> str:
@@ -210,7 +232,7 @@ def _facts(report: Findings) -> list[tuple[str, str]]:
             ),
         ),
         *(
-            (f"{name.capitalize()} file", str(origin[name]))
+            (f"{name.capitalize()} file", _files(origin[name]))
             for name in ("teacher", "student", "labels", "baseline")
             if origin.get(name)
         ),
@@ -226,6 +248,11 @@ def _facts(report: Findings) -> list[tuple[str, str]]:
         ("pidkd", str(origin.get("pidkd"))),
     ]
     return [(heading, text) for heading, text in facts if text]
+
+
+def _files(named: Any) -> str:
+    """A file, or those of several networks by name."""
+    return ", ".join(f"{name}: {file}" for name, file in named.items()) if isinstance(named, Mapping) else str(named)
 
 
 def _made_of_layers(origin: Mapping[str, Any]) -> tuple[str, str]:

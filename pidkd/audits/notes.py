@@ -23,6 +23,14 @@ def headline_of(report: Findings) -> str:
             f"shuffled labels ({chance:.2f} {units}). Of the teacher's {top.teacher} and the student's "
             f"{top.student}, {both}"
         )
+    if report.ensembles:
+        return _of_teachers(report, about)
+    if report.beyond is not None:
+        lacking, students = report.beyond.value.value, len(report.beyond.students)
+        return (
+            f"All {students} layers of the student together lack {max(lacking, 0.0):.2f} {units} {about} that the "
+            f"teacher's {report.beyond.teacher} holds. The best single partner is {top.student}, and {both}"
+        )
     if report.all_pairs:
         return (
             f"No single layer of the student has {top.result.unique_t:.2f} {units} {about} that the teacher's "
@@ -31,6 +39,18 @@ def headline_of(report: Findings) -> str:
     return (
         f"Most is left to distill from the teacher's {top.teacher}: {top.result.unique_t:.2f} {units} {about} "
         f"that the student's {top.student} lacks; {both}"
+    )
+
+
+def _of_teachers(report: Findings, about: str) -> str:
+    """Information that several teachers still have together for the student layer that lacks most of it."""
+    ensemble = max(report.ensembles, key=lambda one: math.nan if one.remaining is None else one.remaining.value)
+    left = math.nan if ensemble.remaining is None else max(ensemble.remaining.value, 0.0)
+    first, *rest = ensemble.order
+    order = "".join(f", then {step.source} {max(step.gain.value, 0.0):.2f}" for step in rest[:3])
+    return (
+        f"Together the teachers have {left:.2f} {report.units} {about} that the student's {ensemble.given} lacks: "
+        f"{first.source} adds {max(first.gain.value, 0.0):.2f}{order}."
     )
 
 
@@ -68,7 +88,20 @@ def notes_of(report: Findings) -> list[str]:
     else:
         notes = [*_of_samples(report), *_of_posteriors(report), *_of_chance(report), *_of_intervals(report)]
         notes += _of_counting(report)
-    return [*notes, *_of_captures(report), *warnings_of(report)]
+    left_out = map(str, report.provenance.get("left_out", ()))
+    return [*notes, *_of_ensembles(report), *left_out, *_of_captures(report), *warnings_of(report)]
+
+
+def _of_ensembles(report: Findings) -> list[str]:
+    """Sentence for each student layer on what several teachers still have for it, and in which order."""
+    sentences = []
+    for ensemble in report.ensembles:
+        order = ", then ".join(f"{step.source} (+{max(step.gain.value, 0.0):.2f})" for step in ensemble.order)
+        left = math.nan if ensemble.remaining is None else ensemble.remaining.value
+        sentences.append(
+            f"Together the teachers still have {left:.2f} {report.units} for the layer {ensemble.given}: add {order}."
+        )
+    return sentences
 
 
 def _of_samples(report: Findings) -> list[str]:

@@ -52,6 +52,8 @@ class AuditPlan:
         Paths of teacher, student, labels, baseline and checkpoints as the user wrote them; None for arrays.
     captures : mapping
         What captures of teacher and student say of themselves, by network: position, normalisation, accuracy.
+    network_of : mapping from teacher layer to network
+        Of several teachers, the one that has the layer; of one teacher, no name.
     """
 
     target: Array
@@ -62,6 +64,7 @@ class AuditPlan:
     students: Mapping[str | None, Mapping[str, Layer]]
     files: Mapping[str, Any]
     captures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    network_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(
@@ -83,16 +86,17 @@ class AuditPlan:
         """
         sources = _stages(student, checkpoints, baseline)
         budget = MAX_MEMORY if max_memory is None else max(max_memory, READING)
-        layers_t = _opened("teacher", teacher, Argument("audit", "teacher"), budget)
+        networks = _networks(teacher, Argument("audit", "teacher"))
+        layers_t, network_of = _all_opened(networks, budget)
         students = {stage: _opened("student", source, where, budget) for stage, (source, where) in sources.items()}
         where = file_of(y) or Argument("audit", "y")
-        names = _pairs(pairs, layers_t, students[None])
+        names = _pairs(pairs, layers_t, students[None], network_of)
         for stage, layers in students.items():
             for _, s in names:
                 if s not in layers:
                     raise UnknownNameError(sources[stage][1], "the layers of the student", s, layers)
         files = {
-            "teacher": file_of(teacher),
+            "teacher": {name: file_of(one) for name, (one, _) in networks.items()} if network_of else file_of(teacher),
             "student": file_of(student),
             "labels": file_of(y),
             "baseline": file_of(baseline),
@@ -100,10 +104,11 @@ class AuditPlan:
         }
         used = [layers_t[t] for t, _ in names] + [layers[s] for layers in students.values() for _, s in names]
         target, continuous = _target(y, where, used, budget)
-        about = {"teacher": read_about(teacher), "student": read_about(student)}
+        about = {name or "teacher": read_about(one) for name, (one, _) in networks.items()}
+        about["student"] = read_about(student)
         captures = {network: record for network, record in about.items() if record}
-        plan = cls(target, continuous, where, names, layers_t, students, files, captures)
-        _check_rows(target, where, y, [(teacher, file_of(teacher) or Argument("audit", "teacher")), *sources.values()])
+        plan = cls(target, continuous, where, names, layers_t, students, files, captures, network_of)
+        _check_rows(target, where, y, [*networks.values(), *sources.values()])
         return plan
 
     @property
@@ -118,6 +123,12 @@ class AuditPlan:
     def comparisons(self) -> list[PairKey]:
         """Every pair at every stage."""
         return [(stage, t, s) for stage in self.students for t, s in self.pairs]
+
+    @property
+    def all_pairs(self) -> bool:
+        """Whether every teacher layer meets every one of several student layers."""
+        teachers, students = ({pair[side] for pair in self.pairs} for side in (0, 1))
+        return len(students) > 1 and len(self.pairs) == len(teachers) * len(students)
 
     @property
     def of_codes(self) -> bool:
@@ -154,6 +165,39 @@ def _opened(network: str, source: Any, where: str, max_memory: int) -> dict[str,
     return {network: dataclasses.replace(layer, name=network)}
 
 
+def _networks(source: Any, where: str) -> dict[str, tuple[Any, str]]:
+    """Networks by name, each with its name in messages; a single one has no name.
+
+    Several networks are a mapping from name to files, or to mappings of layers; a mapping from name to arrays is one
+    network with these layers.
+    """
+    if not isinstance(source, Mapping) or not any(_is_network(one) for one in source.values()):
+        return {"": (source, file_of(source) or where)}
+    networks = {}
+    for name, one in source.items():
+        if not isinstance(name, str) or not name or "/" in name:
+            raise InputError(where, "names of networks that are text without '/'", quote(name))
+        networks[printable(name)] = (one, file_of(one) or f"{where}[{quote(name)}]")
+    return networks
+
+
+def _is_network(one: Any) -> bool:
+    return isinstance(one, Mapping) or file_of(one) is not None
+
+
+def _all_opened(networks: Mapping[str, tuple[Any, str]], budget: int) -> tuple[dict[str, Layer], dict[str, str]]:
+    """Layers of all networks, and the network of each where there are several: layers are ``network/layer``."""
+    layers: dict[str, Layer] = {}
+    network_of: dict[str, str] = {}
+    for network, (source, where) in networks.items():
+        for layer in _opened(network or "teacher", source, where, budget).values():
+            name = layer.name if layer.name == (network or layer.name) else f"{network}/{layer.name}"
+            layers[name] = dataclasses.replace(layer, name=name)
+            if network:
+                network_of[name] = network
+    return layers, network_of
+
+
 def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) -> dict[str | None, tuple[Any, str]]:
     """Each stage of the student with its name in messages, the student itself as None and last."""
     where = Keyword("audit", "checkpoints")
@@ -187,14 +231,19 @@ def _target(source: Any, where: str, layers: Sequence[Layer], max_memory: int) -
     return labels, False
 
 
-def _pairs(pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Layer]) -> list[tuple[str, str]]:
+def _pairs(
+    pairs: Pairs, teacher: Mapping[str, Layer], student: Mapping[str, Layer], network_of: Mapping[str, str]
+) -> list[tuple[str, str]]:
     """Pairs of a teacher layer and a student layer."""
     where = Keyword("audit", "pairs")
     if pairs is None:
         if len(teacher) == len(student) == 1:
             return [(next(iter(teacher)), next(iter(student)))]
-        if shared := [name for name in teacher if name in student]:
-            return [(name, name) for name in shared]
+        if len(student) == 1 and len(teacher) == len(set(network_of.values())):  # one layer of each of several teachers
+            return [(name, next(iter(student))) for name in teacher]
+        own_names = {name: name.removeprefix(f"{network_of.get(name)}/") for name in teacher}
+        if shared := [(name, own) for name, own in own_names.items() if own in student]:
+            return shared
         got = f"teacher layers {', '.join(teacher)} and student layers {', '.join(student)}"
         raise InputError(where, "layers of equal name", got, "name the pairs, or ask for all")
     if isinstance(pairs, str):

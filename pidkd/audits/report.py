@@ -17,6 +17,7 @@ import numpy as np
 from pidkd.arrays import Array, FloatArray
 from pidkd.audits.columns import COLUMNS
 from pidkd.audits.engine import AuditEngine, Reading
+from pidkd.audits.ensembles import Unions
 from pidkd.audits.findings import Findings
 from pidkd.audits.notes import headline_of, notes_of
 from pidkd.audits.pair import AuditedPair
@@ -65,6 +66,7 @@ class AuditReport(Findings):
         engine: AuditEngine,
         readings: Mapping[LayerKey, Reading],
         results: Mapping[PairKey, PIDResult],
+        unions: Unions,
         seconds: float,
         images: Layer | None = None,
     ) -> AuditReport:
@@ -93,7 +95,14 @@ class AuditReport(Findings):
             n_classes=n_classes,
             entropy=h,
             seconds=seconds,
-            provenance={**plan.describe(), **how, **engine.describe()},
+            provenance={
+                **plan.describe(),
+                **how,
+                **engine.describe(),
+                **({"left_out": unions.notes} if unions.notes else {}),
+            },
+            ensembles=unions.ensembles,
+            beyond=unions.beyond,
         )
         return report if images is None else report.with_images(images)
 
@@ -334,7 +343,7 @@ def audited_pair(
         probe_t=t.probe,
         probe_s=s.probe,
         cka=None if t.gram is None or s.gram is None else debiased_cka(t.gram, s.gram),
-        accuracy_t=_accuracy(answers.get(("teacher", None)), plan),
+        accuracy_t=_accuracy(answers.get((plan.network_of.get(teacher, "teacher"), None)), plan),
         accuracy_s=_accuracy(answers.get(("student", stage)), plan),
         **({} if plan.continuous else _by_sample(key, plan, engine, (t, s), result, answers)),
     ).to(engine.options.units)
@@ -350,8 +359,12 @@ def _by_sample(
 ) -> dict[str, Any]:
     """Samples with most left to learn and the networks' answers, and means by class for the student itself."""
     extremes = extremes_of(result.local, plan.target)
-    for network, stage, reading in (("teacher", None, readings[0]), ("student", key[0], readings[1])):
-        given = answers.get((network, stage), engine.answers(reading) if extremes else None)
+    teacher = plan.network_of.get(key[1], "teacher")
+    for network, name, stage, reading in (
+        ("teacher", teacher, None, readings[0]),
+        ("student", "student", key[0], readings[1]),
+    ):
+        given = answers.get((name, stage), engine.answers(reading) if extremes else None)
         if given is not None:
             extremes = tuple({**one, network: str(given[one["row"]])} for one in extremes)
     return {"extremes": extremes, "by_class": () if key[0] is not None else means_by_class(result.local, plan.target)}
@@ -366,6 +379,9 @@ def network_answers(plan: AuditPlan) -> Answers:
     if plan.continuous:
         return {}
     networks: dict[tuple[str, str | None], Mapping[str, Layer]] = {("teacher", None): plan.teacher}
+    for name in dict.fromkeys(plan.network_of.values()):
+        own = {layer: one for layer, one in plan.teacher.items() if plan.network_of[layer] == name}
+        networks[name, None] = {layer.removeprefix(f"{name}/"): one for layer, one in own.items()}
     networks |= {("student", stage): layers for stage, layers in plan.students.items()}
     answers = {}
     for network, layers in networks.items():

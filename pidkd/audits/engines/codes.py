@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,13 +14,18 @@ from pidkd.audits.engine import AuditEngine, Reading
 from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan, file_of
 from pidkd.decomposition import AUTO, decompose
+from pidkd.ensemble import UnionSession
 from pidkd.errors import InputError, Keyword, quote
+from pidkd.estimator import Context
 from pidkd.files.layer import Layer, Sliced
 from pidkd.files.reading import read_array
 from pidkd.inputs import Codes
+from pidkd.inputs.several import as_several
 from pidkd.pid import PIDEstimator
+from pidkd.registry import get_estimator
 from pidkd.result import PIDResult
 from pidkd.uncertainty import Bootstrap, Method, Permutation
+from pidkd.union import UnionEstimator
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
@@ -148,6 +154,16 @@ class CodesEngine(AuditEngine):
             "shuffles": self.n_shuffles,
             "probed_on": len(self.rows),
         }
+
+    def unions(self, readings: Mapping[str, Reading]) -> UnionSession | None:
+        """Unions of the counted codes, certified."""
+        if "BROJA" not in self.estimator.measure:
+            return None
+        data = as_several("audit", self.counted, {name: reading.codes for name, reading in readings.items()}, "codes")
+        estimator: UnionEstimator = get_estimator("broja", "union")()
+        ctx = Context(seed=self.options.seed)
+        solver = estimator.start("audit", data, ctx)
+        return UnionSession(tuple(data.names), data.n_samples, estimator, solver, ctx)
 
     def layer_key(self) -> tuple[list[Any], list[Array]]:
         """Quantizer and rows; the estimator does not matter yet."""

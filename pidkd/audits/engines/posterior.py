@@ -7,6 +7,7 @@ the teacher, and with them I(Y;T), are the same at every checkpoint of the stude
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,11 +16,13 @@ from pidkd.arrays import Array, IntArray
 from pidkd.audits.engine import AuditEngine, Reading, one_hot
 from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan
+from pidkd.ensemble import UnionSession
 from pidkd.errors import InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.held_out import Logs
 from pidkd.files.layer import Layer
 from pidkd.pid import PIDEstimator
+from pidkd.registry import get_estimator
 from pidkd.result import PIDResult
 from pidkd.uncertainty import Permutation
 from pidkd.uncertainty.method import QUANTITIES
@@ -110,6 +113,14 @@ class PosteriorEngine(AuditEngine):
             return np.stack([np.stack(one) for one in self.estimator.learn(values, self.labels, self.folds, ctx)])
         except InputError as error:
             raise error.at(f"{where}, {error.where}") from error
+
+    def unions(self, readings: Mapping[str, Reading]) -> UnionSession | None:
+        """Unions of the posteriors that the layers learned, held out."""
+        logs = {name: Logs(*reading.arrays["logs"][0]) for name, reading in readings.items()}
+        _, y = np.unique(self.target, return_inverse=True)
+        estimator: Any = get_estimator("posterior", "union")(n_folds=self.estimator.n_folds)
+        solver = estimator.of_logs(y, self.folds[0], logs, self.options.seed, self.estimator.learner())
+        return UnionSession(tuple(logs), len(y), estimator, solver)
 
     def answers(self, reading: Reading) -> Array:
         """The label with most probability by the classifiers, on average over them."""

@@ -41,9 +41,12 @@ class PoolOption(StrEnum):
 def command(
     y: Annotated[Path, typer.Option("--labels", help="Labels, shape (n,): .npy, .npz, .pt, or .csv.")],
     teacher: Annotated[
-        Path,
+        list[str],
         typer.Option(
-            "--teacher", help="Activations: .npz, .npy, .pt, .safetensors, .h5, .zarr, a folder of .npy or of shards."
+            "--teacher",
+            metavar="FILE|NAME=FILE",
+            help="Activations: .npz, .npy, .pt, .safetensors, .h5, .zarr, a folder of .npy or of shards. Several "
+            "teachers: NAME=FILE, repeated.",
         ),
     ],
     student: Annotated[Path, typer.Option("--student", help="Likewise.")],
@@ -115,6 +118,7 @@ def command(
     from pidkd.quantize import Quantizer
     from pidkd.runs.output import check_folder, check_output, holding
 
+    teachers = _teachers(teacher)
     if pairs and all_pairs:
         raise InputError("--pair, --all-pairs", "one of them", "both")
     outputs = [] if out is None else [out / name for name in ("audit.json", "audit.csv", "report.html")]
@@ -128,11 +132,11 @@ def command(
         if out is not None:
             held.enter_context(holding(out))
         report = pidkd.audit(
-            teacher,
+            teachers,
             student,
             y,
             "all" if all_pairs else [_pair(text) for text in pairs] if pairs else None,
-            checkpoints=_checkpoints(checkpoints or []),
+            checkpoints=_named("--checkpoint", checkpoints or []),
             baseline=baseline,
             estimator=named_estimator(estimator, param),
             quantize=quantizer,
@@ -153,7 +157,8 @@ def command(
         if out is not None:
             report.write(out, force)
     if local is not None:
-        ids = stored(teacher, str(teacher), ("ids",))
+        first = teachers if isinstance(teachers, str) else next(iter(teachers.values()))
+        ids = stored(first, first, ("ids",))
         about = {"labels": read_labels(y, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}
         with option("--local"):
             report.write_local(local, force, **about)
@@ -172,12 +177,19 @@ def _pair(text: str) -> tuple[str, str]:
     return teacher, student
 
 
-def _checkpoints(texts: Sequence[str]) -> dict[str, str]:
+def _teachers(texts: Sequence[str]) -> str | dict[str, str]:
+    """The file of one teacher, or files of several by name."""
+    if len(texts) == 1 and ("=" not in texts[0] or Path(texts[0]).exists()):
+        return texts[0]
+    return _named("--teacher", texts)
+
+
+def _named(option: str, texts: Sequence[str]) -> dict[str, str]:
     named: dict[str, str] = {}
     for text in texts:
         name, equals, file = text.partition("=")
         if not (name and equals and file) or name in named:
-            raise InputError("--checkpoint", "NAME=FILE, each name once", quote(text))
+            raise InputError(option, "NAME=FILE, each name once", quote(text))
         named[name] = file
     return named
 
