@@ -245,6 +245,14 @@ def check_network(model: Any, where: str) -> None:
             raise InputError(where, "a network whose weights exist", f"{name!r} on the meta device", "load its weights")
 
 
+def check_trainable(model: nn.Module, where: str) -> None:
+    """Refuse a network whose parameters can have no gradient."""
+    made = next((name for name, p in model.named_parameters() if p.is_inference()), None)
+    if made is not None:
+        hint = "copy its state_dict() into a network that was made outside of it"
+        raise InputError(where, "parameters that can be trained", f"{made!r}, made in inference mode", hint)
+
+
 def check_apart(teacher: nn.Module, student: nn.Module, where: str) -> None:
     """Refuse a student that shares state with its teacher: training the one would change the other."""
     named_t, named_s = _state(teacher), _state(student)

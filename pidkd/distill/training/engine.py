@@ -12,7 +12,15 @@ from typing import Any
 
 from torch import nn
 
-from pidkd.distill.feeding import Forward, check_apart, check_network, check_pairs, layouts, same_buffers
+from pidkd.distill.feeding import (
+    Forward,
+    check_apart,
+    check_network,
+    check_pairs,
+    check_trainable,
+    layouts,
+    same_buffers,
+)
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, get_method
 from pidkd.distill.taps import FeatureTap
@@ -174,7 +182,7 @@ def train(
     if tensorboard:
         import_extra("tensorboard", "tensorboard", needed_by="train(tensorboard=True)")
     recipe = recipe or Recipe()
-    method = method if isinstance(method, Method) else get_method(method)()
+    method = _method(method)
     pairs = _pairs(taps, method, teacher, student)
     with Runtime(device, processes=processes, strict=strict, precision=recipe.precision) as runtime, ExitStack() as end:
         data, evaluated = _data(train_data, valid_data, recipe, seed, runtime, collate)
@@ -215,6 +223,15 @@ def train(
     return TrainResult(student, teacher, run.step.loss, run.history, run.best, report, place, seconds)
 
 
+def _method(method: Any) -> Method:
+    """The method, by name with its defaults."""
+    if isinstance(method, type) and issubclass(method, Method):
+        got, hint = f"the class {method.__name__}", f"make one: {method.__name__}()"
+        raise InputError(Argument("train", "method"), "a distillation method, or its name", got, hint)
+    made: Method = method if isinstance(method, Method) else get_method(method)()
+    return made
+
+
 def _taps(
     teacher: nn.Module | None,
     student: nn.Module,
@@ -234,6 +251,8 @@ def _taps(
             continue
         where = ("teacher", "student")[side]
         check_network(network, Argument("train", where))
+        if side == 1:
+            check_trainable(network, Argument("train", where))
         network.to(runtime.device)
         if side == 1 and recipe.sync_batchnorm:
             network = _synchronised(network, runtime)

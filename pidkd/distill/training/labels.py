@@ -135,7 +135,8 @@ def check_range(where: str, y: Tensor, n_classes: int, of: str = "the classes of
         return
     odd = y[(y < 0) | (y >= n_classes)]
     if len(odd):
-        raise InputError(where, f"labels from 0 to {n_classes - 1}, {of}", str(int(odd[0])))
+        hint = "a network of two classes has two outputs" if n_classes == 1 else None
+        raise InputError(where, f"labels from 0 to {n_classes - 1}, {of}", str(int(odd[0])), hint)
 
 
 def are_batches(data: Any) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, random_split
 
 from pidkd.distill.dataset import ImageData
-from pidkd.distill.feeding import take_rows
+from pidkd.distill.feeding import take_rows, tensors_in
 from pidkd.distill.training.batches import Batches, InMemory, stream
 from pidkd.distill.training.labels import are_batches, arrays_of
 from pidkd.distill.training.loader import Collate, FromLoader, Streamed, length_of
@@ -73,6 +73,11 @@ def open_batches(
         batches = Streamed(data, *place, name=where, collate=collate, **options)
     else:
         x, y = arrays_of(data, where)
+        for part in tensors_in(x):
+            odd = part.isnan().flatten(1).any(1).nonzero() if part.dim() > 1 and part.is_floating_point() else ()
+            if len(odd):
+                hint = "leave such samples out, or fill them in"
+                raise InputError(f"{where}[0]", "numbers in every sample", f"nan in row {int(odd[0])}", hint)
         batches = InMemory(x, y, recipe, seed, *place, name=where)
     if training and not batches.steps:
         got = f"{batches.n_samples} samples in {batches.name}"

@@ -264,6 +264,11 @@ def _notes(run: Run, x: Inputs) -> list[str]:
     frozen = [name for name, _ in step.student.model.named_parameters() if name not in step.reach["whole"]]
     if frozen:
         notes.append(f"not trained, as they came without need of a gradient: {', '.join(frozen[:3])} ({len(frozen)})")
+    notes += [
+        f"the {side} puts out probabilities where logits are asked for: leave its softmax out"
+        for side, tap in (("teacher", teacher), ("student", step.student))
+        if tap is not None and _is_softmax(tap, x)
+    ]
     if teacher is not None:
         with torch.no_grad():
             n_classes = teacher(x)[0].shape[-1]
@@ -271,6 +276,14 @@ def _notes(run: Run, x: Inputs) -> list[str]:
             notes.append(f"the teacher has {n_classes} classes, the student {step.loss.n_classes}")
     notes += [f"{name}: the loader gives {b.left_out}" for name, b in run.evaluated.items() if b.left_out]
     return notes
+
+
+def _is_softmax(tap: FeatureTap, x: Inputs) -> bool:
+    """Whether what a network puts out as logits are probabilities."""
+    with torch.no_grad(), eval_mode(tap), same_buffers(tap):
+        logits = tap(x)[0].float()
+    sums = logits.sum(1) if logits.dim() == 2 and logits.shape[1] > 1 else logits.new_zeros(1)
+    return bool((logits >= 0).all()) and bool(((sums - 1).abs() < 1e-3).all())
 
 
 def _form(side: str, tap: FeatureTap | None, x: Inputs) -> list[str]:

@@ -209,6 +209,9 @@ class Run:
         if batch:
             where.append(f"first not finite: {self._first_nonfinite(*batch)}")
         step = f", step {self.steps_done}" if batch else ""
+        if batch and where[-1].endswith(": the inputs"):
+            got = f"others in epoch {self.epoch}{step}"
+            raise DivergenceError(f"train: expected inputs that are finite numbers, got {got}; leave such samples out")
         raise DivergenceError(
             f"train: expected a finite loss, got {values[0].item()} in epoch {self.epoch}{step} ({'; '.join(where)}); "
             f"lower the learning rate (recipe.lr), or clip gradients (recipe.clip, now {self.recipe.clip})"

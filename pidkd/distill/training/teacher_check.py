@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pidkd.distill.feeding import batch_length, take_rows
 from pidkd.distill.training.batches import Batches, InMemory
-from pidkd.distill.training.labels import classes_of
+from pidkd.distill.training.labels import Batch, classes_of
 from pidkd.distill.training.run import Run
 
 N_CHECKED = 256
@@ -63,11 +64,11 @@ def remarks_on(teacher: dict[str, Any], n_classes: int) -> list[str]:
     return lines
 
 
-def _sample(batches: Batches) -> tuple[Tensor, Tensor]:
+def _sample(batches: Batches) -> Batch:
     """A few samples of all classes; of a loader its first batch."""
     if not isinstance(batches, InMemory):
-        x, y = next(batches.in_order())
-        return x[:N_CHECKED], y[:N_CHECKED]
+        x, y = batches.first()
+        return (x, y) if batch_length(x) is None else (take_rows(x, slice(N_CHECKED)), y[:N_CHECKED])
     rows = torch.randperm(batches.n_samples, generator=torch.Generator().manual_seed(0))[:N_CHECKED]
     rows = rows.to(batches.device)
     return batches.inputs(rows), batches.y[rows]
