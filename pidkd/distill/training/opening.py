@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, random_split
 
 from pidkd.distill.dataset import ImageData
-from pidkd.distill.feeding import take_rows, tensors_in
+from pidkd.distill.feeding import Inputs, take_rows, tensors_in
 from pidkd.distill.training.batches import Batches, InMemory, stream
 from pidkd.distill.training.labels import are_batches, arrays_of
 from pidkd.distill.training.loader import Collate, FromLoader, Streamed, length_of
@@ -73,11 +73,7 @@ def open_batches(
         batches = Streamed(data, *place, name=where, collate=collate, **options)
     else:
         x, y = arrays_of(data, where)
-        for part in tensors_in(x):
-            odd = part.isnan().flatten(1).any(1).nonzero() if part.dim() > 1 and part.is_floating_point() else ()
-            if len(odd):
-                hint = "leave such samples out, or fill them in"
-                raise InputError(f"{where}[0]", "numbers in every sample", f"nan in row {int(odd[0])}", hint)
+        _check_numbers(x, f"{where}[0]")
         batches = InMemory(x, y, recipe, seed, *place, name=where)
     if training and not batches.steps:
         got = f"{batches.n_samples} samples in {batches.name}"
@@ -85,6 +81,15 @@ def open_batches(
             Argument("Recipe", "batch_size"), "at most as many as there are samples", f"{recipe.batch_size}, and {got}"
         )
     return batches
+
+
+def _check_numbers(x: Inputs, where: str) -> None:
+    """Refuse samples with missing values; infinities may be a mask."""
+    for part in tensors_in(x):
+        if part.is_floating_point() and bool(part.isnan().any()):
+            row = int(part.isnan().nonzero()[0, 0])
+            hint = "leave such samples out, or fill them in"
+            raise InputError(where, "numbers in every sample", f"nan in row {row}", hint)
 
 
 def hold_out(data: Any, where: str, fraction: float, seed: int) -> tuple[Any, Any]:
