@@ -73,6 +73,8 @@ def alternating(
 def two_stages(epochs: int, *, first: str, fraction: float) -> tuple[str, ...]:
     """The first ``floor(fraction * epochs)`` epochs in phase ``first``, the others in phase ``student``.
 
+    A fraction above 0 gives the first phase one epoch at least, for without it what it trains would stay random.
+
     Raises
     ------
     InputError
@@ -85,5 +87,5 @@ def two_stages(epochs: int, *, first: str, fraction: float) -> tuple[str, ...]:
     """
     Whole(0, MOST_EPOCHS).check("schedule(epochs)", epochs)
     Fraction().check("schedule(fraction)", fraction)
-    n_first = math.floor(round(fraction * epochs, 9))
+    n_first = min(epochs, max(math.floor(round(fraction * epochs, 9)), int(fraction > 0)))
     return (first,) * n_first + ("student",) * (epochs - n_first)

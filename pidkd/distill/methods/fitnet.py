@@ -27,7 +27,7 @@ class FitNet(Method):
     Parameters
     ----------
     hint : float
-        The part of all epochs in phase ``hint``, in [0, 1).
+        The part of all epochs in phase ``hint``, in [0, 1); one epoch at least, unless it is 0.
     task_weight, weight, kd_weight : float
         :math:`w_1`, :math:`w_2` and :math:`w_3`.
     temperature : float

@@ -28,7 +28,7 @@ class TED(Method):
     Parameters
     ----------
     filters : float
-        The part of all epochs in phase ``filters``, in [0, 1).
+        The part of all epochs in phase ``filters``, in [0, 1); one epoch at least, unless it is 0.
     task_weight, weight, kd_weight : float
         :math:`w_1`, :math:`w_2` and :math:`w_3`.
     temperature : float
