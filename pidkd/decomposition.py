@@ -31,7 +31,7 @@ def decompose(
     y: Any,
     t: Any = None,
     s: Any = None,
-    *,
+    *more: Any,
     estimator: str | PIDEstimator = "auto",
     units: Units = "bits",
     seed: int = 0,
@@ -98,6 +98,12 @@ def decompose(
     >>> print(f"{result.redundant:.6f} {result.synergistic:.6f} {result.certificate.status}")
     0.311278 0.500000 optimal
     """
+    if more:
+        hint = (
+            "contributions(y, sources) says what each adds, union_information what they know together, "
+            "and decompose_lattice has an atom for every antichain"
+        )
+        raise InputError("decompose(y, t, s)", "two sources", f"{2 + len(more)}", hint)
     data = as_input(*(value for value in (y, t, s) if value is not None), groups=groups, target=target)
     chosen = PIDEstimator.from_name("decompose", estimator, params, lambda: _automatic("decompose", data))
     ctx = Context.of_call("decompose", seed, device, keep, progress)

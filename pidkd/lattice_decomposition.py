@@ -92,7 +92,7 @@ def decompose_lattice(
     raw = estimator._redundancies(p, ctx)
     for name in ctx.keep:
         if name != "local" or raw.local is None:
-            has = "nothing" if raw.local is None else "'local'"
+            has = "an empty list" if raw.local is None else "'local'"
             raise InputError(Keyword(CALL, "keep"), has, f"{name!r}, which {estimator.name!r} does not have")
     result = _result(raw, p, names, estimator, cells, time.perf_counter() - started).to(units)
     if not all(map(math.isfinite, result.atoms.values())):

@@ -263,7 +263,7 @@ class PIDEstimator(Estimator):
         for name in ctx.keep:
             if name not in has:
                 got = f"{name!r}, which {self.name!r} does not have of this input"
-                raise InputError(Keyword("decompose", "keep"), " or ".join(map(repr, has)) or "nothing", got)
+                raise InputError(Keyword("decompose", "keep"), " or ".join(map(repr, has)) or "an empty list", got)
 
     def _concerns(self, result: PIDResult) -> list[tuple[type[PidkdWarning], str]]:
         """Warnings about a result, with their categories."""

@@ -319,3 +319,10 @@ def test_whatever_the_arguments_every_message_is_one_line(arguments: list[Any]) 
         assert "\n" not in str(result)
         assert ": expected " in str(result)
         assert ", got " in str(result)
+
+
+def test_more_than_two_sources_are_shown_the_doors() -> None:
+    y = np.arange(40) % 4
+    doors = "expected two sources, got 3; .*contributions.*union_information.*decompose_lattice"
+    with pytest.raises(InputError, match=doors):
+        pidkd.decompose(y, y, y, y)

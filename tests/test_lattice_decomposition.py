@@ -176,7 +176,7 @@ def test_about_one_class_nothing_is_said() -> None:
 
 
 def test_about_two_classes_broja_has_no_local_atoms_of_antichains() -> None:
-    with pytest.raises(InputError, match=r"keep\): expected nothing, got 'local'"):
+    with pytest.raises(InputError, match=r"keep\): expected an empty list, got 'local'"):
         pidkd.decompose_lattice(two_classes((2, 2, 2), 0), measure="broja", keep=("local",))
 
 
@@ -199,7 +199,7 @@ def test_broja_has_no_lattice_but_union_information(measure: str) -> None:
         (lambda y, x: pidkd.decompose_lattice(y, [x[0], x[1] * 1.0]), r"sources\['x2'\]\): expected labels"),
         (lambda y, x: pidkd.decompose_lattice(y, "ab"), r"\(sources\): expected arrays of labels"),
         (lambda y, x: pidkd.decompose_lattice(gate("and").pmf, x), r"\(sources\): expected None beside a Pmf"),
-        (lambda y, x: pidkd.decompose_lattice(y, x, keep=("plan",)), "keep\\): expected nothing, got 'plan'"),
+        (lambda y, x: pidkd.decompose_lattice(y, x, keep=("plan",)), "keep\\): expected an empty list, got 'plan'"),
         (lambda y, x: pidkd.decompose_lattice(y, x, units="bit"), "units\\): expected 'bits' or 'nats'"),
     ],
 )
