@@ -25,7 +25,7 @@ from pidkd.errors import (
 )
 from pidkd.inputs import Activations, Codes, Input, Pmf
 from pidkd.inputs.dispatch import check_two_sources
-from pidkd.parameters import Choice, Parameterised, Whole
+from pidkd.parameters import SEED, Choice, Parameterised
 from pidkd.registry import ESTIMATORS, get_estimator, list_estimators
 
 KEEPABLE = ("plan", "potentials", "local")
@@ -67,7 +67,7 @@ class Context:
         for name in names:
             if not isinstance(name, str) or name not in KEEPABLE:
                 raise UnknownNameError(Keyword(call, "keep"), "what a result can carry", name, KEEPABLE)
-        Whole(0).check(Keyword(call, "seed"), seed)
+        SEED.check(Keyword(call, "seed"), seed)
         Choice(("cpu", "cuda", "auto")).check(Keyword(call, "device"), device)
         if not (progress is None or callable(progress)):
             raise InputError(Keyword(call, "progress"), "a function of the fraction done, or None", quote(progress))

@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 
 from pidkd.constraints import (
     FLAG,
+    SEED,
     TEXT,
     Choice,
     Constraint,
@@ -37,6 +38,7 @@ from pidkd.errors import InputError, Parameter, UnknownNameError, quote
 
 __all__ = [
     "FLAG",
+    "SEED",
     "TEXT",
     "Choice",
     "Constraint",

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from pidkd.arrays import CHUNK_BYTES, FloatArray, IntArray, as_numbers, is_array, iter_chunks
 from pidkd.codebooks import Bins, CovariancePCA, batches
 from pidkd.errors import InputError, UnknownNameError, quote
-from pidkd.parameters import Parameterised, Whole
+from pidkd.parameters import SEED, Parameterised, Whole
 
 METHODS = ("kmeans", "uniform", "quantile")
 
@@ -89,7 +89,7 @@ class Quantizer(Parameterised, TransformerMixin, BaseEstimator):  # type: ignore
         *,
         normalise: bool = False,
         n_init: Annotated[int, Whole(1, 1_000)] = 10,
-        seed: Annotated[int, Whole(0)] = 0,
+        seed: Annotated[int, SEED] = 0,
         method: Literal["kmeans", "uniform", "quantile"] = "kmeans",
         max_memory: Annotated[int, Whole(1)] = 2**31,
     ) -> None:

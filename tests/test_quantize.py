@@ -203,7 +203,7 @@ def test_what_is_no_table_of_numbers(x):
         ({"n_components": 0}, "Quantizer(n_components=...): expected a whole number >= 1, or None, got 0"),
         ({"n_components": True}, "Quantizer(n_components=...): expected a whole number >= 1, or None, got True"),
         ({"n_init": 0}, "Quantizer(n_init=...): expected a whole number from 1 to 1,000, got 0"),
-        ({"seed": -1}, "Quantizer(seed=...): expected a whole number >= 0, got -1"),
+        ({"seed": -1}, "Quantizer(seed=...): expected a whole number from 0 to 4,294,967,295, got -1"),
         ({"normalise": "l1"}, "Quantizer(normalise=...): expected True or False, got 'l1'"),
     ],
 )

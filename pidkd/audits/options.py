@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pidkd.errors import InputError, Keyword
 from pidkd.files.layer import Pool
-from pidkd.parameters import check_choice, check_flag, check_whole
+from pidkd.parameters import SEED, Whole, check_choice, check_flag, check_whole
 from pidkd.result import Units, check_units
 from pidkd.uncertainty import Method, as_methods
 
 if TYPE_CHECKING:
     from pidkd.quantize import Quantizer
+
+
+MOST_SHUFFLES = 100_000
+"""Shuffles of the labels that still end within reason."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,10 @@ class AuditOptions:
     def __post_init__(self) -> None:
         check_units(Keyword("audit", "units"), self.units)
         check_choice(Keyword("audit", "pool"), self.pool, ("flatten", "mean"))
-        check_whole(Keyword("audit", "seed"), self.seed, 0)
+        SEED.check(Keyword("audit", "seed"), self.seed)
         check_flag(Keyword("audit", "local"), self.local)
         if self.shuffles is not None:
-            check_whole(Keyword("audit", "shuffles"), self.shuffles, 0)
+            Whole(0, MOST_SHUFFLES).check(Keyword("audit", "shuffles"), self.shuffles)
         if self.max_memory is not None:
             check_whole(Keyword("audit", "max_memory"), self.max_memory, 1)
         check_choice(Keyword("audit", "device"), self.device, ("cpu", "cuda", "auto"))

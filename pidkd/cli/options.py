@@ -122,7 +122,7 @@ def parameters(params: Sequence[str] | None) -> dict[str, Any]:
 
 def number_of_bytes(option: str, text: str) -> int:
     """A number of bytes from text such as 500MB or 2GiB."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?", text.strip())
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kMGT]?)(i?)B?", text.strip())
     if match is None or float(match[1]) == 0:
         raise InputError(option, "a number of bytes such as 500MB or 2GiB", quote(text))
     return int(float(match[1]) * (1024 if match[3] else 1000) ** " kMGT".index(match[2] or " "))

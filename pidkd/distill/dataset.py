@@ -19,7 +19,7 @@ import numpy as np
 
 from pidkd.arrays import Array, IntArray, as_array, as_labels, describe, read_only
 from pidkd.errors import InputError, quote
-from pidkd.parameters import Fraction, Whole, check_options
+from pidkd.parameters import SEED, Fraction, Whole, check_options
 from pidkd.registry import Registry
 from pidkd.runs.output import PathLike
 
@@ -102,8 +102,9 @@ class ImageData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of images, labels and classes, in hexadecimal: equal for equal content."""
-        digest = hashlib.sha256(repr((self.images.shape, self.n_classes)).encode())
+        """SHA-256 of images, labels, classes and normalisation, in hexadecimal: equal for equal content."""
+        about = (self.images.shape, self.n_classes, self.mean, self.std)
+        digest = hashlib.sha256(repr(about).encode())
         digest.update(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return digest.hexdigest()
@@ -122,7 +123,7 @@ class ImageData:
             When a class has fewer.
         """
         Whole(1).check("samples_per_class", n)
-        Whole(0).check("seed", seed)
+        SEED.check("seed", seed)
         counts = np.bincount(self.labels, minlength=self.n_classes)
         rarest = int(counts.argmin())
         if n > counts[rarest]:
@@ -141,7 +142,7 @@ class ImageData:
             When one of the two would be empty.
         """
         Fraction().check("held_out", fraction)
-        Whole(0).check("seed", seed)
+        SEED.check("seed", seed)
         rng = np.random.default_rng([seed, 2])
         held_out = np.zeros(len(self), dtype=bool)
         for c in range(self.n_classes):
@@ -161,7 +162,7 @@ class ImageData:
             When ``fraction`` is not between 0 and 1.
         """
         Fraction().check("label_noise", fraction)
-        Whole(0).check("seed", seed)
+        SEED.check("seed", seed)
         rng = np.random.default_rng([seed, 3])
         rows = rng.permutation(len(self))[: round(fraction * len(self))]
         labels = self.labels.copy()

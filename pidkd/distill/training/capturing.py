@@ -22,6 +22,7 @@ from pidkd.distill.feeding import Forward, eval_mode, explicit_arguments, layer_
 from pidkd.distill.lens import Head, Lens
 from pidkd.distill.positions import POSITIONS, Position, answered, at_position, mask_of
 from pidkd.distill.taps import FeatureTap
+from pidkd.distill.training.arguments import check_arguments
 from pidkd.distill.training.batches import Batches, stream
 from pidkd.distill.training.labels import Batch
 from pidkd.distill.training.loader import Collate
@@ -160,6 +161,8 @@ def capture(
     >>> held.accuracy is not None, held.normalisation, held.kinds
     (True, 'none: inputs as the data gives them', {'1': 'vector'})
     """
+    check_arguments("capture", batch_size=batch_size, device=device, resume=resume, layout=layout, out=out)
+    check_arguments("capture", forward=forward, collate=collate, progress=progress)
     _check(model, data, taps, shard_size, position)
     place = device_of(device)
     tap = FeatureTap(model, taps, layout=layout, forward=forward, logits=False, where=Argument("capture", "model"))

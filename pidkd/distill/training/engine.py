@@ -24,6 +24,7 @@ from pidkd.distill.feeding import (
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, get_method
 from pidkd.distill.taps import FeatureTap
+from pidkd.distill.training.arguments import check_arguments
 from pidkd.distill.training.batches import Batches, stream
 from pidkd.distill.training.checkpoint import load_checkpoint
 from pidkd.distill.training.loader import Collate
@@ -179,6 +180,10 @@ def train(
     ['filters', 'student', 'filters', 'student']
     """
     started = time.perf_counter()
+    check_arguments("train", recipe=recipe, seed=seed, device=device, strict=strict, processes=processes, out=out)
+    check_arguments("train", resume=resume, dry_run=dry_run, tensorboard=tensorboard, note=note, remarks=remarks)
+    check_arguments("train", forward=forward, collate=collate, before=before, after_epoch=after_epoch)
+    check_arguments("train", layout=layout, progress=progress)
     if tensorboard:
         import_extra("tensorboard", "tensorboard", needed_by="train(tensorboard=True)")
     recipe = recipe or Recipe()

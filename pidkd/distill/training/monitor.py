@@ -6,7 +6,6 @@ import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
@@ -19,8 +18,9 @@ from pidkd.audits.auditing import audit
 from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
 from pidkd.distill.features import align
-from pidkd.distill.feeding import Forward, check_pairs, layouts
+from pidkd.distill.feeding import Forward, check_network, check_pairs, layouts
 from pidkd.distill.taps import FeatureTap
+from pidkd.distill.training.arguments import check_audit_options
 from pidkd.distill.training.capturing import capture
 from pidkd.distill.training.loader import Collate
 from pidkd.distill.training.opening import open_batches
@@ -29,7 +29,7 @@ from pidkd.errors import Argument, InputError, Parameter, SmallSampleWarning, qu
 from pidkd.parameters import Choice, OrNone, Whole
 from pidkd.quantize import Quantizer
 from pidkd.result import ATOMS
-from pidkd.runs.output import PathLike
+from pidkd.runs.output import PathLike, as_path
 
 Gate = Literal["unique", "information"]
 
@@ -91,11 +91,13 @@ class Monitor:
     ) -> None:
         Whole(1).check(Parameter("Monitor", "every"), every)
         OrNone(Choice(("unique", "information"))).check(Parameter("Monitor", "gate"), gate)
+        check_network(teacher, Parameter("Monitor", "teacher"))
+        check_audit_options("Monitor", options)
         self.teacher, self.data, self.pairs = teacher, data, check_pairs(pairs, Parameter("Monitor", "pairs"))
         cells = {} if {"quantize", "estimator"} & set(options) else {"quantize": Quantizer(seed=options.get("seed", 0))}
         self.every, self.gate = every, gate
         self.options = {"shuffles": 5, "uncertainty": None, **cells, **options}
-        self.folder = None if folder is None else Path(folder)
+        self.folder = None if folder is None else as_path(Parameter("Monitor", "folder"), folder)
         self.reports: dict[int, AuditReport] = {}
         """The report of each audit, by the number of epochs before it."""
         self._finished = TemporaryDirectory(prefix="pidkd-monitor-")

@@ -376,7 +376,7 @@ IMAGES = ImageData(np.zeros((40, 8, 8, 1), np.uint8), np.arange(40) % 4, 4, mean
         ({"recipe": Recipe(sync_batchnorm=True, **SMALL)}, r"Recipe\(sync_batchnorm\): expected CUDA devices"),
         ({"method": get_method("rid")(q=30), "recipe": Recipe(epochs=12, **SMALL)}, r"at least half of .* 4 of 12"),
         ({"method": get_method("fitnet")(hint=0.3), "recipe": Recipe(epochs=3, **SMALL)}, r"an epoch of 3 for every"),
-        ({"device": "gpu"}, r"train\(device\): expected 'cpu', 'cuda' or 'auto', got 'gpu'"),
+        ({"device": "gpu"}, r"train\(device\): expected one of 'cpu', 'cuda', 'auto', got 'gpu'"),
         ({"processes": 2}, r"train\(processes\): expected 2 processes, as asked for, got 1; start it with: torchrun"),
     ],
 )  # fmt: skip
