@@ -21,7 +21,8 @@ from pidkd.benchmarks.peers import PEER_PATH, list_peers
 from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, list_families
 from pidkd.benchmarks.record import Record, Row
 from pidkd.benchmarks.selection import OPTION, list_own, select
-from pidkd.errors import InputError, UnknownNameError
+from pidkd.errors import InputError, UnknownNameError, quote
+from pidkd.files.opening import existing
 from pidkd.parameters import Positive, Whole
 from pidkd.runs.output import PathLike, check_output, holding, scratch
 
@@ -110,8 +111,8 @@ def run_benchmark(
         Whole(1).check(f"bench {option}", count)
     if not isinstance(device, str) or device not in DEVICES:
         raise UnknownNameError("bench --device", "a device", device, DEVICES)
-    if peer_path is not None and not Path(peer_path).is_dir():
-        raise InputError("bench --peer-path", "a folder", str(peer_path))
+    if peer_path is not None and not existing(peer_path, "a folder of peers").is_dir():
+        raise InputError("bench --peer-path", "a folder", quote(str(peer_path)))
     selected = {name: select(family, estimators, peers, device) for name, family in chosen.items()}
     for pattern in estimators or ():
         if not any(select(family, [pattern], peers, "cpu") for family in chosen.values()):

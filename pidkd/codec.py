@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pidkd.constraints import Constraint
 from pidkd.errors import Argument, InputError, Parameter, UnknownNameError, quote
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -131,7 +132,11 @@ def typed(hint: Any, value: Any, where: str) -> Any:
         rest = [argument for argument in arguments if argument is not type(None)]
         return typed(rest[0], value, where)
     if origin is typing.Annotated:
-        return typed(arguments[0], value, where)
+        plain_value = typed(arguments[0], value, where)
+        for constraint in arguments[1:]:
+            if isinstance(constraint, Constraint):
+                constraint.check(where, plain_value)
+        return plain_value
     if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
         return from_plain(hint, value, where)
     if origin is Literal:

@@ -182,6 +182,9 @@ class OfType(Constraint):
         return [value for value in (0, 1.5, math.nan, *OTHER_TYPES) if not self.accepts(value)]
 
 
+COUNT = Whole(0, 2**53)
+"""Counts of samples, classes and cells that a report may hold."""
+
 SEED = Whole(0, 2**32 - 1)
 """Seeds that numpy, scikit-learn and torch all take."""
 

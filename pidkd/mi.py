@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from pidkd.arrays import (
     is_float,
 )
 from pidkd.codec import fields_from_plain, plain
+from pidkd.constraints import COUNT, NonNegative
 from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context, Estimator
 from pidkd.export import axis, bars, data_frame, latex_table, whiskers
@@ -85,8 +86,8 @@ class MIResult:
     params: Mapping[str, Any]
     interval: tuple[float, float] | None
     se: float | None
-    n_samples: int
-    seconds: float
+    n_samples: Annotated[int, COUNT]
+    seconds: Annotated[float, NonNegative()]
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] | None = None
     conditional: bool = False

@@ -7,10 +7,11 @@ import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pidkd.arrays import FloatArray
 from pidkd.codec import fields_from_plain, plain
+from pidkd.constraints import COUNT, NonNegative
 from pidkd.errors import InputError, quote
 from pidkd.export import COLORS, axis, bars, data_frame, latex_table, whiskers
 
@@ -140,8 +141,8 @@ class PIDResult:
     method: str
     params: Mapping[str, Any]
     certificate: Certificate
-    n_samples: int | None
-    seconds: float
+    n_samples: Annotated[int, COUNT] | None
+    seconds: Annotated[float, NonNegative()]
     warnings: tuple[str, ...] = ()
     stats: Mapping[str, float] = dataclasses.field(default_factory=dict, compare=False)
     interval: Mapping[str, tuple[float, float]] | None = None

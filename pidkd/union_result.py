@@ -7,10 +7,11 @@ import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pidkd.arrays import FloatArray
 from pidkd.codec import fields_from_plain, plain
+from pidkd.constraints import COUNT, NonNegative
 from pidkd.result import NATS_PER, Certificate, Units, check_units
 
 
@@ -60,8 +61,8 @@ class UnionResult:
     method: str
     params: Mapping[str, Any]
     certificate: Certificate
-    n_samples: int | None
-    seconds: float
+    n_samples: Annotated[int, COUNT] | None
+    seconds: Annotated[float, NonNegative()]
     warnings: tuple[str, ...] = ()
     stats: Mapping[str, float] = dataclasses.field(default_factory=dict, compare=False)
     interval: tuple[float, float] | None = None

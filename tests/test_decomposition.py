@@ -141,9 +141,9 @@ class TestOptions:
             ({"units": "bit"}, "decompose(..., units): expected 'bits' or 'nats', got 'bit'"),
             ({"units": ["bits"]}, "decompose(..., units): expected 'bits' or 'nats', got ['bits']"),
             ({"seed": -1}, "decompose(..., seed): expected a whole number from 0 to 4,294,967,295, got -1"),
-            ({"seed": 1.0}, "decompose(..., seed): expected a whole number >= 0, got 1.0"),
-            ({"seed": True}, "decompose(..., seed): expected a whole number >= 0, got True"),
-            ({"seed": None}, "decompose(..., seed): expected a whole number >= 0, got None"),
+            ({"seed": 1.0}, "decompose(..., seed): expected a whole number from 0 to 4,294,967,295, got 1.0"),
+            ({"seed": True}, "decompose(..., seed): expected a whole number from 0 to 4,294,967,295, got True"),
+            ({"seed": None}, "decompose(..., seed): expected a whole number from 0 to 4,294,967,295, got None"),
             (
                 {"device": "gpu"},
                 "decompose(..., device): expected one of 'cpu', 'cuda', 'auto', got 'gpu'; did you mean 'cpu'?",

@@ -51,7 +51,7 @@ def test_auto_goes_by_the_kind_of_data():
         (X, np.full(60, np.nan), {}, r"mutual_information\(y\): expected finite values, got NaN or infinity in row 0"),
         (X, LABELS.astype(float), {}, r"mutual_information\(y\): expected labels .* write y.astype\(int\)"),
         (X, X[None], {}, r"mutual_information\(y\): expected floats of shape \(n_samples, n_features\)"),
-        (X, X, {"seed": -1}, r"mutual_information\(..., seed\): expected a whole number from 0 to 4,294,967,295, got -1"),
+        (X, X, {"seed": -1}, r"mutual_information\(..., seed\): expected a whole number from 0 to 4,294,967,295"),
         (X, X, {"units": "dits"}, r"mutual_information\(..., units\): expected 'bits' or 'nats'"),
         (X, X, {"device": "tpu"}, r"mutual_information\(..., device\): expected one of 'cpu'"),
         (X, X, {"estimator": get_estimator("ksg", "mi")}, "a name or an estimator, got a class; make one: KSG"),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pidkd.audits.pair import AuditedPair
+from pidkd.audits.pair import SEVERAL, AuditedPair, entry
 from pidkd.citing import cite, settings
 from pidkd.codec import from_plain, plain
+from pidkd.constraints import COUNT, TEXT, Choice, NonNegative, OfType, OrNone, Several
 from pidkd.contribution_result import ContributionResult, Quantity
-from pidkd.errors import InputError, quote
+from pidkd.errors import InputError, quote, reason
 from pidkd.result import NATS_PER, PIDResult, Units, check_units
 
 SCHEMA = 2
@@ -157,26 +159,41 @@ class Findings:
         InputError
             When ``data`` is something else, or of another schema.
         """
-        if not isinstance(data, Mapping) or data.get("kind") != "pidkd.audit":
+        kind = data.get("kind") if isinstance(data, Mapping) else None
+        if not isinstance(kind, str) or kind != "pidkd.audit":
             raise InputError(where, "an audit written by pidkd", "something else")
         if not any(data.get("schema") is number for number in READABLE):
             got = f"schema {quote(data.get('schema'))}"
             expected = f"schema {' or '.join(map(str, READABLE))}"
             raise InputError(where, expected, got, "read it with the version of pidkd that wrote it")
         try:
-            check_units(f"{where}['units']", data["units"])
+            pairs = entry(data, "pairs", SEVERAL)
+            if not pairs:
+                raise InputError("pairs", "at least one pair", "none")
             return cls(
-                pairs=tuple(AuditedPair.from_dict(pair) for pair in data["pairs"]),
-                units=data["units"],
-                n_samples=int(data["n_samples"]),
-                n_classes=int(data["n_classes"]),
-                entropy=float(data["entropy"]),
-                seconds=float(data["seconds"]),
-                provenance=dict(data["provenance"]),
-                ensembles=tuple(map(ContributionResult.from_dict, data.get("ensembles", ()))),
+                pairs=tuple(map(AuditedPair.from_dict, pairs)),
+                units=entry(data, "units", Choice(tuple(NATS_PER))),
+                n_samples=entry(data, "n_samples", COUNT),
+                n_classes=entry(data, "n_classes", COUNT),
+                entropy=float(entry(data, "entropy", NonNegative(ends="[]"))),
+                seconds=float(entry(data, "seconds", NonNegative())),
+                provenance=_provenance(data),
+                ensembles=tuple(map(ContributionResult.from_dict, entry(data, "ensembles", SEVERAL, ()))),
                 beyond=None if data.get("beyond") is None else from_plain(Beyond, data["beyond"], "beyond"),
             )
         except InputError as error:
             raise error.at(f"{where}, {error.where}") from error
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise InputError(where, "what AuditReport.to_dict() writes", f"a damaged entry ({error})") from error
+        except RecursionError:
+            raise InputError(where, "what AuditReport.to_dict() writes", "entries that lie too deep") from None
+
+
+def _provenance(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The provenance, once it is plain data whose lists of layers are such."""
+    provenance = entry(data, "provenance", OfType(Mapping, "a mapping"))
+    try:
+        json.dumps(provenance)
+    except (TypeError, ValueError) as error:
+        raise InputError("provenance", "plain data", reason(error)) from error
+    for side in ("teachers", "students"):
+        entry(provenance, side, OrNone(Several(TEXT)), None)
+    return dict(provenance)

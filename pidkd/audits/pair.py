@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pidkd.errors import quote
+from pidkd.codec import restored
+from pidkd.constraints import COUNT, TEXT, Constraint, Fraction, Number, OfType, OrNone, Several
+from pidkd.errors import InputError, printable, quote
 from pidkd.result import ATOMS, NATS_PER, PIDResult, Units
 
 
@@ -104,56 +106,69 @@ class AuditedPair:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> AuditedPair:
-        """Rebuild what ``to_dict`` wrote, in any readable schema."""
+    def from_dict(cls, data: Any) -> AuditedPair:
+        """Rebuild what ``to_dict`` wrote, in any readable schema.
+
+        Raises
+        ------
+        InputError
+            The message names the entry that is damaged or missing.
+        """
         if not isinstance(data, Mapping):
-            raise TypeError(quote(data))
-        checkpoint, baseline = data.get("checkpoint"), data.get("baseline")
-        if not (checkpoint is None or isinstance(checkpoint, str)):
-            raise TypeError(f"checkpoint {quote(checkpoint)}")
+            raise InputError("pairs", "a mapping for each pair", quote(data))
         return cls(
-            teacher=str(data["teacher"]),
-            student=str(data["student"]),
-            result=PIDResult.from_dict(data["result"]),
-            cells_t=_cells(data["cells_t"]),
-            cells_s=_cells(data["cells_s"]),
-            cells_ts=_cells(data["cells_ts"]),
-            checkpoint=checkpoint,
-            **{key: _number(data.get(key)) for key in ("probe_t", "probe_s", "cka", "accuracy_t", "accuracy_s")},
-            history=tuple(cls.from_dict(pair) for pair in data.get("history", ())),
-            baseline=None if baseline is None else cls.from_dict(baseline),
-            extremes=tuple(_extreme(one) for one in data.get("extremes", ())),
-            by_class=tuple(_of_class(one) for one in data.get("by_class", ())),
+            teacher=printable(entry(data, "teacher", TEXT)),
+            student=printable(entry(data, "student", TEXT)),
+            result=PIDResult.from_dict(entry(data, "result", OfType(Mapping, "a mapping"))),
+            **{name: entry(data, name, COUNT) for name in ("cells_t", "cells_s", "cells_ts")},
+            checkpoint=entry(data, "checkpoint", OrNone(TEXT), None),
+            **{name: entry(data, name, OrNone(Fraction()), None) for name in PARTS},
+            cka=entry(data, "cka", OrNone(Number()), None),
+            history=tuple(map(cls.from_dict, entry(data, "history", SEVERAL, ()))),
+            baseline=None if data.get("baseline") is None else cls.from_dict(data["baseline"]),
+            extremes=tuple(map(_extreme, entry(data, "extremes", SEVERAL, ()))),
+            by_class=tuple(map(_of_class, entry(data, "by_class", SEVERAL, ()))),
         )
 
 
-def _cells(value: Any) -> int:
-    cells = int(value)
-    if cells < 0:
-        raise ValueError(f"{cells} cells")
-    return cells
+PARTS = ("probe_t", "probe_s", "accuracy_t", "accuracy_s")
+"""Entries that are shares of samples."""
+
+SEVERAL = Several(OfType(Mapping, "a mapping"))
+
+REQUIRED: Any = object()
+
+
+def entry(data: Mapping[str, Any], name: str, constraint: Constraint, default: Any = REQUIRED) -> Any:
+    """An entry of plain data, once its constraint accepts it; numbers that are not finite come as text.
+
+    Raises
+    ------
+    InputError
+        When it is missing or another value; the message names it.
+    """
+    if name not in data and default is not REQUIRED:
+        return default
+    value = restored(data.get(name)) if isinstance(constraint, Number) else data.get(name)
+    constraint.check(name, value)
+    return value
 
 
 def _extreme(data: Mapping[str, Any]) -> dict[str, Any]:
-    beside = {key: str(data[key]) for key in ("teacher", "student", "image") if key in data}
-    return {
-        "row": int(data["row"]),
-        "label": str(data["label"]),
-        **{name: float(data[name]) for name in ATOMS},
-        **beside,
-    }
+    beside = {key: entry(data, key, TEXT) for key in ("teacher", "student", "image") if key in data}
+    numbers = {name: entry(data, name, FINITE) for name in ATOMS}
+    return {"row": entry(data, "row", COUNT), "label": entry(data, "label", TEXT), **numbers, **beside}
 
 
 def _of_class(data: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = {key: float(data[key]) for name in ATOMS for key in (name, f"{name}_se")}
-    return {"label": str(data["label"]), "n_samples": int(data["n_samples"]), **numbers}
+    numbers = {key: entry(data, key, FINITE) for name in ATOMS for key in (name, f"{name}_se")}
+    return {"label": entry(data, "label", TEXT), "n_samples": entry(data, "n_samples", COUNT), **numbers}
+
+
+FINITE = Number()
 
 
 def _scaled(entry: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """Atoms and their standard errors times a factor; other entries as they are."""
     scaled = {key for name in ATOMS for key in (name, f"{name}_se")}
     return {key: value * factor if key in scaled else value for key, value in entry.items()}
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)

@@ -23,7 +23,7 @@ import typer
 
 import pidkd
 from pidkd.cli.console import say
-from pidkd.errors import Argument, InputError, MissingDependencyError, Parameter, PidkdError, PidkdWarning
+from pidkd.errors import Argument, InputError, MissingDependencyError, Parameter, PidkdError, PidkdWarning, quote
 from pidkd.registry import Registry
 
 # By its version, typer takes click's exceptions from click or from a copy of its own; this is the one that it raises.
@@ -101,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             _leave_stdout()
             return _fail(name, f"output: expected a place that can be written to, got {error.strerror}", 2)
+        if isinstance(error, OSError) and error.filename is not None:  # whatever a system refuses to do with a name
+            got = quote(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else "a file"
+            return _fail(name, f"{got}: expected a file or folder that can be used, got {error.strerror}", 2)
         traceback.print_exc()
         return _fail(name, "this is a fault of pidkd, not of your input; please report it", 1)
 

@@ -154,3 +154,35 @@ def test_a_damaged_record_is_read_or_refused(path, damage):
     except InputError as error:
         message = str(error)
     assert message == "" or message.startswith("audit.json")
+
+
+ABSURD = (10**400, -1, math.nan, "x" * 10**6, np.arange(3), [[1], 2], {"a": object()}, None, [], True)
+
+
+@pytest.mark.parametrize("key", REPORT.to_dict())
+def test_absurd_entries_of_a_report_are_refused_or_can_be_shown(key):
+    data = REPORT.to_dict()
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    for place in ({key: nested}, *({key: value} for value in ABSURD)):
+        message = ""
+        try:
+            str(pidkd.AuditReport.from_dict(data | place))
+        except InputError as error:
+            message = str(error)
+        assert "\n" not in message
+        assert len(message) < 2000
+
+
+@pytest.mark.parametrize("key", REPORT.to_dict()["pairs"][0])
+def test_absurd_entries_of_a_pair_are_refused_or_can_be_shown(key):
+    data = REPORT.to_dict()
+    for value in ABSURD:
+        message = ""
+        try:
+            str(pidkd.AuditReport.from_dict(data | {"pairs": [data["pairs"][0] | {key: value}]}))
+        except InputError as error:
+            message = str(error)
+        assert "\n" not in message
+        assert len(message) < 2000

@@ -235,7 +235,7 @@ def test_a_file_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
         ({"repeats": 0}, "bench --repeats"),
         ({"n_jobs": 0}, "bench --jobs"),
         ({"device": "gpu"}, "bench --device: expected a device"),
-        ({"peer_path": "nowhere"}, "bench --peer-path: expected a folder"),
+        ({"peer_path": "nowhere"}, "nowhere: expected a folder of peers, got nothing by that name"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> None:

@@ -13,6 +13,7 @@ from pidkd.distill.experiments.experiment import Experiment, run_experiment
 from pidkd.distill.experiments.loading import load_config
 from pidkd.distill.experiments.workbench import CONFIG
 from pidkd.errors import InputError
+from pidkd.files.opening import is_there
 from pidkd.runs.output import PathLike
 from pidkd.runs.pool import one_thread
 
@@ -91,7 +92,7 @@ def demonstrate_training(
         When the folder holds an experiment and ``force`` is not given, or cannot be written.
     """
     out = Path(folder)
-    if (out / CONFIG).exists():
+    if is_there(out / CONFIG):
         if not force:
             raise InputError(
                 str(out), "a new folder", "one with an experiment", "overwrite it with --force (force=True)"

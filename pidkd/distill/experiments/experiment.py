@@ -26,6 +26,7 @@ from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench
 from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.runtime import device_of, together
 from pidkd.errors import InputError
+from pidkd.files.opening import is_there
 from pidkd.files.tables import guarded_row
 from pidkd.runs.output import PathLike, check_folder, holding, write_text
 
@@ -186,10 +187,10 @@ def run_experiment(
     folder = Path(out)
     check_folder(folder)
     cases = cases_of(config, seeds, methods, teachers, teacher_seeds)
-    if (folder / CONFIG).exists() and not resume:
+    if is_there(folder / CONFIG) and not resume:
         hint = "go on with it by --resume (resume=True), or take another folder"
         raise InputError(str(folder), "a new folder", "one with an experiment", hint)
-    if (folder / CONFIG).exists():  # as one case of either, for the cases may be others
+    if is_there(folder / CONFIG):  # as one case of either, for the cases may be others
         stored = load_config(folder / CONFIG)
         check_alike(folder / CONFIG, telling(cases[0].of(stored)), telling(cases[0].of(config)))
     with ExitStack() as stack:

@@ -16,6 +16,7 @@ from pidkd.distill.experiments.pairing import BASELINE
 from pidkd.distill.experiments.workbench import CONFIG, Workbench
 from pidkd.distill.training.monitor import Prospect, prospect
 from pidkd.errors import Argument, InputError
+from pidkd.files.opening import is_there
 from pidkd.runs.output import PathLike
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def run_prospects(
         When the configuration cannot be used, or the folder holds another experiment.
     """
     folder = Path(out)
-    if (folder / CONFIG).exists() and not resume:
+    if is_there(folder / CONFIG) and not resume:
         hint = "go on with it by --resume (resume=True), or take another folder"
         raise InputError(str(folder), "a new folder", "one with an experiment", hint)
     if not config.taps:
