@@ -120,6 +120,10 @@ class AuditEngine(abc.ABC):
         """Bytes that the rows of a probe may take."""
         return self.options.max_memory or MAX_MEMORY
 
+    def reading_bytes(self, n_layers: int) -> int:
+        """Bytes of the arrays that so many layers leave for pairs; beyond the memory allowed they lie in files."""
+        return 0
+
     @abc.abstractmethod
     def read(self, layer: Layer, values: Any) -> Reading:
         """Reading of a layer, whose checked values are ``values``."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from pidkd.audits.plan import AuditPlan, LayerKey, PairKey
 from pidkd.errors import ConvergenceWarning, NegativeAtomWarning, PidkdWarning, SmallSampleWarning
 from pidkd.files.layer import Layer
 from pidkd.result import ATOMS, PIDResult
-from pidkd.runs.pool import advancing, one_thread, run_spread
+from pidkd.runs.output import scratch
+from pidkd.runs.pool import advancing, one_thread, run_spread, workers_see
 from pidkd.runs.record import content_key, resumed
 
 
@@ -31,11 +33,15 @@ def run(
     """Readings by layer and results by pair, as ``n_jobs`` processes make them or ``folder`` has kept them."""
     layers, comparisons = plan.layers, plan.comparisons
     advance = advancing(progress, len(layers) + len(comparisons))
-    with warnings.catch_warnings(), _guarded(engine):
+    with warnings.catch_warnings(), _guarded(engine), ExitStack() as end:
+        if folder is None and engine.reading_bytes(len(layers)) > engine.probe_memory:
+            folder = os.fspath(end.enter_context(scratch("audit")))
+        # Finished work is carried by its name where workers see the folder, and else as arrays.
+        by_name = folder is not None and workers_see(folder)
         # Results carry these. Filters are those of all threads: one that ends would else let through another's.
         for category in (ConvergenceWarning, NegativeAtomWarning, SmallSampleWarning):
             warnings.simplefilter("ignore", category)
-        tasks: list[tuple[Any, ...]] = [(engine, layer, folder) for layer in layers.values()]
+        tasks: list[tuple[Any, ...]] = [(engine, layer, folder, by_name) for layer in layers.values()]
         readings = dict(zip(layers, run_spread(read_layer, tasks, n_jobs, advance), strict=True))
         parts = {key: engine.for_pairs(reading) for key, reading in readings.items()}
         tasks = [(engine, parts["teacher", None, t], parts["student", stage, s], folder) for stage, t, s in comparisons]
@@ -43,7 +49,7 @@ def run(
     return readings, results
 
 
-def read_layer(engine: AuditEngine, layer: Layer, folder: str | None) -> Reading:
+def read_layer(engine: AuditEngine, layer: Layer, folder: str | None, by_name: bool = False) -> Reading:
     """The reading of one layer; opens its file in the process that calls it."""
     values = layer.read(engine.options.pool)
 
@@ -52,9 +58,10 @@ def read_layer(engine: AuditEngine, layer: Layer, folder: str | None) -> Reading
             reading = engine.read(layer, values)
         beside = {} if reading.gram is None else {"gram": reading.gram}
         record = {"record": dict(reading.record), "probe": reading.probe, "again": reading.layer is not None}
+        record["gram"] = reading.gram is not None
         return record, {**reading.arrays, **beside}
 
-    record, arrays = resumed(folder, _key(folder, "layer", engine.layer_key(), values), work)
+    record, arrays = resumed(folder, _key(folder, "layer", engine.layer_key(), values), work, by_name)
     origin = {
         "layer": layer.name,
         "file": layer.file,
@@ -62,7 +69,9 @@ def read_layer(engine: AuditEngine, layer: Layer, folder: str | None) -> Reading
         "pool": engine.options.pool,
         **record["record"],
     }
-    gram = arrays.pop("gram", None)
+    gram = np.asarray(arrays["gram"]) if record["gram"] else None
+    if not by_name:
+        arrays = {name: values for name, values in arrays.items() if name != "gram"}
     return Reading(layer.where, layer if record["again"] else None, origin, arrays, record["probe"], gram)
 
 

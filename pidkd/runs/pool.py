@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pidkd.errors import InputError, Keyword, LostWorkersError, quote, reason
+from pidkd.runs.output import PREFIX, UNFINISHED, PathLike
 
 PER_CORE = 4
 """Processes per core at most, whatever was asked for: more only wait for each other."""
@@ -64,6 +67,23 @@ def run_spread(
                 "same call goes on with what is left"
             ) from error
     return results
+
+
+def workers_see(folder: PathLike) -> bool:
+    """Whether every worker of what joblib is set to use reads the same folder; a cluster's are asked."""
+    import joblib
+
+    backend = joblib.parallel.get_active_backend()[0]
+    client = getattr(backend, "client", None)
+    if client is None:
+        return type(backend).__module__.startswith("joblib.")
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=PREFIX, suffix=UNFINISHED) as token:
+        try:
+            seen = client.run(os.path.exists, str(Path(token.name).absolute()))
+        except Exception:  # whatever a cluster does: run_spread says it of the first task
+            return False
+    return bool(seen) and all(seen.values())
 
 
 def end_with_parent(parent: int) -> None:

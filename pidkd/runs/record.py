@@ -7,17 +7,20 @@ piece are compared by ``differences``, which names what is not the same.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from pidkd._version import __version__
 from pidkd.arrays import Array, iter_chunks
 from pidkd.errors import InputError, quote
+from pidkd.files.archive import data_start
+from pidkd.files.npy_header import read_header
 from pidkd.runs.output import PathLike, writing
 
 PIECE = 2**20
@@ -73,48 +76,91 @@ def check_record(where: str, before: Any, now: Mapping[str, Any], hint: str) -> 
         raise InputError(where, "what is here to be made of the same", "; ".join(other[:4]) + more, hint)
 
 
-def resumed(folder: PathLike | None, key: str, work: Callable[[], tuple[dict[str, Any], dict[str, Array]]]) -> Any:
+class Kept(Mapping[str, Array]):
+    """Arrays of a finished piece, carried by its name, and mapped from its file where they are asked for.
+
+    Parameters
+    ----------
+    path : path
+    key : str
+        What the piece is made from, by ``content_key``.
+    """
+
+    def __init__(self, path: PathLike, key: str) -> None:
+        self.path, self.key = Path(path), key
+
+    @cached_property
+    def _arrays(self) -> dict[str, Array]:
+        if (piece := _read(self.path, self.key)) is None:
+            raise InputError(str(self.path), "a finished piece of this run", "none that is whole", "run it once more")
+        return piece[1]
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its name alone: whoever gets it maps the file."""
+        return Kept, (self.path, self.key)
+
+
+def resumed(
+    folder: PathLike | None,
+    key: str,
+    work: Callable[[], tuple[dict[str, Any], dict[str, Array]]],
+    by_name: bool = False,
+) -> tuple[dict[str, Any], Mapping[str, Array]]:
     """Record and arrays of a piece of work, read from ``folder`` if it is finished there.
 
-    A file that is damaged, or whose digest is another, counts as work that was not done.
+    A file that is damaged, or whose digest is another, counts as work that was not done. With ``by_name`` arrays are
+    not held: they are ``Kept``.
     """
     if folder is None:
         return work()
     path = Path(folder, f"{key}.npz")
-    if (piece := _read(path, key)) is not None:
-        return piece
-    record, arrays = work()
-    text = json.dumps(record, allow_nan=False)
-    stream = io.BytesIO()
-    np.savez(stream, record=np.array(text), digest=np.array(_digest(key, text, arrays)), **arrays)  # type: ignore[arg-type]
-    with writing(path, force=True) as out:
-        out.write(stream.getbuffer())
-    return record, arrays
+    piece = _read(path, key)
+    if piece is None:
+        record, arrays = work()
+        text = json.dumps(record, allow_nan=False)
+        digest = np.array(_digest(key, text, arrays))
+        with writing(path, force=True) as out:
+            np.savez(out, record=np.array(text), digest=digest, **arrays)  # type: ignore[arg-type]
+        piece = record, arrays
+    record, arrays = piece
+    return record, Kept(path, key) if by_name and arrays else arrays
 
 
 def _read(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Array]] | None:
-    """A finished piece, or None where there is none that is whole."""
+    """A finished piece, its arrays mapped, or None where there is none that is whole."""
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            arrays = {
+                member.filename.removesuffix(".npy"): _mapped(path, archive, member) for member in archive.infolist()
+            }
         text, digest = str(arrays.pop("record")), str(arrays.pop("digest"))
         return (json.loads(text), arrays) if digest == _digest(key, text, arrays) else None
     except Exception:  # whatever damage does to a parser: the piece is made anew
         return None
 
 
+def _mapped(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    with archive.open(member) as stream:
+        return read_header(cast("Any", stream), member.file_size, str(path)).map(path, data_start(path, member))
+
+
 def _digest(key: str, text: str, arrays: Mapping[str, Array]) -> str:
     """Digest of a piece under its name: one that was renamed is another piece."""
     digest = hashlib.blake2b(f"{key} {text}".encode(), digest_size=20)
     for name in sorted(arrays):
-        digest.update(name.encode())
-        for line in _bytes(np.asarray(arrays[name])):
-            digest.update(line)
+        values = np.asarray(arrays[name])
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        if values.size:
+            digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _bytes(values: Array) -> Iterator[Any]:
-    yield f"{values.dtype} {values.shape}".encode()
-    yield np.ascontiguousarray(values).tobytes()

@@ -10,7 +10,7 @@ import joblib
 import pytest
 
 from pidkd.errors import InputError, LostWorkersError
-from pidkd.runs.pool import advancing, run_spread
+from pidkd.runs.pool import advancing, run_spread, workers_see
 
 SPREAD = """
 import os, sys, time
@@ -74,3 +74,22 @@ def test_workers_end_with_their_parent(tmp_path, number):
         parent.wait(20)
     time.sleep(4)
     assert not any(map(is_alive, workers))
+
+
+class Cluster:
+    """What joblib's backend of dask shows of a cluster whose workers have other disks, or this one."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def run(self, function, *arguments):
+        return dict.fromkeys("ab", self.seen and function(*arguments))
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_workers_of_a_cluster_are_asked_what_they_see(tmp_path, monkeypatch, seen):
+    assert workers_see(tmp_path)
+    backend = type("Backend", (), {"client": Cluster(seen), "__module__": "joblib._dask"})()
+    monkeypatch.setattr("joblib.parallel.get_active_backend", lambda: (backend, 2))
+    assert workers_see(tmp_path) == seen
+    assert not list(tmp_path.iterdir())

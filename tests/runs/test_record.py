@@ -1,6 +1,7 @@
 """Finished pieces are known by what they hold, and by what they were made from."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -76,3 +77,14 @@ def test_differences_are_named():
 def test_a_record_that_is_none(record):
     with pytest.raises(InputError, match="expected the record of what is here"):
         check_record("out", record, {}, "take another folder")
+
+
+def test_a_piece_is_carried_by_its_name(tmp_path):
+    _, kept = resumed(tmp_path, "key", work, by_name=True)
+    sent = pickle.dumps(kept)
+    assert len(sent) < 500
+    for name, values in ARRAYS.items():
+        np.testing.assert_array_equal(pickle.loads(sent)[name], values)
+    hurt(tmp_path / "key.npz", b"flip")
+    with pytest.raises(InputError, match="expected a finished piece of this run, got none that is whole"):
+        pickle.loads(sent)["a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import tempfile
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pidkd.arrays import Array, IntArray, iter_chunks
-from pidkd.errors import InputError
+from pidkd.errors import InputError, reason
 
 PIECE_BYTES = 2**22
 """How much of a layer, as float64, is looked at in one piece."""
@@ -56,6 +57,27 @@ class OnDisk:
             self._file.readinto(into.data)
         block *= self.factor
         return block
+
+
+def empty(shape: tuple[int, ...], dtype: Any, on_disk: bool) -> Array:
+    """An array in memory, or mapped from a file without a name, whose pages the system takes back when it needs them.
+
+    Raises
+    ------
+    InputError
+        When the disk is full, or cannot be written to.
+    """
+    if not on_disk:
+        return np.empty(shape, dtype)
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (the array maps it)
+    try:
+        # What is mapped and not there yet would end the process on a full disk.
+        os.posix_fallocate(file.fileno(), 0, n_bytes) if hasattr(os, "posix_fallocate") else file.truncate(n_bytes)
+    except OSError as error:
+        expected = f"room for {n_bytes / 2**30:.1f} GiB of posteriors that do not fit into max_memory"
+        raise InputError(tempfile.gettempdir(), expected, reason(error), "name another folder by TMPDIR") from error
+    return np.memmap(file, dtype, "r+", shape=shape)
 
 
 Columns: TypeAlias = Array | OnDisk

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray, IntArray
+from pidkd.estimators.solvers.posterior.columns import empty
 from pidkd.estimators.solvers.posterior.folds import calibrating
 from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.pool import fit_weights, pooled, smoothed
@@ -84,6 +85,22 @@ class Within(NamedTuple):
             local.union + self.better,
             local.fitted + self.better,
         )
+
+
+def together(logs: list[Logs]) -> Array:
+    """Posteriors of several labellings, shape (n_labellings, 2, n_classifiers, n, n_classes), in files if they are."""
+    first = logs[0].calibrating
+    joined = empty((len(logs), 2, *first.shape), first.dtype, isinstance(first, np.memmap))
+    for labelling, one in enumerate(logs):
+        for role, values in enumerate(one):
+            for rows in pieces(values.shape[1]):
+                joined[labelling, role, :, rows] = values[:, rows]
+    return joined
+
+
+def pieces(n: int, step: int = 2**16) -> list[slice]:
+    """Slices of so many rows in their order."""
+    return [slice(start, start + step) for start in range(0, n, step)]
 
 
 def local_information(

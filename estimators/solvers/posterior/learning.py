@@ -85,7 +85,8 @@ class Learner:
         self._check_memory(width, 2 * models, *projections)
         on_disk = 2 * 4 * n * width > self.max_memory
         columns = [features(one, n_components, seed, on_disk) for one in values]
-        return probe_logs(columns, labels, fold, seed, device)
+        logs_on_disk = 4 * 2 * 2 * 4 * labels.size * (int(labels.max()) + 1) > self.max_memory
+        return probe_logs(columns, labels, fold, seed, device, logs_on_disk)
 
     def _check_memory(self, width: int, *needed: int) -> None:
         """Refuse what does not fit."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from pidkd.arrays import Array, IntArray
 from pidkd.errors import InputError, Keyword, PidkdWarning
-from pidkd.estimators.solvers.posterior.columns import Columns
+from pidkd.estimators.solvers.posterior.columns import Columns, empty
 from pidkd.estimators.solvers.posterior.held_out import Logs
 
 HIDDEN = 64
@@ -73,7 +73,9 @@ class Plan(NamedTuple):
         return cls(batch, steps, max(1, steps // CHECKS))
 
 
-def probe_logs(x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int, device: str = "cpu") -> list[Logs]:
+def probe_logs(
+    x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int, device: str = "cpu", on_disk: bool = False
+) -> list[Logs]:
     """Cross-fitted probes of each labelling.
 
     Parameters
@@ -84,6 +86,8 @@ def probe_logs(x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int
         Every class occurs in each labelling.
     seed : int
     device : {"cpu", "cuda"}
+    on_disk : bool, default False
+        Put the posteriors into files; the numbers are the same.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def probe_logs(x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int
         try:
             # What lies in a file stays there.
             tensors = [torch.as_tensor(one, device=device) if isinstance(one, np.ndarray) else one for one in x]
-            return [_train(torch, tensors, *one, plan, seed, device) for one in zip(labels, fold, strict=True)]
+            return [_train(torch, tensors, *one, plan, seed, device, on_disk) for one in zip(labels, fold, strict=True)]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             if plan.batch // 2 < LEAST_BATCH:
@@ -119,9 +123,11 @@ MODELS = (1, 0, 1, 0, 0, 0)
 """The axis of the models in each array of weights: of the linear probe two, of the network four."""
 
 
-def _train(torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, seed: int, device: str) -> Logs:
+def _train(
+    torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, seed: int, device: str, on_disk: bool
+) -> Logs:
     probes = _Probes(torch, x, y, fold, seed, device)
-    return probes.scores(probes.fitted(plan))
+    return probes.scores(probes.fitted(plan), on_disk)
 
 
 class _Probes:
@@ -171,9 +177,9 @@ class _Probes:
                 torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - past)
         return best
 
-    def scores(self, weights: list[Any]) -> Logs:
+    def scores(self, weights: list[Any], on_disk: bool = False) -> Logs:
         """Log posteriors of every row by the models that calibrate it and score it."""
-        logs = np.empty((2, 2, self.n, self.n_classes), np.float32)  # role, kind, row, class
+        logs = empty((2, 2, self.n, self.n_classes), np.float32, on_disk)  # role, kind, row, class
         with self.torch.no_grad():
             for role, by_model in enumerate(self.roles):
                 for f, rows in enumerate(by_model):

@@ -19,7 +19,7 @@ from pidkd.audits.plan import AuditPlan
 from pidkd.ensemble import UnionSession
 from pidkd.errors import InputError
 from pidkd.estimator import Context
-from pidkd.estimators.solvers.posterior.held_out import Logs
+from pidkd.estimators.solvers.posterior.held_out import Logs, pieces, together
 from pidkd.files.layer import Layer
 from pidkd.pid import PIDEstimator
 from pidkd.registry import get_estimator
@@ -82,6 +82,10 @@ class PosteriorEngine(AuditEngine):
         """Memory of the classifiers."""
         return int(getattr(self.estimator, "max_memory", super().probe_memory))
 
+    def reading_bytes(self, n_layers: int) -> int:
+        """Four times those of the posteriors of every layer and one pair, by two classifiers in two roles each."""
+        return 4 * (n_layers + 1) * 2 * 2 * 4 * self.labels.size * (int(self.labels.max()) + 1)
+
     def read(self, layer: Layer, values: Any) -> Reading:
         """Posteriors of every labelling, and the probe of activations."""
         logs = self.learn(layer.where, one_hot(layer, values))
@@ -110,7 +114,7 @@ class PosteriorEngine(AuditEngine):
         """Posteriors of every labelling, shape (n_labellings, 2, n_classifiers, n, n_classes)."""
         ctx = Context(seed=self.options.seed, device=self.options.device)
         try:
-            return np.stack([np.stack(one) for one in self.estimator.learn(values, self.labels, self.folds, ctx)])
+            return together(self.estimator.learn(values, self.labels, self.folds, ctx))
         except InputError as error:
             raise error.at(f"{where}, {error.where}") from error
 
@@ -125,7 +129,8 @@ class PosteriorEngine(AuditEngine):
     def answers(self, reading: Reading) -> Array:
         """The label with most probability by the classifiers, on average over them."""
         scored = Logs(*reading.arrays["logs"][0]).scored
-        answers: Array = np.unique(self.target)[np.exp(scored).mean(axis=0).argmax(axis=1)]
+        best = [np.exp(scored[:, rows]).mean(axis=0).argmax(axis=1) for rows in pieces(scored.shape[1])]
+        answers: Array = np.unique(self.target)[np.concatenate(best)]
         return answers
 
     def describe(self) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def test_options_of_codes_are_refused(options, message):
 # --- memory
 
 
-def test_columns_that_do_not_fit_into_memory_give_the_same_answer(monkeypatch):
+def test_columns_and_posteriors_that_do_not_fit_into_memory_give_the_same_answer(monkeypatch):
     layers = {"h": layer(Y)}, {"h": layer(Y % 2)}
     whole = pidkd.audit(*layers, Y, shuffles=1)
     monkeypatch.setattr("pidkd.estimators.solvers.posterior.learning.models_bytes", lambda *_: 0)
