@@ -43,7 +43,7 @@ def test_train_refuses_what_an_option_cannot_be(name: str) -> None:
         (taken, {"taps": np.arange(2)}),
         (taken, {"batch_size": 10**30}),
         (taken, {"shard_size": "x"}),
-        (taken, {"pool": np.arange(2)}),
+        (taken, {"position": np.arange(2)}),
         (taken, {"out": 3}),
         (taken, {"progress": 3}),
         (monitor, {"pairs": 1}),
