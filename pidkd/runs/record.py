@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from pidkd._version import __version__
 from pidkd.arrays import Array, iter_chunks
 from pidkd.errors import InputError, quote
-from pidkd.files.archive import data_start
-from pidkd.files.npy_header import read_header
 from pidkd.runs.output import PathLike, writing
 
 PIECE = 2**20
@@ -151,8 +150,18 @@ def _read(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Array]] | Non
 
 
 def _mapped(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    """An array that numpy has stored in an archive, at the place of its values in the file."""
     with archive.open(member) as stream:
-        return read_header(cast("Any", stream), member.file_size, str(path)).map(path, data_start(path, member))
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        inside = stream.tell()
+    if 0 in shape or not dtype.itemsize:
+        return np.empty(shape, dtype)
+    with path.open("rb") as file:
+        file.seek(member.header_offset + 26)
+        names = sum(struct.unpack("<HH", file.read(4)))
+    return np.memmap(path, dtype, "r", member.header_offset + 30 + names + inside, shape, "F" if fortran else "C")
 
 
 def _digest(key: str, text: str, arrays: Mapping[str, Array]) -> str:

@@ -95,6 +95,10 @@ def _estimator(rng: random.Random) -> Any:
         cls().with_params(**{rng.choice(names): bad(rng)}).check_params()
 
 
+RESULT = pidkd.decompose(Y, T, S).to_dict()
+REPORT = _audit().to_dict()
+
+
 def _quantize(**changes: Any) -> Any:
     return pidkd.Quantizer(**{"n_components": 2, "n_clusters": 3, **changes}).fit_transform(FLOATS)
 
@@ -114,6 +118,16 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "Pmf": (lambda **c: pidkd.Pmf(**{"p": np.full((2, 2, 2), 1 / 8), **c}), ("p",)),
     "Gaussian": (lambda **c: pidkd.Gaussian(**{"cov": np.eye(3), "dims": (1, 1, 1), **c}), ("cov", "dims")),
     "Quantizer": (_quantize, ("n_components", "n_clusters", "n_init", "seed", "max_memory")),
+    "union_information": (
+        lambda **c: pidkd.union_information(c.pop("y", Y), c.pop("sources", {"a": T, "b": S}), **c),
+        ("y", "sources", "estimator", "units", "seed"),
+    ),
+    "decompose_lattice": (
+        lambda **c: pidkd.decompose_lattice(c.pop("y", Y), c.pop("sources", {"a": T, "b": S}), **c),
+        ("y", "sources", "measure", "units"),
+    ),
+    "from_dict": (lambda **c: pidkd.PIDResult.from_dict(RESULT | c), tuple(RESULT)),
+    "report": (lambda **c: str(pidkd.AuditReport.from_dict(REPORT | c)), tuple(REPORT)),
     "Bootstrap": (lambda **c: _decompose(uncertainty=pidkd.Bootstrap(**{"n": 5, **c})), ("n", "level", "bias")),
     "Permutation": (lambda **c: _decompose(uncertainty=pidkd.Permutation(**{"n": 5, **c})), ("n", "of")),
 }
@@ -123,7 +137,12 @@ def _distill(rng: random.Random) -> Any:
     from pidkd.distill import ImageData, get_method, list_methods, load_config
     from pidkd.distill.training.recipe import Recipe
 
-    way = rng.choice(("method", "recipe", "data", "config"))
+    way = rng.choice(("method", "recipe", "data", "config", "options"))
+    if way == "options":
+        from pidkd.distill.training.arguments import OPTIONS, check_arguments, check_audit_options
+
+        check_arguments("train", **{rng.choice(list(OPTIONS)): bad(rng)})
+        return check_audit_options("Monitor", {rng.choice(("shuffles", "seed", "units", "pool", "x")): bad(rng)})
     if way == "method":
         cls = get_method(rng.choice(list_methods()))
         names = list(cls().get_params())
