@@ -33,11 +33,14 @@ def test_the_union_of_true_posteriors(n_y):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_y", [2, 4])
-def test_twenty_thousand_samples_come_within_two_hundredths_but_for_sampling(n_y):
-    for seed in range(3):
+def test_twenty_thousand_samples_come_within_two_hundredths_on_average(n_y):
+    """Single draws have a standard error of .005 nats for four classes, which the mean of five halves."""
+    errors = []
+    for seed in range(5):
         y, named, union = drawn(n_y, 20_000, seed=seed)
         result = pidkd.union_information(y, named, kind="posteriors", units="nats")
-        assert result.value == pytest.approx(union, abs=0.02 + 2 * result.se)
+        errors.append(result.value - union)
+    assert abs(np.mean(errors)) < 0.02
 
 
 def test_two_sources_are_those_of_decompose():
