@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pidkd.arrays import FloatArray
+from pidkd.by_label import LabelAtoms, label_lines
 from pidkd.codec import fields_from_plain, plain
 from pidkd.constraints import COUNT, NonNegative
 from pidkd.errors import InputError, quote
@@ -25,6 +26,7 @@ SYMBOLS = {
     "unique_s": "Uni(Y:S\\T)",
     "synergistic": "Syn(Y:T,S)",
 }
+HEADINGS = {"redundant": "Red", "unique_t": "Uni T", "unique_s": "Uni S", "synergistic": "Syn"}
 INFORMATION = {"mi_t": "I(Y;T)", "mi_s": "I(Y;S)", "mi": "I(Y;T,S)"}
 FORMULAS = {
     "redundant": r"$\mathrm{Red}(Y{:}T,S)$",
@@ -130,6 +132,8 @@ class PIDResult:
         Signed parts of the atoms, of a measure that has them: an atom is "informative" less "misinformative".
     local : mapping from atom to array, optional
         Atoms of every sample, shape (n_samples,); of a table those of every cell, in its shape, NaN where p is zero.
+    by : tuple of LabelAtoms
+        Atoms of the samples of each label, as ``by=`` asks for them, most Uni(Y:T\S) first.
     """
 
     redundant: float
@@ -155,6 +159,7 @@ class PIDResult:
     plan: FloatArray | None = dataclasses.field(default=None, repr=False, compare=False)
     potentials: tuple[FloatArray, FloatArray] | None = dataclasses.field(default=None, repr=False, compare=False)
     local: Mapping[str, FloatArray] | None = dataclasses.field(default=None, repr=False, compare=False)
+    by: tuple[LabelAtoms, ...] = ()
 
     @property
     def mi_t(self) -> float:
@@ -247,6 +252,7 @@ class PIDResult:
             corrected=scale(self.corrected),
             parts=None if self.parts is None else {part: scale(atoms) or {} for part, atoms in self.parts.items()},
             local=scale(self.local),
+            by=tuple(one.scaled(factor) for one in self.by),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -385,16 +391,8 @@ class PIDResult:
 
     def __str__(self) -> str:
         rows = [f"{label:<12} {value}" for label, value in self._rows()]
-        return "\n".join([*rows, self._footer()])
+        return "\n".join([*rows, self._footer(), *label_lines(self.by, HEADINGS)])
 
     def _repr_html_(self) -> str:
         cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self._rows())
         return f"<table>{cells}<caption>{html.escape(self._footer())}</caption></table>"
-
-
-def shares(atoms: Mapping[str, float], scale: float) -> dict[str, float]:
-    """Fraction of a bar of width ``scale`` for each atom; an infinite atom takes all of it."""
-    infinite = [name for name, value in atoms.items() if value == math.inf]
-    if infinite:
-        return {name: 1 / len(infinite) if name in infinite else 0.0 for name in atoms}
-    return {name: max(value, 0.0) / scale for name, value in atoms.items()}

@@ -52,6 +52,9 @@ Target = Annotated[TargetOption, typer.Option("--target", help="Kind of the targ
 Groups = Annotated[
     Path | None, typer.Option("--groups", help="A label for each row; views of one image, say, are a group.")
 ]
+By = Annotated[
+    Path | None, typer.Option("--by", help="A label for each row, such as its class or domain: atoms by label.")
+]
 Device = Annotated[DeviceOption, typer.Option("--device", help="Where classifiers and critics are trained.")]
 Param = Annotated[
     list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the estimator; repeatable.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,3 +37,11 @@ LOOKS = {
     "unique_s": Look("Uni S", "student only", "▒", "s", COLORS["unique_s"]),
     "synergistic": Look("Syn", "only jointly", "░", ".", COLORS["synergistic"]),
 }
+
+
+def shares(atoms: Mapping[str, float], scale: float) -> dict[str, float]:
+    """Fraction of a bar of width ``scale`` for each atom; an infinite atom takes all of it."""
+    infinite = [name for name, value in atoms.items() if value == math.inf]
+    if infinite:
+        return {name: 1 / len(infinite) if name in infinite else 0.0 for name in atoms}
+    return {name: max(value, 0.0) / scale for name, value in atoms.items()}

@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pidkd.result import ATOMS, shares
+from pidkd.display.atoms import shares
+from pidkd.result import ATOMS
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.text import Text
 
-from pidkd.display.atoms import LOOKS
-from pidkd.result import PIDResult, shares
+from pidkd.display.atoms import LOOKS, shares
+from pidkd.result import PIDResult
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ from pidkd.runs.output import PathLike
 LABELS = ("labels", "label", "targets", "target", "y")
 """Names of arrays of labels that lie beside layers."""
 
+BY = ("by", "domain", "class", *LABELS)
+"""Names of arrays of labels by which samples are told apart."""
+
 BESIDE_LAYERS = (*LABELS, "ids")
 """Names of arrays that lie in a file of activations and are no layers."""
 

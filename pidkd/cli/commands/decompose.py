@@ -10,6 +10,7 @@ import typer
 import pidkd
 from pidkd.cli.console import print_json, stdout
 from pidkd.cli.options import (
+    By,
     Estimator,
     Groups,
     Json,
@@ -40,10 +41,12 @@ def command(
     uncertainty: Uncertainty = None,
     groups: Groups = None,
     target: Target = TargetOption.AUTO,
+    by: By = None,
     as_json: Json = False,
 ) -> None:
     """Decompose a table of probabilities or counts, or samples."""
     from pidkd.cli.reading import read_data
+    from pidkd.files.reading import BY, read_array
 
     data = read_data("decompose", file, y, t, s, groups, target.value)
     result = pidkd.decompose(
@@ -53,6 +56,7 @@ def command(
         seed=seed,
         keep=tuple(keep or ()),
         uncertainty=uncertainty_methods(uncertainty or [], counted=isinstance(data, pidkd.Pmf | pidkd.Codes)),
+        by=None if by is None else read_array(by, BY),
         **parameters(param),
     )
     if as_json:
