@@ -99,7 +99,10 @@ def as_labels(where: str, values: Any) -> Array:
     """
     labels = as_array(where, values)
     if labels.ndim != 1:
-        hint = "flatten it with .ravel()" if labels.ndim == 2 and 1 in labels.shape else None
+        hint = None
+        if labels.ndim == 2:
+            wide = "of one-hot rows write .argmax(axis=1); cast features of integers with .astype(float)"
+            hint = "flatten it with .ravel()" if 1 in labels.shape else wide
         raise InputError(where, "shape (n_samples,)", f"{labels.shape}", hint)
     if labels.size == 0:
         raise InputError(where, "at least one sample", "none")
@@ -110,7 +113,10 @@ def as_labels(where: str, values: Any) -> Array:
         hint = {
             "f": "cast whole numbers with .astype(int); quantise continuous values with pidkd.Quantizer",
             "O": "cast them, and drop samples with missing labels",
-        }.get(labels.dtype.kind)
+            "Mm": "name what is meant, such as .astype('int64') or .astype(str)",
+        }.get("Mm" if labels.dtype.kind in "Mm" else labels.dtype.kind)
+        if labels.dtype.kind == "f" and np.isnan(labels).any():
+            hint = f"drop samples without a label, such as row {int(np.isnan(labels).argmax())}, then cast"
         raise InputError(where, "labels (integers, bools or strings)", f"dtype {labels.dtype}", hint)
     if labels.dtype.kind == "U" and labels.dtype.itemsize:
         letters = np.ascontiguousarray(labels).view(np.uint32)
@@ -270,7 +276,7 @@ def row_names(values: Any) -> Any:
     return index if hasattr(index, "get_indexer") else None
 
 
-def check_same_rows(where: str, **values: Any) -> None:
+def check_same_rows(where: str, /, **values: Any) -> None:
     """Refuse arrays whose rows have the same names in another order.
 
     Rows that are numbered from 0, as they are where nobody named them, say nothing against other names.
@@ -324,7 +330,7 @@ def _unreadable(where: str, values: Any, error: Exception) -> InputError:
     return InputError(where, "an array that can be read", f"{describe(values)} ({reason})")
 
 
-def check_equal_lengths(where: str, **lengths: int) -> None:
+def check_equal_lengths(where: str, /, **lengths: int) -> None:
     """Refuse arrays of different lengths."""
     if len(set(lengths.values())) > 1:
         raise InputError(where, "equal lengths", ", ".join(f"{name} {length}" for name, length in lengths.items()))

@@ -10,10 +10,18 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pidkd.arrays import as_array
+from pidkd.arrays import as_array, check_same_rows
 from pidkd.batch import PIDBatch
 from pidkd.conditional import decompose_given
-from pidkd.errors import IncompatibleInputError, InputError, Keyword, SmallSampleWarning, UnknownNameError, quote
+from pidkd.errors import (
+    Argument,
+    IncompatibleInputError,
+    InputError,
+    Keyword,
+    SmallSampleWarning,
+    UnknownNameError,
+    quote,
+)
 from pidkd.estimator import Context, choices
 from pidkd.groups import joined, repeats, told
 from pidkd.inputs import Activations, Gaussian, Input, Pmf, Posteriors, as_input
@@ -111,6 +119,7 @@ def decompose(
         )
         raise InputError("decompose(y, t, s)", "two sources", f"{2 + len(more)}", hint)
     check_order("decompose", by, y=y, t=t, s=s)
+    check_same_rows(Argument("decompose", "y, t, s"), y=y, t=t, s=s, given=given)
     data = as_input(*(value for value in (y, t, s) if value is not None), groups=groups, target=target)
     chosen = PIDEstimator.from_name("decompose", estimator, params, lambda: _automatic("decompose", data))
     ctx = Context.of_call("decompose", seed, device, keep, progress)

@@ -79,6 +79,7 @@ def mutual_information(
     1.0
     """
     call = "mutual_information"
+    check_same_rows(Argument(call, "x, y"), x=x, y=y, given=given)
     data = as_pairs(x, y, target, groups)
     chosen = MIEstimator.from_name(call, estimator, params, lambda: get_estimator(AUTO[type(data).__name__], "mi"))
     if not chosen.allows_ties:

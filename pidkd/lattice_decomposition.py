@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pidkd.antichains import MOST, SIZES, label, lattice
-from pidkd.arrays import FloatArray, IntArray, as_labels, check_equal_lengths
+from pidkd.arrays import FloatArray, IntArray, as_labels, check_equal_lengths, check_same_rows
 from pidkd.errors import ConvergenceWarning, IncompatibleInputError, InputError, Keyword, SolverError, quote
 from pidkd.estimator import Context
 from pidkd.info import set_tables, table_information
@@ -124,6 +124,7 @@ def _table(y: Any, sources: Any) -> tuple[FloatArray, tuple[IntArray, ...] | Non
     else:
         raise InputError(f"{CALL}(sources)", "arrays of labels by name, or a list of them", type(sources).__name__)
     _check_number(len(columns))
+    check_same_rows(f"{CALL}(y, sources)", **{**dict(zip(names, columns, strict=True)), "y": y})
     labels = {"y": as_labels(f"{CALL}(y)", y)}
     labels |= {name: as_labels(f"{CALL}(sources[{name!r}])", one) for name, one in zip(names, columns, strict=True)}
     check_equal_lengths(f"{CALL}(y, sources)", **{name: len(one) for name, one in labels.items()})

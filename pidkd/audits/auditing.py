@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,12 +12,13 @@ from pidkd.audits.engine import engine_for, named_estimator
 from pidkd.audits.ensembles import unions_of
 from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan, Pairs
-from pidkd.audits.reliability import warn_of_limits, with_alignment
+from pidkd.audits.reliability import warn_of_limits, with_alignment, with_notes
 from pidkd.audits.report import AuditReport
 from pidkd.audits.run import run
 from pidkd.audits.samples import open_images
-from pidkd.errors import Keyword
+from pidkd.errors import Keyword, SmallSampleWarning
 from pidkd.files.layer import Pool
+from pidkd.inputs.activations import Target
 from pidkd.pid import PIDEstimator
 from pidkd.result import Units
 from pidkd.runs.output import PathLike, as_path, check_folder
@@ -47,6 +49,8 @@ def audit(
     n_jobs: int | None = None,
     seed: int = 0,
     units: Units = "bits",
+    groups: Any = None,
+    target: Target = "auto",
     resume: PathLike | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> AuditReport:
@@ -64,9 +68,9 @@ def audit(
         Arrays named "ids" and "labels" beside the layers are compared with each other and with ``y``. From "logits" or
         "predictions" beside them the report has the accuracy and the answers of the network.
     y : path or array, shape (n_samples,), or (n_samples, d_y) of floats
-        Labels of the same samples in the same order. Floats that are not all whole are a continuous target: ``Moments``
-        of the layers are accumulated in one stream and decomposed by ``gaussian``, which sees linear dependence only.
-        There are no cells, shuffles or probes then.
+        Labels of the same samples in the same order. Floats are a continuous target: ``Moments`` of the layers are
+        accumulated in one stream and decomposed by ``gaussian``, which sees linear dependence only. There are no cells,
+        shuffles or probes then.
     pairs : sequence of (teacher layer, student layer), "all", or None
         None pairs the layers of equal name, or the only layer of each.
     checkpoints : mapping from name to path, mapping or array, optional
@@ -107,6 +111,14 @@ def audit(
         The result is the same for every number.
     seed : int, default 0
     units : {"bits", "nats"}
+    groups : path or array of labels, shape (n_samples,), optional
+        Samples that belong together, such as views of one image, tokens of one sentence or trials of one subject. Only
+        groups are independent: they stay in one fold, are shuffled and drawn as a whole, and errors count them.
+        Samples that repeat others exactly in all layers, and samples of one id, are such groups without being asked; a
+        warning says so.
+    target : {"auto", "discrete", "continuous"}
+        What y is. "auto" goes by its type: integers, bools and strings are labels, floats are continuous, and floats
+        that hold whole numbers only are refused.
     resume : path, optional
         A folder that keeps finished layers and pairs. Those whose content and options are unchanged are not done again.
     progress : callable, optional
@@ -144,19 +156,25 @@ def audit(
         device=device,
         seed=seed,
         units=units,
+        target=target,
     )
     if resume is not None:
         check_folder(as_path(Keyword("audit", "resume"), resume))
     named = named_estimator(estimator)
-    plan = AuditPlan.of(teacher, student, y, pairs, checkpoints, baseline, max_memory)
+    plan = AuditPlan.of(teacher, student, y, pairs, checkpoints, baseline, max_memory, groups, target)
     engine = engine_for(named, plan, options)
     engine.check(options)
+    if named is None and quantize is None:
+        plan.check_not_codes()
+    plan = plan.with_repeats()
     engine.prepare(plan)
     pictures = None if images is None else open_images(images, len(plan.target))
     readings, measured = run(engine, plan, n_jobs, None if resume is None else os.fspath(resume), progress)
-    results = measured if plan.continuous else with_alignment(measured)
+    results = with_notes(measured if plan.continuous else with_alignment(measured), plan.notes)
     unions = unions_of(plan, engine, readings, results)
     report = AuditReport.of(plan, engine, readings, results, unions, time.perf_counter() - started, pictures)
     if not plan.continuous:
         warn_of_limits(report)
+    for note in plan.notes:
+        warnings.warn(f"audit: {note}", SmallSampleWarning, stacklevel=2)
     return report

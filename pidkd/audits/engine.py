@@ -112,7 +112,7 @@ class AuditEngine(abc.ABC):
     def prepare(self, plan: AuditPlan) -> None:
         """Take from the plan what every layer and pair needs: the target, and the rows of probes."""
         self.target, self.file, self.where = plan.target, plan.files["labels"], plan.where
-        self.counted = plan.target
+        self.counted, self.groups = plan.target, plan.groups
         self.rows = probe_rows(len(plan.target), plan.widest, self.options.seed, self.probe_memory)
 
     @property
@@ -157,14 +157,20 @@ class AuditEngine(abc.ABC):
     def layer_key(self) -> tuple[list[Any], list[Array]]:
         """Options and arrays that a reading depends on besides the layer, by which finished work is known."""
         options = self.options
-        return [self.name, self.estimator.name, self.params, options.seed, options.device], [self.target, self.rows]
+        settings = [self.name, self.estimator.name, self.params, options.seed, options.device]
+        return settings, [self.target, self.rows, *self.grouping]
 
     def pair_key(self) -> tuple[list[Any], list[Array]]:
         """Options and arrays that a result depends on besides what ``values`` gives, likewise."""
         options = self.options
         drawn = [self.n_shuffles, repr(options.uncertainty), options.local]
         settings = [self.name, self.estimator.name, self.params, options.seed, options.units, options.device]
-        return [*settings, *drawn], [self.counted]
+        return [*settings, *drawn], [self.counted, *self.grouping]
+
+    @property
+    def grouping(self) -> list[Array]:
+        """The groups of the rows, where there are any."""
+        return [] if self.groups is None else [self.groups]
 
     @property
     def params(self) -> dict[str, Any]:
@@ -174,7 +180,8 @@ class AuditEngine(abc.ABC):
     def probed(self, values: Any) -> dict[str, Any]:
         """Probe and Gram matrix of a layer of activations, as fields of a ``Reading``."""
         x = read_rows(values, self.rows)
-        probe = linear_probe(x, self.target[self.rows], self.options.seed)
+        groups = None if self.groups is None else self.groups[self.rows]
+        probe = linear_probe(x, self.target[self.rows], self.options.seed, groups)
         return {"probe": probe, "gram": centred_gram(x, self.options.seed) if len(x) >= 4 else None}
 
     # What several engines refuse

@@ -231,6 +231,7 @@ def _facts(report: Findings) -> list[tuple[str, str]]:
                 else "a continuous target"
             ),
         ),
+        ("Groups", f"{origin['groups']:,} groups of samples are independent" if "groups" in origin else ""),
         *(
             (f"{name.capitalize()} file", _files(origin[name]))
             for name in ("teacher", "student", "labels", "baseline")

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pidkd.arrays import TARGETS
 from pidkd.errors import InputError, Keyword
 from pidkd.files.layer import Pool
+from pidkd.inputs.activations import Target
 from pidkd.parameters import SEED, Whole, check_choice, check_flag, check_whole
 from pidkd.result import Units, check_units
 from pidkd.uncertainty import Method, as_methods
@@ -35,10 +37,12 @@ class AuditOptions:
     device: str = "cpu"
     seed: int = 0
     units: Units = "bits"
+    target: Target = "auto"
 
     def __post_init__(self) -> None:
         check_units(Keyword("audit", "units"), self.units)
         check_choice(Keyword("audit", "pool"), self.pool, ("flatten", "mean"))
+        check_choice(Keyword("audit", "target"), self.target, TARGETS)
         SEED.check(Keyword("audit", "seed"), self.seed)
         check_flag(Keyword("audit", "local"), self.local)
         if self.shuffles is not None:

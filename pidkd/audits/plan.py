@@ -12,11 +12,22 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from pidkd._version import __version__
-from pidkd.arrays import Array, as_activations, as_array, as_labels, is_whole
+from pidkd.arrays import Array, IntArray, as_array, as_target, check_not_codes, check_same_rows
 from pidkd.errors import Argument, InputError, Keyword, UnknownNameError, printable, quote
-from pidkd.files.layer import Layer, wrong_dtype
+from pidkd.files.layer import Layer, rows, wrong_dtype
 from pidkd.files.opening import MAX_MEMORY
-from pidkd.files.reading import check_ids, first_difference, open_array, open_layers, read_about, stored
+from pidkd.files.reading import (
+    LABELS,
+    check_ids,
+    first_difference,
+    open_array,
+    open_layers,
+    read_about,
+    read_array,
+    stored,
+)
+from pidkd.groups import as_groups, joined, repeats, told
+from pidkd.inputs.activations import Target
 
 Pairs: TypeAlias = Sequence[tuple[str, str]] | Literal["all"] | None
 
@@ -54,6 +65,10 @@ class AuditPlan:
         What captures of teacher and student say of themselves, by network: position, normalisation, accuracy.
     network_of : mapping from teacher layer to network
         Of several teachers, the one that has the layer; of one teacher, no name.
+    groups : array of int, shape (n_samples,), optional
+        The number of the group of each row; only groups are independent of each other.
+    notes : tuple of str
+        What every result is to say of the rows.
     """
 
     target: Array
@@ -65,6 +80,8 @@ class AuditPlan:
     files: Mapping[str, Any]
     captures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     network_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    groups: IntArray | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -76,6 +93,8 @@ class AuditPlan:
         checkpoints: Mapping[str, Any] | None,
         baseline: Any,
         max_memory: int | None = None,
+        groups: Any = None,
+        target: Target = "auto",
     ) -> AuditPlan:
         """The plan for the arguments of ``audit``: shapes are compared before labels are read.
 
@@ -85,6 +104,8 @@ class AuditPlan:
             When files, labels, layers or pairs cannot be used together.
         """
         sources = _stages(student, checkpoints, baseline)
+        stages = {f"student at {stage}" if stage else "student": source for stage, (source, _) in sources.items()}
+        _check_indexes(y, groups, {"teacher": teacher} | stages)
         budget = MAX_MEMORY if max_memory is None else max(max_memory, READING)
         networks = _networks(teacher, Argument("audit", "teacher"))
         layers_t, network_of = _all_opened(networks, budget)
@@ -103,13 +124,55 @@ class AuditPlan:
             "checkpoints": {name: file_of(source) for name, source in (checkpoints or {}).items()},
         }
         used = [layers_t[t] for t, _ in names] + [layers[s] for layers in students.values() for _, s in names]
-        target, continuous = _target(y, where, used, budget)
+        held, continuous = _target(y, where, used, budget, target)
+        named = None if groups is None else _groups(groups, len(held))
+        ids = _check_rows(held, where, y, [*networks.values(), *sources.values()])
         about = {name or "teacher": read_about(one) for name, (one, _) in networks.items()}
         about["student"] = read_about(student)
         captures = {network: record for network, record in about.items() if record}
-        plan = cls(target, continuous, where, names, layers_t, students, files, captures, network_of)
-        _check_rows(target, where, y, [*networks.values(), *sources.values()])
-        return plan
+        plan = cls(held, continuous, where, names, layers_t, students, files, captures, network_of, named)
+        return plan if ids is None else plan._with_ids(ids)
+
+    def _with_ids(self, ids: Array) -> AuditPlan:
+        """The plan with rows of one id in one group, where ids repeat."""
+        values, number = np.unique(ids, return_inverse=True)
+        if not 1 < len(values) < len(ids):
+            return self
+        note = f"ids repeat, {len(values)} of {len(ids)} are different: samples of one id are a group"
+        groups = joined(self.groups, number.astype(np.int64))
+        return dataclasses.replace(self, groups=groups, notes=(*self.notes, note))
+
+    def with_repeats(self) -> AuditPlan:
+        """The plan with samples in one group that repeat each other exactly in all layers of both networks."""
+        layers = [layer for (_, stage, _), layer in self.layers.items() if stage is None]
+        floats = [layer for layer in layers if not layer.is_codes and layer.dtype.kind in "iubf"]
+        if not floats or any(0 in layer.shape for layer in floats):
+            return self
+        floats.sort(key=lambda layer: math.prod(layer.shape[1:]))
+        repeated = repeats(*(rows(layer.load()) for layer in floats))
+        if repeated is None:
+            return self
+        groups = joined(self.groups, repeated)
+        if groups is None or groups.max() == 0 or (self.groups is not None and groups.max() == self.groups.max()):
+            return self
+        return dataclasses.replace(self, groups=groups, notes=(*self.notes, told(repeated)))
+
+    def check_not_codes(self) -> None:
+        """Refuse layers of one column that holds whole numbers: codes as other programs write them, or counts.
+
+        Raises
+        ------
+        InputError
+            The message names the layer and both ways out.
+        """
+        for layer in self.layers.values():
+            if (
+                not layer.is_codes
+                and layer.dtype.kind in "iubf"
+                and math.prod(layer.shape[1:]) == 1
+                and 0 not in layer.shape
+            ):
+                check_not_codes(layer.where, layer.read(), "name the estimator, such as 'posterior'")
 
     @property
     def layers(self) -> dict[LayerKey, Layer]:
@@ -214,18 +277,34 @@ def _stages(student: Any, checkpoints: Mapping[str, Any] | None, baseline: Any) 
     return {name: (source, file_of(source) or argument) for name, (source, argument) in stages.items()}
 
 
-def _target(source: Any, where: str, layers: Sequence[Layer], max_memory: int) -> tuple[Array, bool]:
-    """The target, and whether it is continuous: floats that are not all whole, (n_samples,) or (n_samples, d_y)."""
-    held = as_array(where, source) if file_of(source) is None else open_array(source, ("labels", "y"), max_memory)
+def _check_indexes(y: Any, groups: Any, networks: Mapping[str, Any]) -> None:
+    """Refuse arrays of pandas or xarray whose rows have the same names in another order."""
+    arrays = {"y": y, "groups": groups}
+    for network, source in networks.items():
+        layers = source.items() if isinstance(source, Mapping) else [("", source)]
+        arrays |= {f"{network}[{quote(name)}]" if name else network: values for name, values in layers}
+    check_same_rows(Argument("audit", "teacher, student, y"), **arrays)
+
+
+def _groups(source: Any, n_samples: int) -> IntArray:
+    """The number of the group of each row, from a file or an array."""
+    path, where = file_of(source), Keyword("audit", "groups")
+    labels = source if path is None else read_array(path, ("groups", "ids"))
+    return as_groups(path or where, labels, n_samples)
+
+
+def _target(source: Any, where: str, layers: Sequence[Layer], max_memory: int, target: Target) -> tuple[Array, bool]:
+    """The target, and whether it is continuous: floats of shape (n_samples,) or (n_samples, d_y)."""
+    held = as_array(where, source) if file_of(source) is None else open_array(source, LABELS, max_memory)
     if held.dtype.hasobject:
         raise wrong_dtype(where, held.dtype)
     for layer in layers:
         if layer.shape[:1] != held.shape[:1] and held.shape:
             raise InputError(layer.where, f"{held.shape[0]} samples, as in {where}", f"shape {layer.shape}")
     values = (held.array() if held.dtype.kind == "f" else held.held()) if isinstance(held, Layer) else held
-    if values.dtype.kind == "f" and values.ndim and not is_whole(values):
-        return as_activations(where, values), True
-    labels = as_labels(where, values)
+    labels = as_array(where, as_target(where, values, target, "audit"))
+    if labels.dtype.kind == "f":
+        return labels, True
     if len(np.unique(labels)) == 1:
         raise InputError(where, "at least two classes", f"one class only ({labels[0]})")
     return labels, False
@@ -265,14 +344,14 @@ def _pairs(
     return list(dict.fromkeys(names))
 
 
-def _check_rows(target: Array, where: str, y: Any, sources: Sequence[tuple[Any, str]]) -> None:
-    """Refuse stored labels other than those given, and stored ids that differ from file to file."""
+def _check_rows(target: Array, where: str, y: Any, sources: Sequence[tuple[Any, str]]) -> Array | None:
+    """The stored ids; refused are ids that differ from file to file, and stored labels other than those given."""
     for source, place in sources:
-        labels = stored(source, place, ("labels", "y"))
+        labels = stored(source, place, LABELS)
         if labels is not None and not np.array_equal(labels, target):
             got = f"{len(labels)} labels"
             if len(labels) == len(target):
                 got = f"others from row {first_difference(labels, target)}"
             raise InputError(place, f"the labels of {where} beside the layers", got, "the rows may be misaligned")
     beside_labels = [] if file_of(y) is None else [(y, where)]
-    check_ids([*sources, *beside_labels], len(target))
+    return check_ids([*sources, *beside_labels], len(target))

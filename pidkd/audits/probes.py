@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.arrays import Array, FloatArray
+from pidkd.arrays import Array, FloatArray, IntArray
 
 MAX_ROWS = 4000
 """Samples that a probe sees."""
@@ -36,14 +36,15 @@ def read_rows(values: Any, rows: Array) -> FloatArray:
     return x
 
 
-def linear_probe(x: FloatArray, y: Array, seed: int) -> float | None:
+def linear_probe(x: FloatArray, y: Array, seed: int, groups: IntArray | None = None) -> float | None:
     """Share of held-out samples, a quarter, that ridge regression on one-hot labels classifies rightly.
 
-    None where there are fewer than two samples per class to learn from.
+    Samples, or groups of them, are held out. None where there are fewer than two samples per class to learn from.
     """
-    order = np.random.default_rng([seed, 2]).permutation(len(x))
-    cut = 3 * len(x) // 4
-    fit, held_out = order[:cut], order[cut:]
+    unit = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    order = np.random.default_rng([seed, 2]).permutation(int(unit.max()) + 1)
+    learned = np.isin(unit, order[: 3 * len(order) // 4])
+    fit, held_out = np.flatnonzero(learned), np.flatnonzero(~learned)
     classes, codes = np.unique(y, return_inverse=True)
     if len(fit) < 2 * len(classes) or len(held_out) == 0:
         return None

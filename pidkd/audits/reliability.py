@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 
 from pidkd.audits.findings import Findings
 from pidkd.audits.plan import PairKey
@@ -19,6 +20,19 @@ def with_alignment(results: dict[PairKey, PIDResult]) -> dict[PairKey, PIDResult
         return results
     return {
         key: dataclasses.replace(result, warnings=(*result.warnings, MISALIGNED)) for key, result in results.items()
+    }
+
+
+def with_notes(results: dict[PairKey, PIDResult], notes: Sequence[str]) -> dict[PairKey, PIDResult]:
+    """The results, each with the notes on the rows that it does not have yet."""
+    if not notes:
+        return results
+    return {
+        key: dataclasses.replace(
+            result,
+            warnings=(*(one for one in notes if not any(one in text for text in result.warnings)), *result.warnings),
+        )
+        for key, result in results.items()
     }
 
 

@@ -87,6 +87,8 @@ class AuditReport(Findings):
             _, sizes = np.unique(engine.counted, return_counts=True)
             n_classes, h = len(sizes), entropy(sizes / len(engine.counted)) / NATS_PER[options.units]
         how = {"estimator": engine.estimator.name, "pool": options.pool, "seed": options.seed}
+        if plan.groups is not None:
+            how["groups"] = int(plan.groups.max()) + 1
         pairs.sort(key=lambda pair: -pair.result.unique_t)
         report = cls(
             pairs=(*pairs[:DETAILED], *(dataclasses.replace(pair, by_class=()) for pair in pairs[DETAILED:])),

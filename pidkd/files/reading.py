@@ -69,7 +69,7 @@ def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[s
     layers = {layer.name: layer for layer in opened if layer.name not in BESIDE_LAYERS}
     if not layers:
         raise InputError(where, "at least one layer", f"none beside {', '.join(BESIDE_LAYERS)}" if opened else "none")
-    if all(name.rpartition(".")[2] in WEIGHTS and "." in name for name in layers):
+    if all(name.rpartition(".")[2] in WEIGHTS for name in layers):
         got = f"{', '.join(list(layers)[:3])}, which look like the weights of a network"
         raise InputError(where, "activations, one row for each sample", got, "pidkd.distill.capture writes activations")
     for beside in opened:
@@ -130,8 +130,8 @@ def read_samples(files: Sequence[tuple[PathLike, Collection[str]]], max_memory: 
     return [layer.held() if layer.is_codes else layer.array() for layer in opened]
 
 
-def check_ids(sources: Sequence[tuple[Any, str]], n_samples: int) -> None:
-    """Refuse ids beside arrays that are not as many as the samples, or differ from one source to another.
+def check_ids(sources: Sequence[tuple[Any, str]], n_samples: int) -> Array | None:
+    """The ids beside arrays, None if there are none; refused where they are not as many as samples, or differ.
 
     Raises
     ------
@@ -149,6 +149,7 @@ def check_ids(sources: Sequence[tuple[Any, str]], n_samples: int) -> None:
             first = ids, place
         elif not np.array_equal(first[0], ids):
             raise _other_ids(ids, place, *first)
+    return None if first is None else first[0]
 
 
 def _other_ids(ids: Array, place: str, first: Array, first_place: str) -> InputError:

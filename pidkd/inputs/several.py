@@ -18,6 +18,7 @@ from pidkd.arrays import (
     as_labels,
     as_numbers,
     check_equal_lengths,
+    check_same_rows,
     dtype_name,
     is_array,
     is_float,
@@ -190,6 +191,7 @@ def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto") -> S
 def _of_samples(call: str, y: Any, sources: Any, kind: Kind) -> Several:
     named = _named(Argument(call, "sources"), sources)
     _check_number(call, len(named))
+    check_same_rows(Argument(call, "y, sources"), **{**named, "y": y})
     labels = y if is_array(y) else as_array(Argument(call, "y"), y)
     arrays = {
         name: value if is_array(value) else as_array(Argument(call, name), value) for name, value in named.items()

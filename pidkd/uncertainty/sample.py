@@ -190,12 +190,12 @@ class Rows(Sample):
     def shuffled(self, of: str, rng: np.random.Generator) -> Input:
         """Column in random order; of groups, each takes the rows of another of about its size."""
         if of == "y":
-            return self._with("y", self._exchanged(np.zeros(self.n, dtype=np.int64), rng))
+            return self._with("y", self.exchanged(np.zeros(self.n, dtype=np.int64), rng))
         first = np.arange(self.n) if self.groups is None else self.order[self.starts]
         labels = np.unique(self.columns["y"][first], return_inverse=True)[1]
-        return self._with(of if of in self.columns else f"p_{of}", self._exchanged(labels, rng))
+        return self._with(of if of in self.columns else f"p_{of}", self.exchanged(labels, rng))
 
-    def _exchanged(self, kinds: IntArray, rng: np.random.Generator) -> IntArray:
+    def exchanged(self, kinds: IntArray, rng: np.random.Generator) -> IntArray:
         """The row that each row takes its value from: units of one kind exchange theirs at random.
 
         Groups exchange with those of up to about twice their size; a longer one takes the rows of a shorter one again.

@@ -266,7 +266,10 @@ def test_labels_of_another_length(files):
 def test_float_labels(files):
     teacher, student, _ = files
     message = complaint(teacher, student, Y.astype(float))
-    assert message.startswith("audit(y): expected labels (integers, bools or strings), got dtype float64; cast")
+    assert message.startswith(
+        "audit(y): expected labels (integers, bools, strings) or a continuous target, got float64"
+    )
+    assert "y.astype(int) or target='discrete'" in message
 
 
 def test_one_class_only(files):

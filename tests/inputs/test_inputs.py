@@ -187,7 +187,11 @@ class TestActivations:
                 "got float64 that holds whole numbers only; if these are labels, write y.argmax(axis=1); "
                 "if numbers, target='continuous'",
             ),
-            ((np.zeros((4, 2), int), F, F), "Activations(y): expected shape (n_samples,), got (4, 2)"),
+            (
+                (np.zeros((4, 2), int), F, F),
+                "Activations(y): expected shape (n_samples,), got (4, 2); "
+                "of one-hot rows write .argmax(axis=1); cast features of integers with .astype(float)",
+            ),
             (
                 (0.5, F, F),
                 "Activations(y): expected floats of shape (n_samples, n_features), "

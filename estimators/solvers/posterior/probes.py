@@ -13,6 +13,7 @@ as with shuffled labels; each labelling is trained by itself, whatever others th
 from __future__ import annotations
 
 import math
+import textwrap
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -259,13 +260,24 @@ def classifier_logs(classifiers: list[Any], x: Array, y: IntArray, fold: IntArra
     for f in range(folds):
         behind = (fold - f) % folds
         for kind, classifier in enumerate(classifiers):
-            model = clone(classifier).fit(x[behind > 1], y[behind > 1])
+            model = _fitted(clone(classifier), x[behind > 1], y[behind > 1])
             for role, which in ((0, behind == 1), (1, behind == 0)):
                 log_probabilities[role, kind, which] = model.predict_proba(x[which])
     prior = np.bincount(y) / len(y)
     n = int((fold > 1).sum())
     q = n * log_probabilities + prior  # the rule of succession, as in the pool
     return Logs(*np.log(q / q.sum(axis=-1, keepdims=True)))
+
+
+def _fitted(classifier: Any, x: Array, y: IntArray) -> Any:
+    """The classifier, fitted, or its error in one line that names it."""
+    try:
+        return classifier.fit(x, y)
+    except (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError) as error:
+        got = f"{type(error).__name__}: {textwrap.shorten(str(error), 160, placeholder='...')}"
+        raise InputError(
+            "Posterior(classifier)", f"a classifier that learns from {x.shape[0]} rows of {x.shape[1]} columns", got
+        ) from error
 
 
 def standard_classifiers(seed: int) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from pidkd.arrays import Array, as_array
+from pidkd.arrays import Array, IntArray, as_array
 from pidkd.audits.engine import AuditEngine, Reading
 from pidkd.audits.options import AuditOptions
 from pidkd.audits.plan import AuditPlan, file_of
@@ -77,11 +77,14 @@ class CodesEngine(AuditEngine):
         """Settle the quantizer, and the rows that cells are fitted on and counted on."""
         self.quantizer = None if plan.of_codes else _quantizer(self.quantizer, self.options)
         super().prepare(plan)
+        self.counted_groups = None
         n_samples = len(plan.target)
-        self.fitted = _fit_rows(self.options.fit_on, n_samples, self.options.seed)
+        self.fitted = _fit_rows(self.options.fit_on, n_samples, self.options.seed, plan.groups)
         self.counted_rows = None if self.fitted is None else np.setdiff1d(np.arange(n_samples), self.fitted)
         if self.counted_rows is not None:
             self.counted = plan.target[self.counted_rows]
+        if plan.groups is not None:
+            self.counted_groups = np.unique(self._counted(plan.groups), return_inverse=True)[1]
         if len(np.unique(self.counted)) == 1:
             raise InputError(
                 Keyword("audit", "fit_on"), "samples of two classes left to count", "those of one class only"
@@ -112,7 +115,7 @@ class CodesEngine(AuditEngine):
 
     def measure(self, t: Reading, s: Reading) -> PIDResult:
         """Atoms of the table of counts, named after the estimator that was asked for."""
-        data = Codes(self.counted, t.values, s.values)
+        data = Codes(self.counted, t.values, s.values, self.counted_groups)
         methods, left_out = self.methods(data)
         options = self.options
         result = decompose(
@@ -137,6 +140,8 @@ class CodesEngine(AuditEngine):
                     f"no sampling intervals: {cells} combinations of class and cells make them slow; "
                     f"uncertainty={BOOTSTRAP} gives them"
                 )
+        if data.groups is not None:  # a shuffle of rows would part groups
+            methods = [_of_groups(method) for method in methods]
         if self.n_shuffles and not any(isinstance(method, Permutation) for method in methods):
             methods.append(Permutation(n=self.n_shuffles))
         return methods, note
@@ -169,7 +174,7 @@ class CodesEngine(AuditEngine):
         """Quantizer and rows; the estimator does not matter yet."""
         some = [rows for rows in (self.fitted, self.counted_rows) if rows is not None]
         params = None if self.quantizer is None else self.quantizer.get_params()
-        return [self.name, params, self.options.seed, len(some)], [self.target, self.rows, *some]
+        return [self.name, params, self.options.seed, len(some)], [self.target, self.rows, *self.grouping, *some]
 
     def _counted(self, codes: Array) -> Array:
         return codes if self.counted_rows is None else codes[self.counted_rows]
@@ -182,8 +187,15 @@ def _some(values: Any, rows: Array | None) -> Any:
     return Sliced((len(rows), *values.shape[1:]), values.dtype, lambda index: np.asarray(values[rows[index]]))
 
 
-def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
-    """Rows that cells are fitted on, in rising order; None for all."""
+def _of_groups(method: Method) -> Method:
+    """The method for samples in groups, of which there is no table to shuffle."""
+    if isinstance(method, Bootstrap) and method.bias == "shuffle":
+        return dataclasses.replace(method, bias="extrapolation")
+    return method
+
+
+def _fit_rows(fit_on: Any, n_samples: int, seed: int, groups: IntArray | None) -> Array | None:
+    """Rows that cells are fitted on, in rising order and whole groups of them; None for all."""
     where = Keyword("audit", "fit_on")
     if isinstance(fit_on, str) and fit_on == "all":
         return None
@@ -191,6 +203,10 @@ def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
         size = round(fit_on * n_samples) if 0 < fit_on < 1 else 0
         if not 0 < size < n_samples:
             raise InputError(where, "'all', a fraction between 0 and 1, or row numbers", quote(fit_on))
+        if groups is not None:
+            order = np.random.default_rng([seed, 4]).permutation(int(groups.max()) + 1)
+            first = order[: max(1, min(len(order) - 1, round(fit_on * len(order))))]
+            return np.flatnonzero(np.isin(groups, first))
         return np.sort(np.random.default_rng([seed, 4]).permutation(n_samples)[:size])
     path = file_of(fit_on)
     rows = as_array(where, fit_on) if path is None else read_array(path, ("rows", "fit_on"))
@@ -200,6 +216,11 @@ def _fit_rows(fit_on: Any, n_samples: int, seed: int) -> Array | None:
     if rows[0] < 0 or rows[-1] >= n_samples or len(rows) == n_samples:
         expected = f"some of the rows 0 to {n_samples - 1}, and others left to count"
         raise InputError(path or where, expected, f"{len(rows)} from {rows[0]} to {rows[-1]}")
+    if groups is not None:
+        parted = rows[np.isin(groups[rows], np.delete(groups, rows))]
+        if parted.size:
+            got = f"row {parted[0]} without others that belong to it or repeat it"
+            raise InputError(path or where, "rows of whole groups", got, "a fraction chooses whole groups")
     return rows
 
 

@@ -43,9 +43,13 @@ class DirectEngine(AuditEngine):
 
     def read(self, layer: Layer, values: Any) -> Reading:
         """The layer, with the probe of activations."""
-        discrete = self.target.dtype.kind != "f"
-        beside = self.probed(values) if discrete and not layer.is_codes else {}
+        beside = self.probed(values) if self.discrete and not layer.is_codes else {}
         return Reading(layer.where, layer, {}, **beside)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the target holds labels."""
+        return self.target.dtype.kind != "f"
 
     def measure(self, t: Reading, s: Reading) -> PIDResult:
         """Atoms as the estimator gives them, and the null of shuffled labels."""
@@ -53,7 +57,7 @@ class DirectEngine(AuditEngine):
         if self.n_shuffles and not any(isinstance(method, Permutation) for method in methods):
             methods.append(Permutation(n=self.n_shuffles))
         return decompose(
-            Activations(self.target, t.values, s.values),
+            Activations(self.target, t.values, s.values, self.groups, "auto" if self.discrete else "continuous"),
             estimator=self.estimator,
             seed=options.seed,
             units=options.units,

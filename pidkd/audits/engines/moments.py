@@ -9,7 +9,7 @@ from pidkd.arrays import Array
 from pidkd.audits.engine import AuditEngine, Reading
 from pidkd.audits.options import AuditOptions
 from pidkd.decomposition import decompose
-from pidkd.errors import InputError
+from pidkd.errors import InputError, Keyword
 from pidkd.files.layer import Layer
 from pidkd.inputs import Gaussian
 from pidkd.inputs.moments import Moments
@@ -64,12 +64,27 @@ class MomentsEngine(AuditEngine):
             data = moments.finish(drop_collinear=True)
         except InputError as error:
             raise error.at(f"{t.where}, {s.where}") from None
+        data, grouped = self._of_groups(data)
         wide = len(data.cov) > WIDEST and self.estimator == get_estimator("gaussian")()
         params: dict[str, Any] = {"debias": "none"} if wide else {}
         options = self.options
         result = decompose(data, estimator=self.estimator, seed=options.seed, units=options.units, **params)
-        warnings = (*result.warnings, *([UNCORRECTED] if wide else []))
-        return dataclasses.replace(result, warnings=warnings, provenance={"dims": list(data.dims)})
+        warnings = (*result.warnings, *grouped, *([UNCORRECTED] if wide else []))
+        n_samples, dims = len(self.target), list(data.dims)
+        return dataclasses.replace(result, n_samples=n_samples, warnings=warnings, provenance={"dims": dims})
+
+    def _of_groups(self, data: Gaussian) -> tuple[Gaussian, list[str]]:
+        """The moments with the number of groups as that of independent samples, and a note that says so."""
+        if self.groups is None:
+            return data, []
+        n_groups = int(self.groups.max()) + 1
+        try:
+            data = dataclasses.replace(data, n_samples=n_groups)
+        except InputError as error:
+            hint = "any such data look deterministic; audit narrower layers"
+            expected = f"more groups than the {len(data.cov)} independent columns of y, t and s"
+            raise InputError(Keyword("audit", "groups"), expected, f"{n_groups}", hint) from error
+        return data, [f"gaussian: bias and errors are those of {n_groups} independent samples, one for each group"]
 
     def describe(self) -> dict[str, Any]:
         """Number of samples."""

@@ -21,11 +21,13 @@ from pidkd.errors import InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.held_out import Logs, pieces, together
 from pidkd.files.layer import Layer
+from pidkd.inputs import Codes
 from pidkd.pid import PIDEstimator
 from pidkd.registry import get_estimator
 from pidkd.result import PIDResult
 from pidkd.uncertainty import Permutation
 from pidkd.uncertainty.method import QUANTITIES
+from pidkd.uncertainty.sample import Rows
 
 
 @runtime_checkable
@@ -34,8 +36,8 @@ class PosteriorTask(Protocol):
 
     n_folds: int
 
-    def folds(self, where: str, y: Array, seed: int) -> IntArray:
-        """The fold of each row."""
+    def folds(self, where: str, y: Array, seed: int, groups: IntArray | None = None) -> IntArray:
+        """The fold of each row; the rows of a group are in one."""
 
     def learn(self, values: tuple[Any, ...], labels: IntArray, fold: IntArray, ctx: Context) -> list[Logs]:
         """Cross-fitted posteriors for each of several labellings."""
@@ -43,7 +45,16 @@ class PosteriorTask(Protocol):
     def learner(self) -> str:
         """Name of the classifiers."""
 
-    def result(self, y: IntArray, fold: IntArray, t: Logs, s: Logs, both: Logs, ctx: Context) -> PIDResult:
+    def result(
+        self,
+        y: IntArray,
+        fold: IntArray,
+        t: Logs,
+        s: Logs,
+        both: Logs,
+        ctx: Context,
+        groups: IntArray | None = None,
+    ) -> PIDResult:
         """Atoms in nats, from posteriors."""
 
 
@@ -74,8 +85,9 @@ class PosteriorEngine(AuditEngine):
         super().prepare(plan)
         _, y = np.unique(plan.target, return_inverse=True)
         generator = np.random.default_rng([self.options.seed, 5])
-        self.labels = np.stack([y, *(generator.permutation(y) for _ in range(self.n_shuffles))])
-        self.folds = np.stack([self.estimator.folds(plan.where, one, self.options.seed) for one in self.labels])
+        self.labels = np.stack([y, *(_shuffled(y, plan.groups, generator) for _ in range(self.n_shuffles))])
+        seed = self.options.seed
+        self.folds = np.stack([self.estimator.folds(plan.where, one, seed, plan.groups) for one in self.labels])
 
     @property
     def probe_memory(self) -> int:
@@ -98,7 +110,7 @@ class PosteriorEngine(AuditEngine):
         both = self.learn(f"{t.where}, {s.where}", t.values, s.values)
         ctx = Context(seed=self.options.seed, keep=("local",))
         result, *shuffled = (
-            self.estimator.result(y, fold, Logs(*of_t), Logs(*of_s), Logs(*of_both), ctx)
+            self.estimator.result(y, fold, Logs(*of_t), Logs(*of_s), Logs(*of_both), ctx, self.groups)
             for y, fold, of_t, of_s, of_both in zip(
                 self.labels, self.folds, t.arrays["logs"], s.arrays["logs"], both, strict=True
             )
@@ -147,12 +159,21 @@ class PosteriorEngine(AuditEngine):
     def layer_key(self) -> tuple[list[Any], list[Array]]:
         """Parameters, classifiers, labellings and folds."""
         settings = [self.name, self.estimator.name, self.params, self.estimator.learner()]
-        return [*settings, self.options.seed, self.options.device], [self.labels, self.folds, self.rows]
+        arrays = [self.labels, self.folds, self.rows, *self.grouping]
+        return [*settings, self.options.seed, self.options.device], arrays
 
     def pair_key(self) -> tuple[list[Any], list[Array]]:
         """The same: results are kept in nats, with atoms of every sample."""
         options, arrays = self.layer_key()
         return ["pair", *options], arrays
+
+
+def _shuffled(y: IntArray, groups: IntArray | None, generator: np.random.Generator) -> IntArray:
+    """The labels in random order; of groups, each takes the labels of another of about its size."""
+    if groups is None:
+        return generator.permutation(y)
+    sample = Rows(Codes(y, y, y, groups))
+    return y[sample.exchanged(np.zeros(sample.n, dtype=np.int64), generator)]
 
 
 def _with_null(result: PIDResult, shuffled: list[PIDResult], seed: int) -> PIDResult:

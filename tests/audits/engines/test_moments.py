@@ -127,7 +127,7 @@ def test_options_of_labels_are_refused(options, message):
 
 def test_data_that_cannot_be_used_are_refused():
     y, t, s = system(100)
-    with pytest.raises(InputError, match="cast"):
+    with pytest.raises(InputError, match="if these are labels"):
         pidkd.audit({"h": t}, {"h": s}, np.arange(100) % 3 + 0.0)  # labels as floats
     with pytest.raises(InputError, match="activations, as the target is continuous, got codes"):
         pidkd.audit({"h": np.arange(100) % 3}, {"h": s}, y)

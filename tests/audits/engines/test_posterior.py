@@ -16,6 +16,7 @@ from pidkd.estimators.solvers.posterior import probes
 from pidkd.runs.output import save_layers
 
 Y = np.arange(240) % 4
+IDS = np.arange(240) + 7
 
 
 def layer(codes, seed=0, noise=0.05):
@@ -82,7 +83,7 @@ def test_samples_are_written_and_shown(report, tmp_path):
 
 def test_the_command_writes_samples_with_their_ids(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    save_layers("t", {"h": layer(Y), "ids": Y + 7})
+    save_layers("t", {"h": layer(Y), "ids": IDS})
     save_layers("s", {"h": Y % 2})
     np.save("y.npy", Y)
     command = [
@@ -100,7 +101,7 @@ def test_the_command_writes_samples_with_their_ids(tmp_path, monkeypatch, capsys
     ]
     assert main(command) == 0
     with np.load("local.npz") as found:
-        assert found["ids"].tolist() == (Y + 7).tolist()
+        assert found["ids"].tolist() == IDS.tolist()
         assert found["labels"].tolist() == Y.tolist()
     assert main(command) == 2
     assert "local.npz" in capsys.readouterr().err
