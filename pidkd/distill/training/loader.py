@@ -81,7 +81,8 @@ class Streamed(Batches):
 
     def _ready(self, batch: Any) -> Batch:
         if isinstance(batch, Mapping):
-            batch, self._named = self._without_ids(batch)
+            inputs, self._named = self._without_ids(batch)
+            batch = inputs if self.collate is None else batch
         if self.collate is not None:
             with others_code(f"{self.name}: collate", "a function from a batch to inputs and labels"):
                 batch = self.collate(batch)
@@ -92,7 +93,8 @@ class Streamed(Batches):
         return map_tensors(x, self._move), self._move(y)
 
     def _without_ids(self, batch: Mapping[Any, Any]) -> tuple[Mapping[Any, Any], Array | None]:
-        names = [name for name in self.id_names if name in batch]
+        # With more axes they are no names but token ids.
+        names = [name for name in self.id_names if name in batch and np.ndim(batch[name]) == 1]
         if not names:
             return batch, None
         ids = as_names(f"{self.name}[{names[0]!r}]", np.asarray(batch[names[0]]))
