@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,11 +44,15 @@ class LabelAtoms:
         )
 
     def record(self) -> dict[str, Any]:
-        """One flat record: label, n_samples and, for each atom, its mean, ``_se``, ``_low`` and ``_high``."""
-        numbers: dict[str, Any] = {}
-        for name, value in self.atoms.items():
-            low, high = self.interval[name]
-            numbers |= {name: value, f"{name}_se": self.se[name], f"{name}_low": low, f"{name}_high": high}
+        """One flat record: label, n_samples and, for each atom, its mean, ``_se``, ``_low`` and ``_high``.
+
+        Of a single independent sample only the means.
+        """
+        numbers: dict[str, Any] = dict(self.atoms)
+        for name, se in self.se.items():
+            if math.isfinite(se):
+                low, high = self.interval[name]
+                numbers |= {f"{name}_se": se, f"{name}_low": low, f"{name}_high": high}
         return {"label": self.label, "n_samples": self.n_samples, **numbers}
 
 

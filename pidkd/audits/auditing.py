@@ -43,6 +43,7 @@ def audit(
     shuffles: int | None = None,
     uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto",
     local: bool = False,
+    by: Any = None,
     images: Any = None,
     max_memory: int | None = None,
     device: str = "cpu",
@@ -99,6 +100,9 @@ def audit(
         10,000 cells; None leaves them out. ``posterior`` has intervals of its own, of the samples that it scores.
     local : bool, default False
         Keep the atoms of every sample in ``result.local``, where the estimator gives them, as ``posterior`` does.
+    by : path or array of labels, shape (n_samples,), optional
+        The atoms of the samples of each label, such as a domain, for each pair: ``by_class``, a table of the report and
+        ``by.csv``. None is the class, where the estimator has the atoms of every sample anyway, as ``posterior`` does.
     images : path or array, shape (n_samples, height, width), (n_samples, height, width, channels) or channels first
         Images of the samples. The report shows those with most left to learn, with label and both networks' answers.
     max_memory : int, optional
@@ -162,6 +166,7 @@ def audit(
         check_folder(as_path(Keyword("audit", "resume"), resume))
     named = named_estimator(estimator)
     plan = AuditPlan.of(teacher, student, y, pairs, checkpoints, baseline, max_memory, groups, target)
+    plan = plan.with_by(by)
     engine = engine_for(named, plan, options)
     engine.check(options)
     if named is None and quantize is None:

@@ -112,7 +112,7 @@ class AuditEngine(abc.ABC):
     def prepare(self, plan: AuditPlan) -> None:
         """Take from the plan what every layer and pair needs: the target, and the rows of probes."""
         self.target, self.file, self.where = plan.target, plan.files["labels"], plan.where
-        self.counted, self.groups = plan.target, plan.groups
+        self.counted, self.groups, self.by = plan.target, plan.groups, plan.by
         self.rows = probe_rows(len(plan.target), plan.widest, self.options.seed, self.probe_memory)
 
     @property
@@ -163,9 +163,9 @@ class AuditEngine(abc.ABC):
     def pair_key(self) -> tuple[list[Any], list[Array]]:
         """Options and arrays that a result depends on besides what ``values`` gives, likewise."""
         options = self.options
-        drawn = [self.n_shuffles, repr(options.uncertainty), options.local]
+        drawn = [self.n_shuffles, repr(options.uncertainty), options.local, self.by is not None]
         settings = [self.name, self.estimator.name, self.params, options.seed, options.units, options.device]
-        return [*settings, *drawn], [self.counted, *self.grouping]
+        return [*settings, *drawn], [self.counted, *self.grouping, *([] if self.by is None else [self.by])]
 
     @property
     def grouping(self) -> list[Array]:

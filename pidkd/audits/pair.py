@@ -42,8 +42,9 @@ class AuditedPair:
         Samples with most local Uni(Y:T\S), each with "row", "label" and its local atoms; where they are known with the
         "teacher" and "student" networks' answers, and an "image" as a data URI. Empty where no local atoms are known.
     by_class : tuple of mapping
-        Classes with most Uni(Y:T\S) first, each with "label", "n_samples", the mean of each local atom over its samples
-        and the standard error of that mean ("unique_t_se"). Empty where no local atoms are known.
+        Classes, or labels of ``by=``, with most Uni(Y:T\S) first, each with "label", "n_samples", the mean of each
+        local atom over its samples, and its standard error and interval ("unique_t_se", "unique_t_low",
+        "unique_t_high"). Empty where no local atoms are known.
     accuracy_t, accuracy_s : float, optional
         Accuracy of the two networks, where their logits or predictions lie beside the layers.
     """
@@ -161,14 +162,20 @@ def _extreme(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_class(data: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = {key: entry(data, key, FINITE) for name in ATOMS for key in (name, f"{name}_se")}
+    numbers = {name: entry(data, name, FINITE) for name in ATOMS}
+    numbers |= {key: entry(data, key, FINITE) for name in ATOMS for key in _errors(name) if key in data}
     return {"label": entry(data, "label", TEXT), "n_samples": entry(data, "n_samples", COUNT), **numbers}
 
 
 FINITE = Number()
 
 
+def _errors(name: str) -> tuple[str, str, str]:
+    """Entries beside the mean of an atom."""
+    return f"{name}_se", f"{name}_low", f"{name}_high"
+
+
 def _scaled(entry: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """Atoms and their standard errors times a factor; other entries as they are."""
-    scaled = {key for name in ATOMS for key in (name, f"{name}_se")}
+    scaled = {key for name in ATOMS for key in (name, *_errors(name))}
     return {key: value * factor if key in scaled else value for key, value in entry.items()}

@@ -12,11 +12,22 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from pidkd._version import __version__
-from pidkd.arrays import Array, IntArray, as_array, as_target, check_not_codes, check_same_rows
+from pidkd.arrays import (
+    Array,
+    IntArray,
+    as_array,
+    as_labels,
+    as_target,
+    check_equal_lengths,
+    check_not_codes,
+    check_same_rows,
+    describe,
+)
 from pidkd.errors import Argument, InputError, Keyword, UnknownNameError, printable, quote
 from pidkd.files.layer import Layer, rows, wrong_dtype
 from pidkd.files.opening import MAX_MEMORY
 from pidkd.files.reading import (
+    BY,
     LABELS,
     check_ids,
     first_difference,
@@ -69,6 +80,8 @@ class AuditPlan:
         The number of the group of each row; only groups are independent of each other.
     notes : tuple of str
         What every result is to say of the rows.
+    by : array of labels, shape (n_samples,), optional
+        Labels by which atoms are told apart.
     """
 
     target: Array
@@ -80,6 +93,7 @@ class AuditPlan:
     files: Mapping[str, Any]
     captures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     network_of: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    by: Array | None = None
     groups: IntArray | None = None
     notes: tuple[str, ...] = ()
 
@@ -173,6 +187,25 @@ class AuditPlan:
                 and 0 not in layer.shape
             ):
                 check_not_codes(layer.where, layer.read(), "name the estimator, such as 'posterior'")
+
+    def with_by(self, by: Any) -> AuditPlan:
+        """The plan with labels, from a file or an array, by which atoms are told apart beside the pairs.
+
+        Raises
+        ------
+        InputError
+            When they are no label for each sample, or the target is continuous.
+        """
+        if by is None:
+            return self
+        if self.continuous:
+            hint = "moments have no local atoms; audit labels"
+            raise InputError(Keyword("audit", "by"), "None with a continuous target", describe(by), hint)
+        path = file_of(by)
+        where = path or Keyword("audit", "by")
+        labels = as_labels(where, by if path is None else read_array(path, BY))
+        check_equal_lengths(where, samples=len(self.target), by=len(labels))
+        return dataclasses.replace(self, by=labels)
 
     @property
     def layers(self) -> dict[LayerKey, Layer]:

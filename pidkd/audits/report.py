@@ -10,11 +10,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
+from pidkd.audits.answers import Answers, accuracy, network_answers
 from pidkd.audits.columns import COLUMNS
 from pidkd.audits.engine import AuditEngine, Reading
 from pidkd.audits.ensembles import Unions
@@ -23,7 +24,7 @@ from pidkd.audits.notes import headline_of, notes_of
 from pidkd.audits.pair import AuditedPair
 from pidkd.audits.plan import BASELINE, AuditPlan, LayerKey, PairKey
 from pidkd.audits.probes import debiased_cka
-from pidkd.audits.samples import OUTPUTS, answers_of, extremes_of, means_by_class, thumbnail
+from pidkd.audits.samples import extremes_of, thumbnail
 from pidkd.errors import Argument, InputError
 from pidkd.export import COLORS, axis, data_frame, latex_table
 from pidkd.files.layer import Layer
@@ -34,10 +35,6 @@ from pidkd.runs.output import PathLike, write_text, writing
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-
-Answers: TypeAlias = Mapping[tuple[str, str | None], Array]
-"""Answers of a network to each sample, by network and stage of the student."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,13 @@ class AuditReport(Findings):
         if not plan.continuous:
             _, sizes = np.unique(engine.counted, return_counts=True)
             n_classes, h = len(sizes), entropy(sizes / len(engine.counted)) / NATS_PER[options.units]
-        how = {"estimator": engine.estimator.name, "pool": options.pool, "seed": options.seed}
+        how = {
+            "estimator": engine.estimator.name,
+            "pool": options.pool,
+            "seed": options.seed,
+        }
+        if plan.by is not None:
+            how["told_apart"] = True
         if plan.groups is not None:
             how["groups"] = int(plan.groups.max()) + 1
         pairs.sort(key=lambda pair: -pair.result.unique_t)
@@ -150,6 +153,16 @@ class AuditReport(Findings):
         writer = csv.DictWriter(stream, [column.name for column in COLUMNS])
         writer.writeheader()
         writer.writerows(map(guarded_row, self.rows()))
+        return stream.getvalue()
+
+    def by_csv(self) -> str:
+        """Atoms by label as comma-separated text: pair, label, samples, means, standard errors, intervals."""
+        rows = [{"teacher": p.teacher, "student": p.student, **one} for p in self.pairs for one in p.by_class]
+        headings = max(rows, key=len, default={})
+        stream = io.StringIO(newline="")
+        writer = csv.DictWriter(stream, list(headings))
+        writer.writeheader()
+        writer.writerows(map(guarded_row, rows))
         return stream.getvalue()
 
     def to_dataframe(self) -> Any:
@@ -235,7 +248,9 @@ class AuditReport(Findings):
         return f'<iframe srcdoc="{source}" style="width:100%;height:720px;border:0" title="audit"></iframe>'
 
     def write(self, folder: PathLike, force: bool = False) -> list[str]:
-        """Write ``audit.json``, ``audit.csv`` and ``report.html`` into a folder; the list of what was written.
+        """Write ``audit.json``, ``audit.csv``, ``report.html`` and, where it is known, ``by.csv`` into a folder.
+
+        Returns the list of what was written.
 
         Raises
         ------
@@ -245,6 +260,8 @@ class AuditReport(Findings):
         from pidkd.files.json import to_json
 
         texts = {"audit.json": to_json(self.to_dict()), "audit.csv": self.to_csv(), "report.html": self.to_html()}
+        if any(pair.by_class for pair in self.pairs):
+            texts["by.csv"] = self.by_csv()
         paths = [str(Path(folder, name)) for name in texts]
         for path, text in zip(paths, texts.values(), strict=True):
             write_text(path, text, force)
@@ -312,6 +329,9 @@ class AuditReport(Findings):
 QUANTITIES = (*ATOMS, "mi_t", "mi_s", "mi")
 """Columns of a LaTeX table."""
 
+MOST_LABELS = 200
+"""Labels that a pair keeps."""
+
 DETAILED = 12
 """Pairs that keep means by class."""
 
@@ -337,6 +357,7 @@ def audited_pair(
             result,
             provenance={**(result.provenance or {}), **origin},
             local=result.local if engine.options.local else None,
+            by=(),
         ),
         cells_t=cells_t,
         cells_s=cells_s,
@@ -345,8 +366,8 @@ def audited_pair(
         probe_t=t.probe,
         probe_s=s.probe,
         cka=None if t.gram is None or s.gram is None else debiased_cka(t.gram, s.gram),
-        accuracy_t=_accuracy(answers.get((plan.network_of.get(teacher, "teacher"), None)), plan),
-        accuracy_s=_accuracy(answers.get(("student", stage)), plan),
+        accuracy_t=accuracy(answers.get((plan.network_of.get(teacher, "teacher"), None)), plan),
+        accuracy_s=accuracy(answers.get(("student", stage)), plan),
         **({} if plan.continuous else _by_sample(key, plan, engine, (t, s), result, answers)),
     ).to(engine.options.units)
 
@@ -369,28 +390,5 @@ def _by_sample(
         given = answers.get((name, stage), engine.answers(reading) if extremes else None)
         if given is not None:
             extremes = tuple({**one, network: str(given[one["row"]])} for one in extremes)
-    return {"extremes": extremes, "by_class": () if key[0] is not None else means_by_class(result.local, plan.target)}
-
-
-def _accuracy(answers: Array | None, plan: AuditPlan) -> float | None:
-    return None if answers is None else float((answers.astype(str) == plan.target.astype(str)).mean())
-
-
-def network_answers(plan: AuditPlan) -> Answers:
-    """Answers of each network at each stage, where logits or predictions of the samples lie beside its layers."""
-    if plan.continuous:
-        return {}
-    networks: dict[tuple[str, str | None], Mapping[str, Layer]] = {("teacher", None): plan.teacher}
-    for name in dict.fromkeys(plan.network_of.values()):
-        own = {layer: one for layer, one in plan.teacher.items() if plan.network_of[layer] == name}
-        networks[name, None] = {layer.removeprefix(f"{name}/"): one for layer, one in own.items()}
-    networks |= {("student", stage): layers for stage, layers in plan.students.items()}
-    answers = {}
-    for network, layers in networks.items():
-        for name in OUTPUTS:
-            if name in layers and layers[name].shape[:1] == plan.target.shape:
-                given = answers_of(layers[name].load(), plan.target)
-                if given is not None:
-                    answers[network] = given
-                    break
-    return answers
+    by = () if key[0] is not None else result.by[:MOST_LABELS]
+    return {"extremes": extremes, "by_class": tuple(one.record() for one in by)}

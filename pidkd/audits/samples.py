@@ -21,9 +21,6 @@ from pidkd.result import ATOMS
 EXTREMES = 10
 """Samples that a pair keeps: those with most local Uni(Y:T\\S)."""
 
-MOST_CLASSES = 200
-"""Classes that a pair keeps."""
-
 THUMBNAIL = 96
 """Pixels of the longer side of a thumbnail, at the most."""
 
@@ -36,33 +33,6 @@ def extremes_of(local: Mapping[str, Any] | None, labels: Array) -> tuple[dict[st
     return tuple(
         {"row": int(row), "label": str(labels[row]), **{name: float(local[name][row]) for name in ATOMS}}
         for row in rows
-    )
-
-
-def means_by_class(local: Mapping[str, Any] | None, labels: Array) -> tuple[dict[str, Any], ...]:
-    r"""Means of local atoms over the samples of each class with standard errors, most Uni(Y:T\S) first.
-
-    Weighted by the sizes of the classes, the means add up to the atoms.
-    """
-    if local is None:
-        return ()
-    classes, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    columns: dict[str, Array] = {}
-    for name in ATOMS:
-        values = np.asarray(local[name], np.float64)
-        mean = np.bincount(codes, values) / sizes
-        square = np.bincount(codes, (values - mean[codes]) ** 2)
-        columns[name] = mean
-        # Standard deviations use n - 1; of a single sample there is none.
-        columns[f"{name}_se"] = np.sqrt(square / np.maximum(sizes - 1, 1) / sizes)
-    order = np.argsort(-columns["unique_t"], kind="stable")[:MOST_CLASSES]
-    return tuple(
-        {
-            "label": str(classes[k]),
-            "n_samples": int(sizes[k]),
-            **{key: float(values[k]) for key, values in columns.items()},
-        }
-        for k in order
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import pidkd
 from pidkd.audits.notes import warnings_of
-from pidkd.audits.samples import answers_of, means_by_class, thumbnail
+from pidkd.audits.samples import answers_of, thumbnail
 from pidkd.cli.main import main
 from pidkd.display.terminal import to_text
 from pidkd.errors import InputError
@@ -46,19 +46,28 @@ def test_means_by_class_add_up_to_the_atoms(report):
     assert sum(one["n_samples"] for one in by_class) == 120
     for atom in ATOMS:
         mean = sum(one["n_samples"] * one[atom] for one in by_class) / 120
-        assert mean == pytest.approx(result.atoms[atom], abs=1e-5)
+        assert mean == pytest.approx(result.atoms[atom], abs=1e-12)
     left = [one["unique_t"] for one in by_class]
     assert left == sorted(left, reverse=True)
 
 
-def test_standard_errors_are_those_of_means():
-    labels = np.repeat([0, 1, 2], [50, 30, 1])
-    local = {name: RNG.normal(size=81) for name in ATOMS}
-    for one in means_by_class(local, labels):
-        values = local["redundant"][labels == int(one["label"])]
-        assert one["redundant"] == pytest.approx(values.mean())
-        se = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-        assert one["redundant_se"] == pytest.approx(se)
+def test_atoms_by_any_label(tmp_path):
+    domain = np.array(["photo", "sketch"])[RNG.integers(2, size=120)]
+    report = pidkd.audit(TEACHER, STUDENT, Y, [("h", "h")], by=domain, **QUICK)
+    codes = pidkd.audit({"h": Y}, {"h": Y % 2}, Y, by=domain, shuffles=0, uncertainty=None)
+    for one in (report, codes):
+        pair = one.pairs[0]
+        for atom in ATOMS:
+            mean = sum(entry["n_samples"] * entry[atom] for entry in pair.by_class) / 120
+            assert mean == pytest.approx(pair.result.atoms[atom], abs=1e-12)
+        assert "By label" in one.to_html()
+        assert [line.split(",")[2] for line in one.by_csv().splitlines()[1:]] == [e["label"] for e in pair.by_class]
+        assert pidkd.AuditReport.from_dict(json.loads(json.dumps(one.to_dict()))).pairs[0].by_class == pair.by_class
+    assert str(tmp_path / "by.csv") in report.write(tmp_path)
+    with pytest.raises(InputError, match=r"audit\(\.\.\., by\): expected equal lengths"):
+        pidkd.audit(TEACHER, STUDENT, Y, [("h", "h")], by=domain[:-1], **QUICK)
+    with pytest.raises(InputError, match=r"audit\(\.\.\., by\): expected None with a continuous target"):
+        pidkd.audit(TEACHER["h"], STUDENT["h"], RNG.normal(size=120), by=domain)
 
 
 def test_units_and_files_keep_samples_and_classes(report):
@@ -166,8 +175,8 @@ def test_of_all_pairs_a_teacher_layer_counts_by_its_best_partner():
     assert report.leading.teacher == "all"
     assert report.leading.student == "most"
     assert report.headline.startswith(
-        "No single layer of the student has 1.00 bits about the label that the teacher's all holds: "
-        "the best partner is most"
+        "All 3 layers of the student together lack 0.00 bits about the label that the teacher's all holds. "
+        "The best single partner is most"
     )
     assert [pair.teacher for pair in report.by_depth()] == ["all"] * 3 + ["low"] * 3
     assert [pair.student for pair in report.by_depth()][:3] == ["bit", "high", "most"]

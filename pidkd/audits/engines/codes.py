@@ -119,7 +119,12 @@ class CodesEngine(AuditEngine):
         methods, left_out = self.methods(data)
         options = self.options
         result = decompose(
-            data, estimator=self.solver, seed=options.seed, units=options.units, uncertainty=methods or None
+            data,
+            estimator=self.solver,
+            seed=options.seed,
+            units=options.units,
+            uncertainty=methods or None,
+            by=None if self.by is None else self._counted(self.by),
         )
         warnings = (*result.warnings, *([left_out] if left_out else []))
         return dataclasses.replace(

@@ -64,6 +64,7 @@ class DirectEngine(AuditEngine):
             device=options.device,
             keep=("local",) if options.local else (),  # what an estimator does not have is refused
             uncertainty=methods or None,
+            by=self.by,
         )
 
     def values(self, reading: Reading) -> Any:

@@ -22,9 +22,10 @@ from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.held_out import Logs, pieces, together
 from pidkd.files.layer import Layer
 from pidkd.inputs import Codes
+from pidkd.label_means import LEVEL, held_out_means
 from pidkd.pid import PIDEstimator
 from pidkd.registry import get_estimator
-from pidkd.result import PIDResult
+from pidkd.result import ATOMS, PIDResult
 from pidkd.uncertainty import Permutation
 from pidkd.uncertainty.method import QUANTITIES
 from pidkd.uncertainty.sample import Rows
@@ -115,7 +116,11 @@ class PosteriorEngine(AuditEngine):
                 self.labels, self.folds, t.arrays["logs"], s.arrays["logs"], both, strict=True
             )
         )
-        return _with_null(result, shuffled, self.options.seed)
+        labels = self.target if self.by is None else self.by
+        local = {name: np.asarray((result.local or {})[name]) for name in ATOMS}
+        level = float(result.params.get("level", LEVEL))
+        means = held_out_means(local, labels, self.target, self.groups, level)
+        return _with_null(dataclasses.replace(result, by=means), shuffled, self.options.seed)
 
     def values(self, reading: Reading) -> Any:
         """The values of the layer, codes as a column for each."""
@@ -165,7 +170,7 @@ class PosteriorEngine(AuditEngine):
     def pair_key(self) -> tuple[list[Any], list[Array]]:
         """The same: results are kept in nats, with atoms of every sample."""
         options, arrays = self.layer_key()
-        return ["pair", *options], arrays
+        return ["pair", *options], [*arrays, *([] if self.by is None else [self.by])]
 
 
 def _shuffled(y: IntArray, groups: IntArray | None, generator: np.random.Generator) -> IntArray:

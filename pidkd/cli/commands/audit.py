@@ -12,6 +12,7 @@ import typer
 import pidkd
 from pidkd.cli.console import print_json, progress_bar, say, stdout
 from pidkd.cli.options import (
+    By,
     Device,
     DeviceOption,
     Estimator,
@@ -94,6 +95,7 @@ def command(
     local: Annotated[
         Path | None, typer.Option("--local", metavar="FILE", help="Write the atoms of every sample, with ids, as .npz.")
     ] = None,
+    by: By = None,
     images: Annotated[
         Path | None,
         typer.Option("--images", metavar="FILE", help="Images of the samples; shows those with most left to learn."),
@@ -126,7 +128,7 @@ def command(
     teachers = _teachers(teacher)
     if pairs and all_pairs:
         raise InputError("--pair, --all-pairs", "one of them", "both")
-    outputs = [] if out is None else [out / name for name in ("audit.json", "audit.csv", "report.html")]
+    outputs = [] if out is None else [out / name for name in ("audit.json", "audit.csv", "report.html", "by.csv")]
     for path in (*outputs, *([] if local is None else [local])):
         check_output(path, force)
     if out is not None:
@@ -150,6 +152,7 @@ def command(
             shuffles=shuffles,
             uncertainty="auto" if uncertainty is None else uncertainty_methods(uncertainty),
             local=local is not None,
+            by=by,
             images=images,
             max_memory=None if max_memory is None else number_of_bytes("--max-memory", max_memory),
             device=device.value,
