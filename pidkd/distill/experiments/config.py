@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pidkd.codec import changed, from_plain, key_of, plain
 from pidkd.distill.method import get_method, list_methods
 from pidkd.distill.training.recipe import Recipe
-from pidkd.errors import InputError, UnknownNameError, import_extra
-from pidkd.parameters import Fraction, NonNegative, Number, Parameterised, Positive, Whole
+from pidkd.errors import InputError, UnknownNameError, import_extra, quote
+from pidkd.parameters import SEED, Fraction, NonNegative, Number, Parameterised, Positive, Whole
 
-Seed: TypeAlias = Annotated[int, Whole(0)]
+Seed: TypeAlias = Annotated[int, SEED]
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Config(Parameterised):
                     raise UnknownNameError(key, "a distillation method", name, list_methods())
         for name, first in self.starts.items():
             if first in self.starts:
-                raise InputError(f"starts.{name}", "a method whose student starts from nothing", repr(first))
+                raise InputError(f"starts.{name}", "a method whose student starts from nothing", quote(first))
         for name, changes in self.recipes.items():
             changed(self.recipe, changes, f"recipes.{name}")
         changed(self.recipe, self.teacher.recipe, "teacher.recipe")

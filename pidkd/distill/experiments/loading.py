@@ -70,7 +70,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals or not all(key.split(".")):
-            raise InputError(Argument("load_config", "overrides"), "key=value", repr(override))
+            raise InputError(Argument("load_config", "overrides"), "key=value", quote(override))
         _set(values, key.split("."), _parsed(yaml, value, key), key)
     return Config.from_dict(values)
 
