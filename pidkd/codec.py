@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pidkd.constraints import Constraint
 from pidkd.errors import Argument, InputError, Parameter, UnknownNameError, quote
+from pidkd.parameters import constraint_of
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 """Scalar types, for messages."""
@@ -129,14 +129,16 @@ def typed(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        rest = [argument for argument in arguments if argument is not type(None)]
-        return typed(rest[0], value, where)
+        first = next(argument for argument in arguments if argument is not type(None))
+        if typing.get_origin(first) is not typing.Annotated:
+            return typed(first, value, where)
+        value = typed(typing.get_args(first)[0], value, where)
+        constraint_of(hint).check(where, value)  # its message says that None will do as well
+        return value
     if origin is typing.Annotated:
-        plain_value = typed(arguments[0], value, where)
-        for constraint in arguments[1:]:
-            if isinstance(constraint, Constraint):
-                constraint.check(where, plain_value)
-        return plain_value
+        value = typed(arguments[0], value, where)
+        constraint_of(hint).check(where, value)
+        return value
     if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
         return from_plain(hint, value, where)
     if origin is Literal:
