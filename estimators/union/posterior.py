@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from pidkd.arrays import IntArray
+from pidkd.arrays import FloatArray, IntArray
 from pidkd.errors import Argument, InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.folds import split
@@ -108,15 +108,24 @@ class UnionPosterior(UnionEstimator):
                     ctx.progress(len(logs) / (len(data.sources) + 1))
         return _HeldOut(HeldOutUnions(y, fold, logs, ctx.seed, scaling), how)
 
-    def of_logs(self, y: IntArray, fold: IntArray, logs: Mapping[str, Logs], seed: int, how: str) -> UnionSolver:
+    def of_logs(
+        self,
+        y: IntArray,
+        fold: IntArray,
+        logs: Mapping[str, Logs],
+        seed: int,
+        how: str,
+        groups: IntArray | None = None,
+    ) -> UnionSolver:
         """A solver of the unions of posteriors that were learned before, as an audit has them of its layers."""
-        return _HeldOut(HeldOutUnions(y, fold, logs, seed, False), how)
+        return _HeldOut(HeldOutUnions(y, fold, logs, seed, False, groups), how, groups)
 
 
 @dataclass(frozen=True)
 class _HeldOut:
     held_out: HeldOutUnions
     how: str
+    groups: IntArray | None = None
 
     def unions(self, subsets: Sequence[Subset]) -> list[RawUnion]:
         """Smaller subsets first, since what they earn is open to larger ones."""
@@ -126,11 +135,18 @@ class _HeldOut:
             certificate = Certificate(
                 -math.inf, math.inf, "bound", f"{self.how}, held out; the interval bounds it below"
             )
-            raws[subset] = RawUnion(
-                float(local.mean()), certificate, deviations=(local - local.mean()) / math.sqrt(len(local))
-            )
+            raws[subset] = RawUnion(float(local.mean()), certificate, deviations=deviations(local, self.groups))
         return [raws[subset] for subset in subsets]
 
     def joint(self) -> RawUnion | None:
         """Not known: posteriors of single sources say nothing of all together."""
         return None
+
+
+def deviations(local: FloatArray, groups: IntArray | None) -> FloatArray:
+    """Deviations whose standard deviation is the standard error of the mean, one for each row or each group of rows."""
+    around: FloatArray = local - local.mean()
+    if groups is None:
+        return around / math.sqrt(len(local))
+    sums: FloatArray = np.bincount(groups, weights=around)
+    return sums * math.sqrt(len(sums)) / len(local)

@@ -10,7 +10,7 @@ import numpy as np
 
 from pidkd.arrays import FloatArray, IntArray
 from pidkd.estimators.solvers.posterior.folds import calibrating
-from pidkd.estimators.solvers.posterior.held_out import COMPARED, Logs, calibrated, with_scaled
+from pidkd.estimators.solvers.posterior.held_out import COMPARED, Logs, calibrated, shuffled, with_scaled
 from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.nested import Nested
 from pidkd.estimators.solvers.posterior.thresholds import Thresholds
@@ -80,16 +80,28 @@ class HeldOutUnions:
     seed : int
     scaling : bool
         Whether the pools also have the posteriors scaled by a matrix, for those that nothing here was trained to.
+    groups : array of int, shape (n,), optional
+        Rows that are together in one fold, and in one half of what potentials are fitted to.
     """
 
-    def __init__(self, y: IntArray, fold: IntArray, logs: Mapping[str, Logs], seed: int, scaling: bool) -> None:
+    def __init__(
+        self,
+        y: IntArray,
+        fold: IntArray,
+        logs: Mapping[str, Logs],
+        seed: int,
+        scaling: bool,
+        groups: IntArray | None = None,
+    ) -> None:
+        self.groups = groups
         self.y, self.prior = y, np.bincount(y) / len(y)
         self.folds = [self._fold(f, fold, logs, seed, scaling) for f in range(int(fold.max()) + 1)]
 
     def _fold(self, f: int, fold: IntArray, logs: Mapping[str, Logs], seed: int, scaling: bool) -> _Fold:
         given = all(one.calibrating is one.scored for one in logs.values())
         fit = np.flatnonzero(fold != f) if given else calibrating(fold, f)
-        fit, score = np.random.default_rng([seed, 7, f]).permutation(fit), np.flatnonzero(fold == f)
+        fit = shuffled(fit, self.groups, np.random.default_rng([seed, 7, f]))
+        score = np.flatnonzero(fold == f)
         parts = {name: one.taken(fit, score) for name, one in logs.items()}
         if scaling:
             parts = {name: with_scaled(one, self.y[fit], fold[fit]) for name, one in parts.items()}

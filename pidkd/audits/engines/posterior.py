@@ -140,7 +140,7 @@ class PosteriorEngine(AuditEngine):
         logs = {name: Logs(*reading.arrays["logs"][0]) for name, reading in readings.items()}
         _, y = np.unique(self.target, return_inverse=True)
         estimator: Any = get_estimator("posterior", "union")(n_folds=self.estimator.n_folds)
-        solver = estimator.of_logs(y, self.folds[0], logs, self.options.seed, self.estimator.learner())
+        solver = estimator.of_logs(y, self.folds[0], logs, self.options.seed, self.estimator.learner(), self.groups)
         return UnionSession(tuple(logs), len(y), estimator, solver)
 
     def answers(self, reading: Reading) -> Array:

@@ -49,13 +49,14 @@ def command(
     from pidkd.files.reading import BY, read_array
 
     data = read_data("decompose", file, y, t, s, groups, target.value)
+    counted = isinstance(data, pidkd.Pmf | pidkd.Codes) and getattr(data, "groups", None) is None
     result = pidkd.decompose(
         data,
         estimator=estimator,
         units=units.value,
         seed=seed,
         keep=tuple(keep or ()),
-        uncertainty=uncertainty_methods(uncertainty or [], counted=isinstance(data, pidkd.Pmf | pidkd.Codes)),
+        uncertainty=uncertainty_methods(uncertainty or [], counted=counted),
         by=None if by is None else read_array(by, BY),
         **parameters(param),
     )

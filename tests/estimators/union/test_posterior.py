@@ -7,6 +7,7 @@ import pidkd
 from pidkd.errors import InputError
 from pidkd.estimators.solvers.posterior.nested import Nested
 from pidkd.estimators.solvers.union.solving import solve_unions
+from pidkd.estimators.union.posterior import deviations
 
 
 def drawn(n_y: int, n: int, seed: int = 0, size: int = 12, n_sources: int = 3):
@@ -91,3 +92,11 @@ def test_rare_labels_and_wrong_rows_are_refused():
         pidkd.union_information(y, named | {"s1": named["s1"] * 2}, kind="posteriors")
     with pytest.raises(InputError, match="predict_proba"):
         pidkd.union_information(y, named, kind="posteriors", classifier=3)
+
+
+def test_groups_have_the_error_of_their_sums():
+    """Copies of rows as groups have the error of the rows that they copy."""
+    local = np.random.default_rng(0).normal(size=300)
+    alone = deviations(local, None).std()
+    assert deviations(np.repeat(local, 4), np.repeat(np.arange(300), 4)).std() == pytest.approx(alone)
+    assert deviations(np.repeat(local, 4), None).std() == pytest.approx(alone / 2)
