@@ -132,13 +132,9 @@ def typed(hint: Any, value: Any, where: str) -> Any:
         first = next(argument for argument in arguments if argument is not type(None))
         if typing.get_origin(first) is not typing.Annotated:
             return typed(first, value, where)
-        value = typed(typing.get_args(first)[0], value, where)
-        constraint_of(hint).check(where, value)  # its message says that None will do as well
-        return value
+        return _within(hint, typed(typing.get_args(first)[0], value, where), where)
     if origin is typing.Annotated:
-        value = typed(arguments[0], value, where)
-        constraint_of(hint).check(where, value)
-        return value
+        return _within(hint, typed(arguments[0], value, where), where)
     if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
         return from_plain(hint, value, where)
     if origin is Literal:
@@ -154,6 +150,14 @@ def typed(hint: Any, value: Any, where: str) -> Any:
             raise InputError(where, "keys with values", quote(value))
         return {str(key): typed(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     return restored(value) if hint is Any else _scalar(hint, value, where)
+
+
+def _within(hint: Any, value: Any, where: str) -> Any:
+    """The value, if it meets the constraint that its annotation says."""
+    constraint = constraint_of(hint)
+    if constraint is not None:
+        constraint.check(where, value)
+    return value
 
 
 def key_of(where: str, prefix: str) -> str:

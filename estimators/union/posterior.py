@@ -148,5 +148,5 @@ def deviations(local: FloatArray, groups: IntArray | None) -> FloatArray:
     around: FloatArray = local - local.mean()
     if groups is None:
         return around / math.sqrt(len(local))
-    sums: FloatArray = np.bincount(groups, weights=around)
+    sums = np.asarray(np.bincount(groups, weights=around), dtype=np.float64)
     return sums * math.sqrt(len(sums)) / len(local)
