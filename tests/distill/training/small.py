@@ -17,7 +17,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from pidkd.distill import Recipe, TrainResult, get_method, list_methods, train
 from pidkd.distill.method import Method
+from pidkd.distill.training.monitor import Monitor
 from pidkd.errors import LostWorkersError
+from pidkd.quantize import Quantizer
 
 SIDE, CLASSES, N = 8, 3, 96
 RECIPE = Recipe(epochs=8, batch_size=16, lr=0.02, schedule="multistep", milestones=(3, 6), clip=5.0)
@@ -148,6 +150,23 @@ def run_capped(folder: Path) -> TrainResult:
     recipe = Recipe(epochs=3, batch_size=16, lr=0.02, clip=1.0, cap=1.0, balance_every=4)
     options = {"method": method, "taps": [("2", "2")], "recipe": recipe, "strict": True, "out": folder}
     return train(teacher, student, data(), data(50, seed=9), **options)  # type: ignore[arg-type]
+
+
+def run_gated(folder: Path, resume: bool = False, number: int = signal.SIGTERM, stop_at: int = 0) -> TrainResult:
+    """VID under a cap that lowers it, with the teacher cached and a gate that moves after each epoch."""
+    torch.manual_seed(7)
+    teacher, student = (
+        nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Tanh(), nn.Linear(width, CLASSES)) for width in (12, 5)
+    )
+    pairs, audits = [("2", "2")], folder.with_name(f"{folder.name}-audits-{os.environ.get('RANK', 0)}")
+    options = {"quantize": Quantizer(n_components=2, n_clusters=4, seed=0), "shuffles": 1}
+    monitor = Monitor(teacher, data(150, seed=5), pairs, every=1, gate="unique", folder=audits, **options)
+    recipe = Recipe(epochs=4, batch_size=16, lr=0.02, clip=1.0, cap=1.0, balance_every=4)
+    return train(
+        teacher, student, data(), data(50, seed=9),
+        method=get_method("vid")(weight=1000.0, depth=1), taps=pairs, recipe=recipe, strict=True,
+        out=folder, resume=resume, progress=signalling(number, stop_at), after_epoch=monitor,
+    )  # fmt: skip
 
 
 def keep_own(folder: Path) -> None:

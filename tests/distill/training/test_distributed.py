@@ -98,6 +98,23 @@ def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
         open_batches(data(), "train(train_data)", Recipe(batch_size=16), 0, Runtime().place)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
+def test_cap_gate_and_cached_teacher_in_two_processes_that_are_killed_and_go_on(tmp_path):
+    whole = small.run_gated(tmp_path / "one")
+    gates = [row["monitor"]["gate"] for row in whole.history]
+    assert len(set(gates)) > 1
+    assert min(row["balance"]["factor"] for row in whole.history) < 0.1
+    assert in_two_processes(small.run_gated, tmp_path / "two") == [0, 0]
+    check_same(tmp_path / "two", tmp_path / "one")
+    killed = in_two_processes(small.run_gated, tmp_path / "parts", False, signal.SIGKILL, 15)
+    assert -signal.SIGKILL in killed  # the other one may have noticed first that it is alone
+    assert 0 not in killed
+    assert in_two_processes(small.run_gated, tmp_path / "parts", True) == [0, 0]
+    logs = [(tmp_path / name / "log.jsonl").read_bytes() for name in ("parts", "two")]
+    assert logs[0] == logs[1]
+
+
 SCRIPT = """
 import sys
 from pathlib import Path
