@@ -21,7 +21,6 @@ from pidkd.distill.experiments.cases import UNFILED, Case
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.keys import key_in_configuration
 from pidkd.distill.experiments.making import (
-    SIDES,
     calibrate_batchnorm,
     corrupt_teacher,
     drawing,
@@ -34,7 +33,7 @@ from pidkd.distill.training.capturing import Captured, capture
 from pidkd.distill.training.engine import TrainResult, train
 from pidkd.distill.training.evaluation import evaluate
 from pidkd.distill.training.monitor import Monitor
-from pidkd.distill.training.preflight import Preflight
+from pidkd.distill.training.preflight import Preflight, without_teacher
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.runtime import device_of
 from pidkd.distill.weights import load_weights
@@ -48,6 +47,9 @@ CONFIG = "config.yaml"
 
 ATOMS = {"Red": "redundant", "Uni_T": "unique_t", "Uni_S": "unique_s", "Syn": "synergistic"}
 """Atoms by their headings."""
+
+MADE_HERE = ("trained", "untrained")
+"""Teachers that are not yet what they will be when a preflight is shown before anything is trained."""
 
 Show = Callable[[float, str], None]
 """Called with the fraction done and what is being done."""
@@ -94,10 +96,17 @@ class Workbench:
             self._teach(network, case, lambda fraction, now: None, dry_run=True)
 
     def check(self, case: Case, before: Callable[[str, Preflight], None] | None) -> None:
-        """Show the preflight of a case, with networks as they are made: nothing is trained or written."""
-        config = case.of(self.config)
-        teacher, student = (make_network(config, side, self.test) for side in SIDES)
-        self._train(teacher, student, case, lambda fraction, now: None, before=before, dry_run=True)
+        """Show the preflight of a case, with networks as they are made or read: nothing is trained or written.
+
+        Of a teacher that is yet to be trained or calibrated, nothing is said that would not hold then.
+        """
+
+        def show(name: str, report: Preflight) -> None:
+            if before is not None:
+                before(name, without_teacher(report, self.test.n_classes) if case.teacher in MADE_HERE else report)
+
+        student = make_network(case.of(self.config), "student", self.test)
+        self._train(self.make_teacher(case), student, case, lambda fraction, now: None, before=show, dry_run=True)
 
     def row(self, case: Case, show: Show) -> dict[str, Any]:
         """The row of a case: as found before, or now."""

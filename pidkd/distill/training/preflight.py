@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,6 +148,12 @@ def preflight(run: Run, remarks: Sequence[str] = ()) -> Preflight:
         balance=estimate_balance(run),
         notes=(*remarks, *_notes(run, x), *unreached, *remarks_on(checked, run.step.loss.n_classes), *_cache_note(run)),
     )
+
+
+def without_teacher(report: Preflight, n_classes: int) -> Preflight:
+    """A preflight without what depends on the weights of the teacher."""
+    notes = tuple(note for note in report.notes if note not in remarks_on(dict(report.teacher), n_classes))
+    return dataclasses.replace(report, teacher={}, balance={}, notes=notes)
 
 
 def check_classes(batches: Batches, n_classes: int) -> None:

@@ -277,6 +277,20 @@ def test_a_preview_shows_every_method_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_preview_judges_a_teacher_only_where_it_is_what_it_will_be(config: Config, experiment: Experiment) -> None:
+    shown: dict[str, Any] = {}
+    file = str(experiment.folder / "teachers" / "trained-t0" / "student.pt")
+    preview(config, shown.__setitem__, methods=["rid"], teachers=["trained"])
+    of_made = shown.pop("rid-trained-t0-s0")
+    preview(config, shown.__setitem__, methods=["rid"], teachers=[file])
+    [of_file] = shown.values()
+    assert of_file.teacher["accuracy"] > 0.8
+    assert of_file.balance["ratio"] > 0
+    assert not of_made.teacher
+    assert not of_made.balance
+    assert not any("near chance" in note for note in of_made.notes)
+
+
 def test_chosen_values_are_shown_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(
         "digits-rid",
