@@ -92,6 +92,8 @@ class ContributionResult:
         :math:`I(Y;all) - I_\cup(all)`; None where the joint of the sources is not known.
     units, method, params, n_samples, seconds, warnings
         As of a ``UnionResult``.
+    by : mapping from label to ContributionResult, or None
+        The same as means over the rows of each label of ``by=``, by the potentials of all rows.
     """
 
     sources: tuple[str, ...]
@@ -113,6 +115,7 @@ class ContributionResult:
     n_samples: int | None
     seconds: float
     warnings: tuple[str, ...] = ()
+    by: Mapping[str, ContributionResult] | None = None
 
     def to(self, units: Units) -> ContributionResult:
         """The same result in other units."""
@@ -122,6 +125,8 @@ class ContributionResult:
         def scaled(value: Any) -> Any:
             if isinstance(value, Quantity):
                 return value.scaled(factor)
+            if isinstance(value, ContributionResult):
+                return value.to(units)
             if isinstance(value, Step):
                 return Step(value.source, scaled(value.gain), scaled(value.union))
             if isinstance(value, Mapping):
@@ -226,7 +231,7 @@ class ContributionResult:
         if self.synergy is not None:
             text += f", synergy {self.synergy}"
         gap = self.union.upper - self.union.lower
-        known = f"gap {abs(gap):.1e} {self.units}" if math.isfinite(gap) else "held-out estimates"
+        known = f"gap {abs(gap):.1e} {self.units}" if math.isfinite(gap) else "estimates"
         return f"{text}; {self.method}, {known}"
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import time
@@ -13,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from pidkd.arrays import IntArray
 from pidkd.contribution_result import ContributionResult, Quantity, Step
 from pidkd.errors import InputError, Keyword, PidkdWarning, UnknownNameError
 from pidkd.estimator import Context
 from pidkd.inputs.several import Kind, NamedGaussian, PairTables, Several, SourceActivations, as_several
 from pidkd.registry import get_estimator
 from pidkd.result import Units, check_units
+from pidkd.uncertainty.bootstrap import Bootstrap
+from pidkd.uncertainty.unions import ResampledUnions, UnionsOfRows, rows_by_label
 from pidkd.union import RawUnion, Subset, UnionEstimator, UnionSolver
 from pidkd.union_result import UnionResult
 
@@ -39,6 +43,8 @@ def union_information(
     device: str = "cpu",
     keep: Sequence[str] = (),
     progress: Callable[[float], None] | None = None,
+    uncertainty: Bootstrap | None = None,
+    groups: Any = None,
     **params: Any,
 ) -> UnionResult:
     r""":math:`I_\cup(Y;X_1,\dots,X_n) = \min \{ I_Q(Y;X_1,\dots,X_n) : Q(y,x_i) = P(y,x_i)\ \forall i \}`.
@@ -63,6 +69,12 @@ def union_information(
         What the result shall carry besides, where the estimator has it.
     progress : callable, optional
         Called with the fraction done.
+    uncertainty : Bootstrap, optional
+        Of codes and counts: standard errors and normal intervals from samples drawn with replacement, the same for
+        every union, so that those of differences are paired. The upward bias of counting stays in the values.
+        ``posterior`` and ``gaussian`` have intervals of their own.
+    groups : array of labels, shape (n_samples,), optional
+        Samples that belong together, such as views of one image: they are drawn, or fitted to and scored, together.
     **params
         Parameters of the estimator.
 
@@ -84,8 +96,8 @@ def union_information(
     >>> print(f"{pidkd.union_information(y, {'a': a, 'b': b}).value:.6f}")
     2.000000
     """
-    call = "union_information"
-    session = UnionSession.of_call(call, y, sources, kind, estimator, units, seed, device, keep, progress, params)
+    settings = kind, estimator, units, seed, device, keep, progress, uncertainty, groups, params
+    session = UnionSession.of_call("union_information", y, sources, *settings)
     names = session.names
     raw = session.raw(names)
     joint = session.solver.joint()
@@ -126,13 +138,16 @@ def contributions(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[float], None] | None = None,
+    uncertainty: Bootstrap | None = None,
+    groups: Any = None,
+    by: Any = None,
     **params: Any,
 ) -> ContributionResult:
     r"""Contribution of each source: :math:`I_\cup(all) - I_\cup(all \setminus i)`, and more of the kind.
 
     Parameters
     ----------
-    y, sources, kind, estimator, units, seed, device, progress, **params
+    y, sources, kind, estimator, units, seed, device, progress, uncertainty, groups, **params
         As for ``union_information``.
     given : str, optional
         The source against which the others are held, such as the student; the others are then what could be added.
@@ -141,6 +156,10 @@ def contributions(
     shapley : bool, optional
         Whether to divide the union fairly: the mean gain of a source over all orders. It takes the union of every
         subset, 2^n; None does so for at most 5 sources, and no call does for more than 1,024 subsets.
+    by : array of labels, shape (n_samples,), optional
+        Of samples: the same for the rows of each label, such as each class, in ``result.by``. These are means of what
+        the potentials say of single rows; they average to the whole, and where the optimum is not unique they are one
+        choice among many. No bound is known of them.
 
     Returns
     -------
@@ -160,10 +179,16 @@ def contributions(
     >>> [(step.source, round(step.gain.value, 6)) for step in result.order]
     [('other', 1.0), ('copy', 0.0)]
     """
-    session = UnionSession.of_call(
-        "contributions", y, sources, kind, estimator, units, seed, device, (), progress, params
-    )
-    return contributions_of(session, given, subsets, shapley).to(units)
+    call, keep = "contributions", () if by is None else ("local",)
+    settings = kind, estimator, units, seed, device, keep, progress, uncertainty, groups, params
+    session = UnionSession.of_call(call, y, sources, *settings)
+    parts = {} if by is None else rows_by_label(call, session.data, by, session.estimator.name)
+    result = contributions_of(session, given, subsets, shapley)
+    if by is not None:
+        slices = ((label, session.of_rows(*rows)) for label, rows in parts.items())
+        named = {label: contributions_of(one, given, subsets, shapley) for label, one in slices}
+        result = dataclasses.replace(result, by=named)
+    return result.to(units)
 
 
 def contributions_of(
@@ -280,6 +305,8 @@ class UnionSession:
     ctx: Context = field(default_factory=Context)
     started: float = field(default_factory=time.perf_counter)
     known: dict[Subset, RawUnion] = field(default_factory=dict)
+    level: float | None = None
+    data: Several | None = None
 
     @classmethod
     def of_call(
@@ -294,6 +321,8 @@ class UnionSession:
         device: str,
         keep: Sequence[str],
         progress: Callable[[float], None] | None,
+        uncertainty: Bootstrap | None,
+        groups: Any,
         params: Mapping[str, Any],
     ) -> UnionSession:
         """The session of a call of a verb, its arguments checked."""
@@ -302,10 +331,20 @@ class UnionSession:
         if "measure" in params or "lattice" in params:
             hint = "the lattice of more than two sources has no agreed atoms; decompose(y, t, s) splits two"
             raise InputError(f"{call}(...)", "no measure: union information needs none", "one", hint)
-        data = as_several(call, y, sources, kind)
+        data = as_several(call, y, sources, kind, groups)
         chosen = UnionEstimator.from_name(call, estimator, params, lambda: get_estimator(_automatic(data), "union"))
         ctx = Context.of_call(call, seed, device, keep, progress)
-        return cls(tuple(data.names), data.n_samples, chosen, chosen.start(call, data, ctx), ctx, started)
+        known = tuple(data.names), data.n_samples, chosen
+        if uncertainty is not None:
+            solver = ResampledUnions.of(call, chosen, data, uncertainty, ctx)
+            return cls(*known, solver, ctx, started, level=uncertainty.level, data=data)
+        if groups is not None and isinstance(data, PairTables):
+            raise InputError(Keyword(call, "uncertainty"), "Bootstrap() beside groups of codes", "None")
+        return cls(*known, chosen.start(call, data, ctx), ctx, started, data=data)
+
+    def of_rows(self, rows: IntArray, groups: IntArray | None) -> UnionSession:
+        """The same of some rows, by the potentials of all."""
+        return dataclasses.replace(self, n_samples=len(rows), solver=UnionsOfRows(self.solver, rows, groups), known={})
 
     def sorted(self, names: Iterable[str]) -> Subset:
         """The names in the order of the data."""
@@ -338,7 +377,8 @@ class UnionSession:
         if len(deviations) < len(terms) or not terms:
             return Quantity(value, lower, upper)
         se = float(np.sum(deviations, axis=0).std())
-        z = NormalDist().inv_cdf((1 + getattr(self.estimator, "level", 0.95)) / 2)
+        level = getattr(self.estimator, "level", 0.95) if self.level is None else self.level
+        z = NormalDist().inv_cdf((1 + level) / 2)
         return Quantity(value, lower, upper, se, (value - z * se, value + z * se))
 
     def warn(self) -> tuple[str, ...]:

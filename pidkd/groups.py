@@ -102,6 +102,14 @@ def standard_error(values: FloatArray, groups: IntArray | None = None) -> float:
     return float(np.sqrt((totals**2).sum() * n_groups / (n_groups - 1))) / len(values)
 
 
+def deviations(values: FloatArray, groups: IntArray | None = None) -> FloatArray:
+    """Deviations of rows, or of groups of them, whose standard deviation is the standard error of the mean."""
+    if groups is None:
+        return np.asarray((values - values.mean()) / math.sqrt(len(values)))
+    totals = np.bincount(groups, weights=values - values.mean())
+    return np.asarray(totals * (len(totals) / math.sqrt(len(totals) - 1) / len(values)))
+
+
 def half_width(level: float, groups: IntArray | None = None) -> float:
     """Standard errors in half of an interval: the normal quantile, or that of Student's t for the number of groups."""
     from scipy.special import ndtri, stdtrit

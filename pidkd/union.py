@@ -38,6 +38,8 @@ class RawUnion:
         What was taken off the value.
     plan : array, optional
     potentials : sequence of arrays, optional
+    local : array, shape (n_samples,), optional
+        What the potentials say of each sample, where it was asked for; the mean is the value, but for the gap.
     stats : mapping from str to float
         Effort of the solver.
     concerns : sequence of (category, text)
@@ -50,6 +52,7 @@ class RawUnion:
     bias: float | None = None
     plan: FloatArray | None = None
     potentials: Sequence[FloatArray] | None = None
+    local: FloatArray | None = None
     stats: Mapping[str, float] = dataclasses.field(default_factory=dict)
     concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
 

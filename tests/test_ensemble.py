@@ -282,3 +282,90 @@ def test_decompose_names_the_calls_for_more_sources():
             decompose(data)
     with pytest.raises(InputError, match="union_information"):
         pidkd.decompose(pidkd.Gaussian(np.eye(4), dims=(1, 1, 1, 1)))
+
+
+def noisy(n: int = 600, n_y: int = 3, told: float = 1.0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Labels, two noisy copies of them, and a specialist of the last class."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(n_y, size=n)
+    copies = {name: np.where(rng.random(n) < q, y, rng.integers(n_y, size=n)) for name, q in (("a", 0.8), ("b", 0.5))}
+    return y, copies | {"c": (y == n_y - 1) & (rng.random(n) < told)}
+
+
+def test_contributions_by_class_average_to_the_whole():
+    y, named = noisy()
+    result = pidkd.contributions(y, named, given="a", by=y)
+    share = {label: np.mean(y == int(label)) for label in result.by}
+    for get in (lambda r: r.union, lambda r: r.remaining, lambda r: r.unique["c"], lambda r: r.against["b"]):
+        mean = sum(share[label] * get(part).value for label, part in result.by.items())
+        assert mean == pytest.approx(get(result).value, abs=PROVEN)
+    assert max(result.by, key=lambda label: result.by[label].unique["c"].value) == "2"
+    assert pidkd.ContributionResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+    assert result.to("nats").by["2"].units == "nats"
+
+
+def test_a_bootstrap_pairs_the_errors_and_draws_groups_as_one():
+    y, named = noisy(n_y=2, told=0.5)
+    alone = pidkd.contributions(y, named, given="a", uncertainty=pidkd.Bootstrap(n=60))
+    assert alone.unique["c"].se < math.hypot(alone.union.se, alone.without["c"].se)  # paired
+    low, high = alone.union.interval
+    assert low < alone.union.value < high
+    copied = np.repeat(np.arange(len(y)), 3)
+    rows = y[copied], {name: codes[copied] for name, codes in named.items()}
+    views = pidkd.contributions(*rows, given="a", uncertainty=pidkd.Bootstrap(n=60), groups=copied)
+    assert views.union.se == pytest.approx(alone.union.se)  # copies say nothing new
+    ignored = pidkd.contributions(*rows, given="a", uncertainty=pidkd.Bootstrap(n=60))
+    assert ignored.union.se < 0.8 * alone.union.se
+
+
+@pytest.mark.slow
+def test_the_bootstrap_error_is_the_spread_over_samples():
+    rng = np.random.default_rng(1)
+    values, errors = [], []
+    for _ in range(60):
+        y = rng.integers(2, size=300)
+        named = {f"s{i}": np.where(rng.random(300) < q, y, 1 - y) for i, q in enumerate((0.9, 0.8, 0.7))}
+        result = pidkd.union_information(y, named, uncertainty=pidkd.Bootstrap(n=40))
+        values.append(result.value)
+        errors.append(result.se)
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.35)
+
+
+@pytest.mark.slow
+def test_groups_of_posteriors_count_for_the_error():
+    y, named = noisy(400)
+    rows = np.repeat(np.arange(400), 2)
+    probs = {name: 0.7 * np.eye(3)[codes][rows] + 0.1 for name, codes in named.items() if name != "c"}
+    plain, grouped = (
+        pidkd.union_information(y[rows], probs, kind="posteriors", scaling="temperature", groups=groups)
+        for groups in (None, rows)
+    )
+    assert grouped.se == pytest.approx(plain.se * np.sqrt(2), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"by": [0, 1]}, "one label for each of 600"),
+        ({"by": np.r_[9, np.zeros(599, dtype=int)]}, "one of 9"),
+        ({"groups": np.arange(600) // 2}, r"Bootstrap\(\) beside groups of codes"),
+        ({"groups": np.arange(5), "uncertainty": pidkd.Bootstrap()}, "one group for each of 600"),
+        ({"uncertainty": pidkd.Bootstrap(bias="extrapolation")}, "without bias"),
+        ({"uncertainty": "bootstrap"}, "without bias"),
+    ],
+)
+def test_unusable_rows_are_refused(options, message):
+    y, named = noisy()
+    with pytest.raises(InputError, match=message):
+        pidkd.contributions(y, named, **options)
+
+
+def test_tables_and_covariances_have_no_rows():
+    with pytest.raises(InputError, match="exact tables"):
+        pidkd.union_information(of_bits(all, 3), uncertainty=pidkd.Bootstrap())
+    with pytest.raises(InputError, match="beside a table"):
+        pidkd.contributions(of_bits(all, 3), by=[0, 1])
+    with pytest.raises(InputError, match="groups beside a table"):
+        pidkd.contributions(of_bits(all, 3), groups=[0, 1])
+    counts = pidkd.Pmf.from_counts(np.random.default_rng(0).integers(1, 20, size=(2, 2, 2, 2)))
+    assert pidkd.union_information(counts, uncertainty=pidkd.Bootstrap(n=10)).se > 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
+
+import numpy as np
 
 from pidkd.arrays import FloatArray
 from pidkd.errors import ConvergenceWarning, InputError, Parameter
@@ -89,14 +92,26 @@ class _Tables:
             self._check_memory(margins)
         tol, max_memory = self.estimator.tol, int(self.estimator.max_memory)
         solved = iter(solve_unions(wanted, tol, max_memory, self.ctx.progress, "plan" in self.ctx.keep))
-        return [
-            self._raw(subset, next(solved)) if len(subset) > 1 else _known(self.data.tables[subset[0]])
-            for subset in subsets
-        ]
+        return [self._raw(subset, next(solved)) if len(subset) > 1 else self._alone(subset[0]) for subset in subsets]
 
     def joint(self) -> RawUnion | None:
         """The information of all sources together, where their joint table is known."""
         return None if self.data.joint is None else _known(self.data.joint)
+
+    def _alone(self, name: str) -> RawUnion:
+        table = self.data.tables[name]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            posterior = np.log(table) - np.log(table.sum(axis=0))
+        return dataclasses.replace(_known(table), local=self._local((name,), [posterior]))
+
+    def _local(self, subset: Subset, potentials: PerSource) -> FloatArray | None:
+        """What potentials say of the label of each counted row, less log p(y), where it is wanted."""
+        counted = self.data.counted
+        if "local" not in self.ctx.keep or counted is None or counted.share is not None:
+            return None
+        own = [each[counted.y, counted.codes[name]] for name, each in zip(subset, potentials, strict=True)]
+        local: FloatArray = np.sum(own, axis=0) - np.log(self.data.tables[subset[0]].sum(axis=1))[counted.y]
+        return local
 
     def _raw(self, subset: Subset, solved: Solved) -> RawUnion:
         certificate, missing = solved.certificate, sum(self.lost[name] for name in subset)
@@ -114,6 +129,7 @@ class _Tables:
             certificate,
             plan=solved.plan,
             potentials=solved.potentials,
+            local=self._local(subset, solved.potentials),
             stats=solved.stats,
             concerns=concerns,
         )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import Argument, InputError, PidkdWarning, SmallSampleWarning
+from pidkd.errors import Argument, InputError, Keyword, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.gaussian.ellipsoids import gaussian_union
 from pidkd.estimators.solvers.gaussian.factor import (
@@ -86,6 +86,9 @@ class UnionGaussian(UnionEstimator):
             root, dims = covariance_root(data.data.cov), list(data.data.dims)
             tolerance = max(data.data.tolerance, 1e-15) ** 0.5
         else:
+            if data.groups is not None:
+                hint = "keep one row of each group"
+                raise InputError(Keyword("union_information", "groups"), "None with 'gaussian'", "groups", hint)
             blocks = [data.y, *data.sources.values()]
             root, dims, tolerance = scatter_root(blocks), widths(blocks), rank_tolerance(blocks)
         edges = np.cumsum([0, *dims])

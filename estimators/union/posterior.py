@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from pidkd.arrays import FloatArray, IntArray
+from pidkd.arrays import IntArray
 from pidkd.errors import Argument, InputError
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.folds import split
 from pidkd.estimators.solvers.posterior.held_out import Logs
 from pidkd.estimators.solvers.posterior.learning import Learner, as_given
 from pidkd.estimators.solvers.posterior.unions import HeldOutUnions
+from pidkd.groups import deviations
 from pidkd.inputs.several import SourceActivations, SourcePosteriors
 from pidkd.parameters import Level, Whole, With
 from pidkd.result import Certificate
@@ -135,18 +136,11 @@ class _HeldOut:
             certificate = Certificate(
                 -math.inf, math.inf, "bound", f"{self.how}, held out; the interval bounds it below"
             )
-            raws[subset] = RawUnion(float(local.mean()), certificate, deviations=deviations(local, self.groups))
+            raws[subset] = RawUnion(
+                float(local.mean()), certificate, deviations=deviations(local, self.groups), local=local
+            )
         return [raws[subset] for subset in subsets]
 
     def joint(self) -> RawUnion | None:
         """Not known: posteriors of single sources say nothing of all together."""
         return None
-
-
-def deviations(local: FloatArray, groups: IntArray | None) -> FloatArray:
-    """Deviations whose standard deviation is the standard error of the mean, one for each row or each group of rows."""
-    around: FloatArray = local - local.mean()
-    if groups is None:
-        return around / math.sqrt(len(local))
-    sums = np.asarray(np.bincount(groups, weights=around), dtype=np.float64)
-    return sums * math.sqrt(len(sums)) / len(local)

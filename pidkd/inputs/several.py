@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -26,12 +26,50 @@ from pidkd.arrays import (
     read_only,
 )
 from pidkd.errors import Argument, InputError, Keyword, quote
+from pidkd.groups import as_groups
 from pidkd.inputs.gaussian import Gaussian
 from pidkd.inputs.pmf import SUM_TOLERANCE, Pmf
 from pidkd.inputs.posteriors import Posteriors
 from pidkd.parameters import check_choice
 
 Kind: TypeAlias = Literal["auto", "codes", "activations", "posteriors"]
+
+
+@dataclass(frozen=True, eq=False)
+class CountedRows:
+    """Rows that tables were counted from, to be drawn again.
+
+    Parameters
+    ----------
+    y : array of int, shape (n_rows,)
+        Place of the label of each row in the tables.
+    codes : mapping from name to array of int, shape (n_rows,)
+        Likewise of each source.
+    share : array, shape (n_rows,), optional
+        Probability of each row; None where all are equal.
+    groups : array of int, shape (n_rows,), optional
+        Rows that are drawn together.
+    """
+
+    y: IntArray
+    codes: Mapping[str, IntArray]
+    share: FloatArray | None = None
+    groups: IntArray | None = None
+
+    def drawn(self, tables: PairTables, rng: np.random.Generator) -> PairTables:
+        """Tables of as many samples, or groups of them, drawn with replacement, in the shapes of ``tables``."""
+        if self.share is not None:
+            weights = rng.multinomial(tables.n_samples or 0, self.share)
+        else:
+            n = len(self.y) if self.groups is None else int(self.groups.max()) + 1
+            weights = rng.multinomial(n, np.full(n, 1 / n))
+            weights = weights if self.groups is None else weights[self.groups]
+        named = {name: table.shape for name, table in tables.tables.items()}
+        counts = {
+            name: np.bincount(self.y * m + self.codes[name], weights, n_y * m).reshape(n_y, m) / weights.sum()
+            for name, (n_y, m) in named.items()
+        }
+        return PairTables(counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +84,8 @@ class PairTables:
         p(y, x_1..x_n) of the cells that occur, where more than the pairs is known.
     n_samples : int, optional
         Number of samples that the tables were counted from; None for exact ones.
+    counted : CountedRows, optional
+        The samples themselves.
 
     Raises
     ------
@@ -56,6 +96,7 @@ class PairTables:
     tables: Mapping[str, FloatArray]
     joint: FloatArray | None = None
     n_samples: int | None = None
+    counted: CountedRows | None = None
 
     def __post_init__(self) -> None:
         checked = {name: _pair_table(Argument("PairTables", name), table) for name, table in self.tables.items()}
@@ -92,10 +133,13 @@ class SourceActivations:
     ----------
     y : array, shape (n_samples,) of labels, or (n_samples,) or (n_samples, d_y) of floats
     sources : mapping from name to array of floats, shape (n_samples,) or (n_samples, d_i)
+    groups : array of int, shape (n_samples,), optional
+        Rows that are fitted to or scored together.
     """
 
     y: Any
     sources: Mapping[str, Any]
+    groups: IntArray | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,10 +165,13 @@ class SourcePosteriors:
     ----------
     y : array of integers from 0 to n_classes - 1, shape (n_samples,)
     sources : mapping from name to array, shape (n_samples, n_classes)
+    groups : array of int, shape (n_samples,), optional
+        Rows that are calibrated on or scored together.
     """
 
     y: IntArray
     sources: Mapping[str, FloatArray]
+    groups: IntArray | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -153,7 +200,7 @@ class NamedGaussian:
 Several: TypeAlias = PairTables | SourceActivations | SourcePosteriors | NamedGaussian
 
 
-def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto") -> Several:
+def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto", groups: Any = None) -> Several:
     """Data of several sources, from the arguments of ``union_information`` or ``contributions``.
 
     Parameters
@@ -163,6 +210,8 @@ def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto") -> S
     y : array of labels or floats, or the data alone: a Pmf, a Gaussian, or pair tables by name or in a row
     sources : mapping from name to array, or sequence of arrays; with a Pmf or a Gaussian, names
     kind : {"auto", "codes", "activations", "posteriors"}
+    groups : array of labels, shape (n_samples,), optional
+        Of samples: those that belong together.
 
     Raises
     ------
@@ -170,6 +219,8 @@ def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto") -> S
         When the arguments are none of this.
     """
     check_choice(Keyword(call, "kind"), kind, get_args(Kind))
+    if groups is not None and (sources is None or isinstance(y, Pmf | Gaussian)):
+        raise InputError(Keyword(call, "groups"), "None without samples", "groups beside a table or a covariance")
     if isinstance(y, Pmf | Gaussian):
         names = _names(call, sources, y.n_sources)
         if isinstance(y, Gaussian):
@@ -185,10 +236,18 @@ def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto") -> S
             return PairTables(tables)
         except InputError as error:
             raise error.at(Argument(call, error.where.partition("(")[2].rstrip(")"))) from None
-    return _of_samples(call, y, sources, kind)
+    data = _of_samples(call, y, sources, kind)
+    if groups is None:
+        return data
+    numbers = as_groups(Keyword(call, "groups"), groups, data.n_samples or 0)
+    if isinstance(data, PairTables):
+        return replace(data, counted=None if data.counted is None else replace(data.counted, groups=numbers))
+    if isinstance(data, SourceActivations):
+        return replace(data, groups=numbers)
+    return replace(data, groups=numbers)
 
 
-def _of_samples(call: str, y: Any, sources: Any, kind: Kind) -> Several:
+def _of_samples(call: str, y: Any, sources: Any, kind: Kind) -> PairTables | SourceActivations | SourcePosteriors:
     named = _named(Argument(call, "sources"), sources)
     _check_number(call, len(named))
     check_same_rows(Argument(call, "y, sources"), **{**named, "y": y})
@@ -244,7 +303,11 @@ def _of_joint(data: Pmf, names: tuple[str, ...]) -> PairTables:
         name: data.p.sum(axis=tuple(other for other in axes if other != axis))
         for name, axis in zip(names, axes, strict=True)
     }
-    return PairTables(tables, data.p.reshape(len(data.p), -1), data.n_samples)
+    if data.n_samples is None:
+        return PairTables(tables, data.p.reshape(len(data.p), -1))
+    y, *codes = np.nonzero(data.p)
+    counted = CountedRows(y, dict(zip(names, codes, strict=True)), data.p[data.p > 0] / data.p.sum())
+    return PairTables(tables, data.p.reshape(len(data.p), -1), data.n_samples, counted)
 
 
 def _of_codes(y: Array, codes: Mapping[str, Array]) -> PairTables:
@@ -252,14 +315,16 @@ def _of_codes(y: Array, codes: Mapping[str, Array]) -> PairTables:
     _, target = np.unique(y, return_inverse=True)
     n_y, together = int(target.max()) + 1, np.zeros(len(y), dtype=np.int64)
     tables: dict[str, FloatArray] = {}
+    places: dict[str, IntArray] = {}
     for name, labels in codes.items():
         values, index = np.unique(labels, return_inverse=True)
+        places[name] = index
         counts = np.bincount(target * len(values) + index, minlength=n_y * len(values))
         tables[name] = counts.reshape(n_y, -1) / len(y)
         together = np.unique(together * len(values) + index, return_inverse=True)[1]
     n_cells = int(together.max()) + 1
     joint = np.bincount(together * n_y + target, minlength=n_cells * n_y).reshape(n_cells, n_y).T / len(y)
-    return PairTables(tables, joint, len(y))
+    return PairTables(tables, joint, len(y), CountedRows(target, places))
 
 
 def _pair_table(where: str, values: Any) -> FloatArray:
