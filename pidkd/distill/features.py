@@ -33,6 +33,39 @@ def per_channel(values: Tensor, feature: Tensor) -> Tensor:
     return values.reshape(-1, *(1,) * (feature.dim() - 2)) if kind(feature) == "map" else values
 
 
+def without_padding(outputs: Outputs, mask: Tensor) -> Outputs:
+    """The same logits, and of features that are tokens (B, L, D) those that are no padding, shape (n_tokens, D).
+
+    Parameters
+    ----------
+    outputs : (logits, features)
+    mask : Tensor, shape (B, L)
+        1 where a token is no padding.
+
+    Raises
+    ------
+    InputError
+        When a feature has other tokens than the mask.
+
+    Examples
+    --------
+    >>> tokens, mask = torch.zeros(2, 3, 4), torch.tensor([[1, 1, 0], [1, 0, 0]])
+    >>> without_padding((torch.zeros(2, 5), [tokens]), mask)[1][0].shape
+    torch.Size([3, 4])
+    """
+    logits, features = outputs
+    kept = mask.bool()
+    rows = {}
+    for name, feature in features.items() if isinstance(features, Mapping) else enumerate(features):
+        if kind(feature) != "tokens" or feature.shape[:2] != kept.shape:
+            expected = f"tokens ({', '.join(map(str, kept.shape))}, D), as the mask has"
+            raise InputError("mask", expected, f"a feature of shape {tuple(feature.shape)}")
+        rows[name] = feature[kept]
+    return logits, {str(name): value for name, value in rows.items()} if isinstance(features, Mapping) else [
+        *rows.values()
+    ]
+
+
 def full(x: Tensor) -> Tensor:
     """At least float32: losses are computed so under autocast too."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

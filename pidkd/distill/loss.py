@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pidkd.distill.features import Outputs, align, full, kind
+from pidkd.distill.features import Outputs, align, full, kind, without_padding
 from pidkd.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class DistillationLoss(nn.Module, abc.ABC):
     {'task': 2.3026, 'kd': 0.0}
     """
 
+    rows: Tensor | None = None
+    """The sample of each token, where tokens are matched one by one."""
+
     def __init__(self, method: Method, teacher: Outputs, student: Outputs) -> None:
         super().__init__()
         self.method = method
@@ -94,7 +97,9 @@ class DistillationLoss(nn.Module, abc.ABC):
         ``torch.nn.functional.cross_entropy`` take both.
         """
 
-    def forward(self, teacher: Outputs, student: Outputs, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, teacher: Outputs, student: Outputs, y: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its terms before their weights, detached, by name.
 
         Parameters
@@ -103,12 +108,20 @@ class DistillationLoss(nn.Module, abc.ABC):
             As ``FeatureTap`` returns them, features in the order of the layer pairs.
         y : Tensor, shape (B,) or (B, n_classes)
             Class labels, or the probabilities of classes.
+        mask : Tensor, shape (B, L), optional
+            1 where a token is no padding: features are then tokens (B, L, D) of both networks, and the loss is made for
+            ``without_padding`` of both. Each token is a row of its own; padding has no part in it, and no gradient.
         """
-        weighted, values = self.weighted(teacher, student, y)
+        weighted, values = self.weighted(teacher, student, y, mask)
         return torch.stack(list(weighted.values())).sum(), values
 
-    def weighted(self, teacher: Outputs, student: Outputs, y: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def weighted(
+        self, teacher: Outputs, student: Outputs, y: Tensor, mask: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The terms times weight and gate, whose sum is the loss; and the terms without, detached; both by name."""
+        self.rows = None if mask is None else mask.nonzero()[:, 0]
+        if mask is not None:
+            teacher, student = without_padding(teacher, mask), without_padding(student, mask)
         reach = self.method.phases[self.phase].student
         constant = reach == "frozen"
         pairs = _pairs(teacher, student) if self.n_pairs else []
@@ -125,6 +138,10 @@ class DistillationLoss(nn.Module, abc.ABC):
             name: w * value if name in ungated else w * (self.gate * value) for name, (w, value) in terms.items()
         }
         return weighted, {name: value.detach() for name, (_, value) in terms.items()}
+
+    def of_rows(self, y: Tensor) -> Tensor:
+        """The labels of the rows of a feature: those of the samples, or for each token that of its sample."""
+        return y if self.rows is None else y[self.rows]
 
     def start(self, phase: str) -> None:
         """Enter a phase: its parts need gradients and are in train mode, the others neither.

@@ -156,7 +156,11 @@ class RIDLoss(DistillationLoss):
             terms["matching"] = (self.method.weight, self.over_layers(self._matching, filtered))
             terms["sigma"] = (self.method.weight, self.over_layers(self._penalty, filtered))
             return terms
-        terms["teacher_task"] = (1.0, self.over_layers(lambda k, t, _: cross_entropy(self.g_t[k](t), y), filtered))
+        of_rows = self.of_rows(y)
+        terms["teacher_task"] = (
+            1.0,
+            self.over_layers(lambda k, t, _: cross_entropy(self.g_t[k](t), of_rows), filtered),
+        )
         if self.phase == "filters":
             terms["matching"] = (1.0, self.over_layers(self._matching, filtered))
         return terms

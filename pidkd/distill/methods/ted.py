@@ -91,6 +91,7 @@ class TEDLoss(DistillationLoss):
     def terms(self, t_logits: Tensor, s_logits: Tensor, pairs: list[tuple[Tensor, Tensor]], y: Tensor) -> Terms:
         """The heads', or the student's."""
         if self.phase == "filters":
+            y = self.of_rows(y)
             teacher = self._mean([cross_entropy(self.g_t[k](self.f_t[k](t)), y) for k, (t, _) in enumerate(pairs)])
             student = self._mean([cross_entropy(self.g_s[k](self.f_s[k](s)), y) for k, (_, s) in enumerate(pairs)])
             return {"teacher_task": (1.0, teacher), "student_task": (1.0, student)}

@@ -139,19 +139,7 @@ class Monitor:
         """The last audit, with those before it as the history of each pair."""
         if not self.reports:
             raise InputError("Monitor.report", "an audit to report", "none yet")
-        *before, last = sorted(self.reports)
-        return dataclasses.replace(
-            self.reports[last],
-            pairs=tuple(
-                dataclasses.replace(
-                    pair,
-                    history=tuple(
-                        dataclasses.replace(_same(self.reports[n], pair), checkpoint=f"epoch {n}") for n in before
-                    ),
-                )
-                for pair in self.reports[last].pairs
-            ),
-        )
+        return with_history(self.reports, "epoch")
 
     def _audit(
         self, teacher: Mapping[str, Array], student: Mapping[str, Array], pairs: Sequence[tuple[str, str]]
@@ -206,6 +194,21 @@ def filtered(run: Run, data: Any) -> tuple[list[tuple[Array, Array]], Array]:
         (np.concatenate([eps for eps, _ in of_pair]), np.concatenate([f_s for _, f_s in of_pair])) for of_pair in pieces
     ]
     return whole, np.concatenate(labels)
+
+
+def with_history(reports: Mapping[int, AuditReport], word: str) -> AuditReport:
+    """The last of several audits, with those before it as the history of each pair, by ``word`` and number."""
+    *before, last = sorted(reports)
+    return dataclasses.replace(
+        reports[last],
+        pairs=tuple(
+            dataclasses.replace(
+                pair,
+                history=tuple(dataclasses.replace(_same(reports[n], pair), checkpoint=f"{word} {n}") for n in before),
+            )
+            for pair in reports[last].pairs
+        ),
+    )
 
 
 def gate_of(report: AuditReport, gate: Gate) -> float:
