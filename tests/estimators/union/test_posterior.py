@@ -7,7 +7,7 @@ import pidkd
 from pidkd.errors import InputError
 from pidkd.estimators.solvers.posterior.nested import Nested
 from pidkd.estimators.solvers.union.solving import solve_unions
-from pidkd.estimators.union.posterior import deviations
+from pidkd.groups import deviations
 
 
 def drawn(n_y: int, n: int, seed: int = 0, size: int = 12, n_sources: int = 3):
@@ -95,8 +95,10 @@ def test_rare_labels_and_wrong_rows_are_refused():
 
 
 def test_groups_have_the_error_of_their_sums():
-    """Copies of rows as groups have the error of the rows that they copy."""
+    """Copies of rows as groups have the error of the rows that they copy, by one group less than there are."""
     local = np.random.default_rng(0).normal(size=300)
     alone = deviations(local, None).std()
-    assert deviations(np.repeat(local, 4), np.repeat(np.arange(300), 4)).std() == pytest.approx(alone)
+    assert deviations(np.repeat(local, 4), np.repeat(np.arange(300), 4)).std() == pytest.approx(
+        alone * np.sqrt(300 / 299)
+    )
     assert deviations(np.repeat(local, 4), None).std() == pytest.approx(alone / 2)
