@@ -25,8 +25,10 @@ EXTRAS = (
     *("transformers", "pytorch_lightning", "pyarrow"),
 )
 CHECKOUT = Path(__file__).parents[2]
+LAYERS = ("axes", "corruption", "features", "feeding", "hidden_states", "lens", "loss", "positions", "taps", "weights")
 OF_TORCH = (
-    *(f"pidkd.distill.{name}" for name in ("axes", "corruption", "features", "feeding", "loss", "taps", "weights")),
+    *(f"pidkd.distill.{name}" for name in LAYERS),
+    "pidkd.integrations.",
     *(f"pidkd.distill.{folder}." for folder in ("methods", "models", "training", "experiments")),
     "pidkd.estimators.solvers.critic.",
 )
