@@ -55,9 +55,8 @@ class MIResult:
     value : float
         In ``units``; as estimated, so it can be negative where the truth is small.
     bound : {"exact", "lower", "upper", "none"}
-        What the value is of the truth. ``exact``: the mutual information of the empirical table itself, so exact where
-        that is the distribution; ``lower``, ``upper``: a bound in expectation, up to the interval; ``none``: an
-        estimate that may err either way.
+        Relation of the value to the truth. ``exact``: that of the empirical table itself; ``lower``, ``upper``: a bound
+        in expectation, up to the interval; ``none``: an estimate that may err either way.
     units : {"bits", "nats"}
     method : str
         Name of the estimator.

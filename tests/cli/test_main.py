@@ -179,7 +179,7 @@ def test_mi_on_a_device(folder, run):
 
 def test_audit_says_what_python_says(folder, run):
     status, out, err = run(*AUDIT, "--all-pairs", "--quantize", "pca=5,kmeans=6", "--seed", "2", "--json", "-o", "out")
-    assert (status, err) == (0, "wrote out/report.html, audit.json and audit.csv\n")
+    assert (status, err) == (0, "wrote out/audit.json, out/audit.csv, out/report.html\n")
     assert out == (folder / "out/audit.json").read_text()
     found = pidkd.AuditReport.load("out/audit.json")
     here = pidkd.audit("teacher", "student.npz", "y.npy", "all", quantize=pidkd.Quantizer(5, 6, seed=2), seed=2)

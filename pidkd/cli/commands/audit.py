@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,6 +33,9 @@ from pidkd.cli.options import (
     uncertainty_methods,
 )
 from pidkd.errors import InputError, quote
+
+if TYPE_CHECKING:
+    from pidkd.audits.report import AuditReport
 
 
 class PoolOption(StrEnum):
@@ -119,9 +122,6 @@ def command(
     """
     from contextlib import ExitStack
 
-    import numpy as np
-
-    from pidkd.files.reading import read_labels, stored
     from pidkd.quantize import Quantizer
     from pidkd.runs.output import check_folder, check_output, holding
 
@@ -164,20 +164,28 @@ def command(
             resume=None if out is None else out / "finished",
             progress=progress,
         )
-        if out is not None:
-            report.write(out, force)
+        written = [] if out is None else report.write(out, force)
     if local is not None:
-        first = teachers if isinstance(teachers, str) else next(iter(teachers.values()))
-        ids = stored(first, first, ("ids",))
-        about = {"labels": read_labels(y, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}
-        with option("--local"):
-            report.write_local(local, force, **about)
+        _write_local(report, local, teachers, y, force)
     if as_json:
         print_json(report.to_dict())
     else:
         stdout().print(report)
-    if out is not None:
-        say(f"wrote {out / 'report.html'}, audit.json and audit.csv")
+    if written:
+        say(f"wrote {', '.join(written)}")
+
+
+def _write_local(report: AuditReport, path: Path, teachers: str | dict[str, str], labels: Path, force: bool) -> None:
+    """Write the atoms of every sample with its label, and its id where the first teacher's file has ids."""
+    import numpy as np
+
+    from pidkd.files.reading import read_labels, stored
+
+    first = teachers if isinstance(teachers, str) else next(iter(teachers.values()))
+    ids = stored(first, first, ("ids",))
+    about = {"labels": read_labels(labels, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}
+    with option("--local"):
+        report.write_local(path, force, **about)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -378,9 +378,7 @@ def _pairs(
     if method.needs_taps and not pairs:
         raise InputError(Argument("train", "taps"), f"at least one layer pair, for method {method.name!r}", "none")
     if teacher is student:
-        raise InputError(
-            Argument("train", "student"), "another network than the teacher", "the same", "give a copy of it"
-        )
+        raise InputError(Argument("train", "student"), "another network than the teacher", "the same", "copy it")
     if isinstance(teacher, nn.Module) and isinstance(student, nn.Module):
         check_apart(teacher, student, Argument("train", "student"))
     return pairs
