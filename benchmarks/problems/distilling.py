@@ -68,6 +68,7 @@ def measure(name: str, data: Sequence[Work], device: str) -> dict[str, Any]:
 
 
 PROBLEMS = (
+    Problem("2 steps, CNN 4-8-8", "tiny", lambda: (Work("cnn", {"widths": [4, 8, 8]}, 8, 128, 2),)),
     Problem("16 steps, CNN 16-32-64", "small", lambda: (Work("cnn", {"widths": [16, 32, 64]}, 28, 1024, 21),)),
     Problem("4 steps, ResNet-56", "full", lambda: (Work("resnet_cifar", {"depth": 56}, 32, 256, 11),)),
 )

@@ -144,7 +144,7 @@ class AuditPlan:
         about = {name or "teacher": read_about(one) for name, (one, _) in networks.items()}
         about["student"] = read_about(student)
         captures = {network: record for network, record in about.items() if record}
-        plan = cls(held, continuous, where, names, layers_t, students, files, captures, network_of, named)
+        plan = cls(held, continuous, where, names, layers_t, students, files, captures, network_of, groups=named)
         return plan if ids is None else plan._with_ids(ids)
 
     def _with_ids(self, ids: Array) -> AuditPlan:

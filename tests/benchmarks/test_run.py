@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pidkd.benchmarks.peers import PEERS, list_peers
-from pidkd.benchmarks.problems import Problem, broja, get_family, list_families
+from pidkd.benchmarks.problems import FAMILIES, Problem, broja, get_family, list_families
 from pidkd.benchmarks.record import read_record
 from pidkd.benchmarks.run import run_benchmark
 from pidkd.benchmarks.selection import select
@@ -102,7 +102,7 @@ def two_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Problem("one", "tiny", lambda: broja.dense((2, 2, 2)))
     larger = Problem("two", "small", lambda: [*broja.dense((2, 2, 2)), *broja.dense((2, 3, 3))])
     problems = (small, larger, Problem("three", "full", never))
-    monkeypatch.setattr(broja, "FAMILY", dataclasses.replace(broja.FAMILY, problems=problems))
+    monkeypatch.setitem(FAMILIES._built_in, "broja", dataclasses.replace(broja.FAMILY, problems=problems))
 
 
 def ends(process: int) -> bool:
@@ -196,7 +196,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch
     kept = out.read_text().splitlines(keepends=True)
     out.write_text("".join(kept[:2]) + kept[2][:40])  # killed while it wrote
     problems = (Problem("one", "tiny", never), broja.FAMILY.problems[1])
-    monkeypatch.setattr(broja, "FAMILY", dataclasses.replace(broja.FAMILY, problems=problems))
+    monkeypatch.setitem(FAMILIES._built_in, "broja", dataclasses.replace(broja.FAMILY, problems=problems))
     again = run_benchmark("broja", repeats=1, out=out)
     assert [row.problem for row in again.rows] == ["one", "two"]
     assert again.rows[0] == first.rows[0]
@@ -266,7 +266,7 @@ def test_the_smallest_size_of_every_family(family: str) -> None:
 def test_peers_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
     # Three classes: two have a closed form, without iterations.
     problem = dataclasses.replace(broja.PROBLEMS[0], make=lambda: [random_pmf((3, 4, 4), rng=0)])
-    monkeypatch.setattr(broja, "FAMILY", dataclasses.replace(broja.FAMILY, problems=[problem]))
+    monkeypatch.setitem(FAMILIES._built_in, "broja", dataclasses.replace(broja.FAMILY, problems=[problem]))
     names = ["broja", "cvxpy-clarabel-aux", "conic-clarabel-inline", "conic-ecos-aux-tight", "dit-cone", "2pid-ecos"]
     *rows, absent = run_benchmark("broja", estimators=names, sizes="tiny", repeats=2).rows
     assert [row.estimator for row in rows] == names[:-1]

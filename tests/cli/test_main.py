@@ -425,7 +425,7 @@ BAD = {
     "float labels": (
         lambda: spoil("y.npy", Y * 1.0),
         AUDIT,
-        "pidkd audit: y.npy: expected labels (integers, bools or strings), got dtype float64; cast whole numbers with",
+        "pidkd audit: y.npy: expected labels (integers, bools, strings) or a continuous target, got float64 that holds",
     ),
     "one class": (
         lambda: spoil("y.npy", Y * 0),
