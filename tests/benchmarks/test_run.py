@@ -195,7 +195,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch
     assert [row.problem for row in first.rows] == ["one", "two"]
     kept = out.read_text().splitlines(keepends=True)
     out.write_text("".join(kept[:2]) + kept[2][:40])  # killed while it wrote
-    problems = (Problem("one", "tiny", never), broja.FAMILY.problems[1])
+    problems = (Problem("one", "tiny", never), FAMILIES.get("broja").problems[1])
     monkeypatch.setitem(FAMILIES._built_in, "broja", dataclasses.replace(broja.FAMILY, problems=problems))
     again = run_benchmark("broja", repeats=1, out=out)
     assert [row.problem for row in again.rows] == ["one", "two"]
