@@ -92,7 +92,7 @@ def update_record(path: PathLike, folders: Mapping[str, PathLike]) -> None:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What the runs of an experiment have in common, without places on a machine."""
+    """Settings that the runs of an experiment share, without places on a machine."""
     shared = {key: value for key, value in config.items() if key not in OF_A_RUN}
     shared["data"] = {key: value for key, value in config["data"].items() if key != "path"}
     shared["teacher"] = {key: value for key, value in config["teacher"].items() if key != "weights"}

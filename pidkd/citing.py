@@ -92,7 +92,7 @@ def _value(value: Any) -> str:
 
 def _certified(certificate: Certificate, units: str) -> str:
     if certificate.status in ("optimal", "exact"):
-        return f"{certificate.status}, certified to within {max(certificate.gap, 0.0):.1e} {units}"
+        return f"{certificate.status}, certified to within {certificate.gap:.1e} {units}"
     return f"status {certificate.status}: {certificate.message}"
 
 

@@ -196,10 +196,9 @@ def contributions_of(
     given: str | None = None,
     subsets: Iterable[Iterable[str]] = (),
     shapley: bool | None = None,
-    call: str = "contributions",
 ) -> ContributionResult:
     """Contributions of the sources of a session, in nats; parameters as those of ``contributions``."""
-    everything = session.names
+    call, everything = "contributions", session.names
     if given is not None and given not in everything:
         raise UnknownNameError(Keyword(call, "given"), "a source", given, everything)
     start: Subset = () if given is None else (given,)

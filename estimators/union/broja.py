@@ -105,7 +105,7 @@ class _Tables:
         return dataclasses.replace(_known(table), local=self._local((name,), [posterior]))
 
     def _local(self, subset: Subset, potentials: PerSource) -> FloatArray | None:
-        """What potentials say of the label of each counted row, less log p(y), where it is wanted."""
+        """Local union of each counted row by its potentials, less log p(y), where it is wanted."""
         counted = self.data.counted
         if "local" not in self.ctx.keep or counted is None or counted.share is not None:
             return None

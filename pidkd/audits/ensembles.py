@@ -71,9 +71,13 @@ def _unions_of(
                     continue
                 if result is not None:
                     ensembles.append(result)
-    elif plan.all_pairs and len(plan.students[None]) <= MOST_LAYERS:
+    elif plan.all_pairs:
+        layers = len({s for _, s in plan.pairs})
         try:
-            beyond = _beyond(plan, engine, readings, results)
+            if layers > MOST_LAYERS:
+                notes.append(f"the union of the student's {layers} layers is left out: it takes at most {MOST_LAYERS}")
+            else:
+                beyond = _beyond(plan, engine, readings, results)
         except InputError as error:
             notes.append(f"the union of the student's layers is left out: {error}")
     return Unions(tuple(ensembles), beyond, tuple(notes))

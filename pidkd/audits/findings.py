@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pidkd.audits.pair import SEVERAL, AuditedPair, entry
+from pidkd.audits.pair import SEVERAL, AuditedPair, entry, meet_all
 from pidkd.citing import cite, settings
 from pidkd.codec import from_plain, plain
 from pidkd.constraints import COUNT, TEXT, Choice, NonNegative, OfType, OrNone, Several
@@ -105,8 +105,7 @@ class Findings:
     @property
     def all_pairs(self) -> bool:
         """Whether every teacher layer met every one of several student layers."""
-        teachers, students = ({getattr(pair, side) for pair in self.pairs} for side in ("teacher", "student"))
-        return len(students) > 1 and len(self.pairs) == len(teachers) * len(students)
+        return meet_all([(pair.teacher, pair.student) for pair in self.pairs])
 
     def by_depth(self) -> list[AuditedPair]:
         """The pairs in the order of their layers in the files."""

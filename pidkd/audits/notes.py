@@ -28,7 +28,7 @@ def headline_of(report: Findings) -> str:
     if report.beyond is not None:
         lacking, students = report.beyond.value.value, len(report.beyond.students)
         return (
-            f"All {students} layers of the student together lack {max(lacking, 0.0):.2f} {units} {about} that the "
+            f"All {students} layers of the student together lack {lacking:z.2f} {units} {about} that the "
             f"teacher's {report.beyond.teacher} holds. The best single partner is {top.student}, and {both}"
         )
     if report.all_pairs:
@@ -45,12 +45,12 @@ def headline_of(report: Findings) -> str:
 def _of_teachers(report: Findings, about: str) -> str:
     """Information that several teachers still have together for the student layer that lacks most of it."""
     ensemble = max(report.ensembles, key=lambda one: math.nan if one.remaining is None else one.remaining.value)
-    left = math.nan if ensemble.remaining is None else max(ensemble.remaining.value, 0.0)
+    left = math.nan if ensemble.remaining is None else ensemble.remaining.value
     first, *rest = ensemble.order
-    order = "".join(f", then {step.source} {max(step.gain.value, 0.0):.2f}" for step in rest[:3])
+    order = "".join(f", then {step.source} {step.gain.value:z.2f}" for step in rest[:3])
     return (
-        f"Together the teachers have {left:.2f} {report.units} {about} that the student's {ensemble.given} lacks: "
-        f"{first.source} adds {max(first.gain.value, 0.0):.2f}{order}."
+        f"Together the teachers have {left:z.2f} {report.units} {about} that the student's {ensemble.given} lacks: "
+        f"{first.source} adds {first.gain.value:z.2f}{order}."
     )
 
 
@@ -96,10 +96,10 @@ def _of_ensembles(report: Findings) -> list[str]:
     """Sentence for each student layer on what several teachers still have for it, and in which order."""
     sentences = []
     for ensemble in report.ensembles:
-        order = ", then ".join(f"{step.source} (+{max(step.gain.value, 0.0):.2f})" for step in ensemble.order)
+        order = ", then ".join(f"{step.source} ({step.gain.value:+z.2f})" for step in ensemble.order)
         left = math.nan if ensemble.remaining is None else ensemble.remaining.value
         sentences.append(
-            f"Together the teachers still have {left:.2f} {report.units} for the layer {ensemble.given}: add {order}."
+            f"Together the teachers still have {left:z.2f} {report.units} for the layer {ensemble.given}: add {order}."
         )
     return sentences
 

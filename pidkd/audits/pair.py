@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,12 @@ from pidkd.codec import restored
 from pidkd.constraints import COUNT, TEXT, Constraint, Fraction, Number, OfType, OrNone, Several
 from pidkd.errors import InputError, printable, quote
 from pidkd.result import ATOMS, NATS_PER, PIDResult, Units
+
+
+def meet_all(pairs: Collection[tuple[str, str]]) -> bool:
+    """Whether every teacher layer meets every one of several student layers."""
+    teachers, students = ({pair[side] for pair in pairs} for side in (0, 1))
+    return len(students) > 1 and len(pairs) == len(teachers) * len(students)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from pidkd.arrays import (
     check_same_rows,
     describe,
 )
+from pidkd.audits.pair import meet_all
 from pidkd.errors import Argument, InputError, Keyword, UnknownNameError, printable, quote
 from pidkd.files.layer import Layer, rows, wrong_dtype
 from pidkd.files.opening import MAX_MEMORY
@@ -223,8 +224,7 @@ class AuditPlan:
     @property
     def all_pairs(self) -> bool:
         """Whether every teacher layer meets every one of several student layers."""
-        teachers, students = ({pair[side] for pair in self.pairs} for side in (0, 1))
-        return len(students) > 1 and len(self.pairs) == len(teachers) * len(students)
+        return meet_all(self.pairs)
 
     @property
     def of_codes(self) -> bool:

@@ -184,7 +184,7 @@ def stored(source: Any, where: str, names: Collection[str], like: Layer | None =
 
 
 def read_about(source: Any) -> dict[str, Any]:
-    """What the capture of a folder, or of arrays in memory, says of itself; nothing where it is none."""
+    """Record of the capture that a folder, or arrays in memory, come from; empty where they come from none."""
     if isinstance(source, str | os.PathLike):
         return capture_record(Path(source)) if Path(source).is_dir() else {}
     about = getattr(source, "about", None)

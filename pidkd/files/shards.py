@@ -59,7 +59,7 @@ CAPTURE = "capture.json"
 
 
 def capture_record(folder: Path) -> dict[str, Any]:
-    """What a capture wrote of itself: its position, normalisation, accuracy; nothing where it is none.
+    """Record of a capture: its position, normalisation, accuracy; empty where the folder is none.
 
     Raises
     ------

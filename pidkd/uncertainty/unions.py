@@ -58,14 +58,14 @@ class ResampledUnions:
         return cls(estimator.start(call, data, ctx), [estimator.start(call, tables, alone) for tables in drawn])
 
     def unions(self, subsets: Sequence[Subset]) -> list[RawUnion]:
-        """Those of the sample, each with its deviations over the same bootstrap samples."""
+        """Unions of the sample, each with its deviations over the same bootstrap samples."""
         drawn = np.array([[raw.value for raw in draw.unions(subsets)] for draw in self.draws])
         deviations = drawn - drawn.mean(axis=0)
         raws = self.solver.unions(subsets)
         return [dataclasses.replace(raw, deviations=own) for raw, own in zip(raws, deviations.T, strict=True)]
 
     def joint(self) -> RawUnion | None:
-        """That of the sample alone: the table of all sources together is not drawn again."""
+        """Information of all sources in the sample; their joint table is not drawn again."""
         return self.solver.joint()
 
 

@@ -56,7 +56,7 @@ class Logs(NamedTuple):
 
 
 class Within(NamedTuple):
-    """What sources say of the class of each row within its group of classes, in nats, shape (n,)."""
+    """Information about the class of each row within its group of classes, by source, in nats, shape (n,)."""
 
     t: FloatArray
     s: FloatArray
