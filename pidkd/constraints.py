@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import difflib
 import math
 import sys
@@ -259,6 +260,30 @@ class Several(Constraint):
         """No such collection, or one of invalid members."""
         members = [{"a": value} if self.named else [value] for value in self.inner.invalid()]
         return [value for value in (3, *members, *OTHER_TYPES) if not self.accepts(value)]
+
+
+@dataclass(frozen=True)
+class Entries(Constraint):
+    """A mapping with the entries required, and perhaps others that are known, each with a constraint of its own."""
+
+    required: Mapping[str, Constraint]
+    optional: Mapping[str, Constraint] = dataclasses.field(default_factory=dict)
+
+    @property
+    def expected(self) -> str:
+        """Entries and their constraints, in words."""
+        return f"a mapping with {', '.join(f'{key} ({one.expected})' for key, one in self.required.items())}"
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it has every entry required and no unknown one, each of them accepted."""
+        known = {**self.required, **self.optional}
+        if not isinstance(value, Mapping) or not set(self.required) <= set(value) <= set(known):
+            return False
+        return all(known[key].accepts(item) for key, item in value.items())
+
+    def invalid(self) -> list[Any]:
+        """Without an entry, or of another type."""
+        return [value for value in (3, *OTHER_TYPES) if not self.accepts(value)]
 
 
 def is_integer(value: object) -> bool:

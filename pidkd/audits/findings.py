@@ -7,12 +7,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pidkd.audits.pair import SEVERAL, AuditedPair, entry, meet_all
+from pidkd.audits.pair import AuditedPair, meet_all
 from pidkd.citing import cite, settings
 from pidkd.codec import from_plain, plain
-from pidkd.constraints import COUNT, TEXT, Choice, NonNegative, OfType, OrNone, Several
+from pidkd.constraints import COUNT, TEXT, NonNegative, OrNone, Several
 from pidkd.contribution_result import ContributionResult, Quantity
 from pidkd.errors import InputError, quote, reason
 from pidkd.result import NATS_PER, PIDResult, Units, check_units
@@ -67,10 +67,10 @@ class Findings:
 
     pairs: tuple[AuditedPair, ...]
     units: Units
-    n_samples: int
-    n_classes: int
-    entropy: float
-    seconds: float
+    n_samples: Annotated[int, COUNT]
+    n_classes: Annotated[int, COUNT]
+    entropy: Annotated[float, NonNegative(ends="[]")]
+    seconds: Annotated[float, NonNegative()]
     provenance: Mapping[str, Any]
     ensembles: tuple[ContributionResult, ...] = ()
     beyond: Beyond | None = None
@@ -138,15 +138,12 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with the version of its layout."""
-        pairs = [pair.to_dict() for pair in self.pairs]
-        several = {"ensembles": plain(self.ensembles), "beyond": plain(self.beyond)}
+        numbers = {name: plain(value) for name, value in vars(self).items() if name != "pairs"}
         return {
             "kind": "pidkd.audit",
             "schema": SCHEMA,
-            **vars(self),
-            "pairs": pairs,
-            "entropy": plain(self.entropy),
-            **several,
+            "pairs": [pair.to_dict() for pair in self.pairs],
+            **numbers,
         }
 
     @classmethod
@@ -165,34 +162,26 @@ class Findings:
             got = f"schema {quote(data.get('schema'))}"
             expected = f"schema {' or '.join(map(str, READABLE))}"
             raise InputError(where, expected, got, "read it with the version of pidkd that wrote it")
+        values = {key: value for key, value in data.items() if key not in ("kind", "schema", "provenance")}
         try:
-            pairs = entry(data, "pairs", SEVERAL)
-            if not pairs:
+            report = from_plain(cls, values, defaults={"provenance": _provenance(data.get("provenance"))})
+            if not report.pairs:
                 raise InputError("pairs", "at least one pair", "none")
-            return cls(
-                pairs=tuple(map(AuditedPair.from_dict, pairs)),
-                units=entry(data, "units", Choice(tuple(NATS_PER))),
-                n_samples=entry(data, "n_samples", COUNT),
-                n_classes=entry(data, "n_classes", COUNT),
-                entropy=float(entry(data, "entropy", NonNegative(ends="[]"))),
-                seconds=float(entry(data, "seconds", NonNegative())),
-                provenance=_provenance(data),
-                ensembles=tuple(map(ContributionResult.from_dict, entry(data, "ensembles", SEVERAL, ()))),
-                beyond=None if data.get("beyond") is None else from_plain(Beyond, data["beyond"], "beyond"),
-            )
+            return report  # type: ignore[no-any-return]
         except InputError as error:
             raise error.at(f"{where}, {error.where}") from error
         except RecursionError:
             raise InputError(where, "what AuditReport.to_dict() writes", "entries that lie too deep") from None
 
 
-def _provenance(data: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(provenance: Any) -> dict[str, Any]:
     """The provenance, once it is plain data whose lists of layers are such."""
-    provenance = entry(data, "provenance", OfType(Mapping, "a mapping"))
+    if not isinstance(provenance, Mapping):
+        raise InputError("provenance", "a mapping", quote(provenance))
     try:
         json.dumps(provenance)
     except (TypeError, ValueError) as error:
         raise InputError("provenance", "plain data", reason(error)) from error
     for side in ("teachers", "students"):
-        entry(provenance, side, OrNone(Several(TEXT)), None)
+        OrNone(Several(TEXT)).check(f"provenance.{side}", provenance.get(side))
     return dict(provenance)

@@ -6,11 +6,11 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from pidkd.codec import restored
-from pidkd.constraints import COUNT, TEXT, Constraint, Fraction, Number, OfType, OrNone, Several
-from pidkd.errors import InputError, printable, quote
+from pidkd.codec import plain
+from pidkd.constraints import COUNT, TEXT, Entries, Fraction, Number, OrNone
+from pidkd.errors import printable
 from pidkd.result import ATOMS, NATS_PER, PIDResult, Units
 
 
@@ -18,6 +18,29 @@ def meet_all(pairs: Collection[tuple[str, str]]) -> bool:
     """Whether every teacher layer meets every one of several student layers."""
     teachers, students = ({pair[side] for pair in pairs} for side in (0, 1))
     return len(students) > 1 and len(pairs) == len(teachers) * len(students)
+
+
+def _errors(name: str) -> tuple[str, str, str]:
+    """Entries beside the mean of an atom."""
+    return f"{name}_se", f"{name}_low", f"{name}_high"
+
+
+MEANS = dict.fromkeys(ATOMS, Number())
+
+Extreme: TypeAlias = Annotated[
+    Mapping[str, object],
+    Entries({"row": COUNT, "label": TEXT, **MEANS}, dict.fromkeys(("teacher", "student", "image"), TEXT)),
+]
+"""One sample with its local atoms."""
+
+OfClass: TypeAlias = Annotated[
+    Mapping[str, object],
+    Entries({"label": TEXT, "n_samples": COUNT, **MEANS}, {key: Number() for name in ATOMS for key in _errors(name)}),
+]
+"""Means of local atoms over the samples of one label."""
+
+Share: TypeAlias = Annotated[float | None, OrNone(Fraction())]
+"""A share of samples, where it is known."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +81,23 @@ class AuditedPair:
     teacher: str
     student: str
     result: PIDResult
-    cells_t: int
-    cells_s: int
-    cells_ts: int
+    cells_t: Annotated[int, COUNT]
+    cells_s: Annotated[int, COUNT]
+    cells_ts: Annotated[int, COUNT]
     checkpoint: str | None = None
-    probe_t: float | None = None
-    probe_s: float | None = None
-    cka: float | None = None
+    probe_t: Share = None
+    probe_s: Share = None
+    cka: Annotated[float | None, OrNone(Number())] = None
     history: tuple[AuditedPair, ...] = ()
     baseline: AuditedPair | None = None
-    extremes: tuple[Mapping[str, Any], ...] = ()
-    by_class: tuple[Mapping[str, Any], ...] = ()
-    accuracy_t: float | None = None
-    accuracy_s: float | None = None
+    extremes: tuple[Extreme, ...] = ()
+    by_class: tuple[OfClass, ...] = ()
+    accuracy_t: Share = None
+    accuracy_s: Share = None
+
+    def __post_init__(self) -> None:
+        for side in ("teacher", "student"):
+            object.__setattr__(self, side, printable(getattr(self, side)))
 
     @property
     def conditional(self) -> float:
@@ -102,83 +129,15 @@ class AuditedPair:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
+        # The atoms of every sample are for a file of their own.
+        numbers = dataclasses.replace(
+            self, result=dataclasses.replace(self.result, local=None), history=(), baseline=None
+        )
         return {
-            **vars(self),
-            # The atoms of every sample are for a file of their own.
-            "result": dataclasses.replace(self.result, local=None).to_dict(),
-            "extremes": [dict(one) for one in self.extremes],
-            "by_class": [dict(one) for one in self.by_class],
+            **plain(numbers),
             "history": [pair.to_dict() for pair in self.history],
             "baseline": self.baseline.to_dict() if self.baseline else None,
         }
-
-    @classmethod
-    def from_dict(cls, data: Any) -> AuditedPair:
-        """Rebuild what ``to_dict`` wrote, in any readable schema.
-
-        Raises
-        ------
-        InputError
-            The message names the entry that is damaged or missing.
-        """
-        if not isinstance(data, Mapping):
-            raise InputError("pairs", "a mapping for each pair", quote(data))
-        return cls(
-            teacher=printable(entry(data, "teacher", TEXT)),
-            student=printable(entry(data, "student", TEXT)),
-            result=PIDResult.from_dict(entry(data, "result", OfType(Mapping, "a mapping"))),
-            **{name: entry(data, name, COUNT) for name in ("cells_t", "cells_s", "cells_ts")},
-            checkpoint=entry(data, "checkpoint", OrNone(TEXT), None),
-            **{name: entry(data, name, OrNone(Fraction()), None) for name in PARTS},
-            cka=entry(data, "cka", OrNone(Number()), None),
-            history=tuple(map(cls.from_dict, entry(data, "history", SEVERAL, ()))),
-            baseline=None if data.get("baseline") is None else cls.from_dict(data["baseline"]),
-            extremes=tuple(map(_extreme, entry(data, "extremes", SEVERAL, ()))),
-            by_class=tuple(map(_of_class, entry(data, "by_class", SEVERAL, ()))),
-        )
-
-
-PARTS = ("probe_t", "probe_s", "accuracy_t", "accuracy_s")
-"""Entries that are shares of samples."""
-
-SEVERAL = Several(OfType(Mapping, "a mapping"))
-
-REQUIRED: Any = object()
-
-
-def entry(data: Mapping[str, Any], name: str, constraint: Constraint, default: Any = REQUIRED) -> Any:
-    """An entry of plain data, once its constraint accepts it; numbers that are not finite come as text.
-
-    Raises
-    ------
-    InputError
-        When it is missing or another value; the message names it.
-    """
-    if name not in data and default is not REQUIRED:
-        return default
-    value = restored(data.get(name)) if isinstance(constraint, Number) else data.get(name)
-    constraint.check(name, value)
-    return value
-
-
-def _extreme(data: Mapping[str, Any]) -> dict[str, Any]:
-    beside = {key: entry(data, key, TEXT) for key in ("teacher", "student", "image") if key in data}
-    numbers = {name: entry(data, name, FINITE) for name in ATOMS}
-    return {"row": entry(data, "row", COUNT), "label": entry(data, "label", TEXT), **numbers, **beside}
-
-
-def _of_class(data: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = {name: entry(data, name, FINITE) for name in ATOMS}
-    numbers |= {key: entry(data, key, FINITE) for name in ATOMS for key in _errors(name) if key in data}
-    return {"label": entry(data, "label", TEXT), "n_samples": entry(data, "n_samples", COUNT), **numbers}
-
-
-FINITE = Number()
-
-
-def _errors(name: str) -> tuple[str, str, str]:
-    """Entries beside the mean of an atom."""
-    return f"{name}_se", f"{name}_low", f"{name}_high"
 
 
 def _scaled(entry: Mapping[str, Any], factor: float) -> dict[str, Any]:
