@@ -8,7 +8,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -115,6 +115,29 @@ def fields_from_plain(cls: Any, data: Any) -> dict[str, Any]:
         except (InputError, RecursionError) as error:
             raise InputError(where, f"what {cls.__name__}.to_dict() writes as {name!r}", quote(value)) from error
     return fields
+
+
+class PlainData:
+    """Base of results that are dataclasses: plain data, and the way back."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings.
+
+        Arrays and tuples become lists, and what JSON has no word for becomes its ``str``.
+        """
+        data: dict[str, Any] = plain(self)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild what ``to_dict`` wrote.
+
+        Raises
+        ------
+        InputError
+            When ``data`` is not what ``to_dict`` writes.
+        """
+        return cls(**fields_from_plain(cls, data))
 
 
 def typed(hint: Any, value: Any, where: str) -> Any:

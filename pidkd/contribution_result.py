@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pidkd.codec import fields_from_plain, plain
+from pidkd.codec import PlainData
 from pidkd.export import data_frame
 from pidkd.result import NATS_PER, Units, check_units
 
@@ -59,7 +59,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContributionResult:
+class ContributionResult(PlainData):
     r"""Contribution of each source to the others, in union information :math:`I_\cup`.
 
     Parameters
@@ -163,22 +163,6 @@ class ContributionResult:
             When pandas is not installed.
         """
         return data_frame(list(self.rows()))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings."""
-        data: dict[str, Any] = plain(self)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ContributionResult:
-        """Rebuild what ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            When ``data`` is not what ``to_dict`` writes.
-        """
-        return cls(**fields_from_plain(cls, data))
 
     def __hash__(self) -> int:
         """By the numbers; the mappings stay out."""

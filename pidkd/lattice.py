@@ -11,13 +11,14 @@ import numpy as np
 
 from pidkd.antichains import Lattice, lattice
 from pidkd.arrays import Array, FloatArray
-from pidkd.codec import fields_from_plain, plain
-from pidkd.errors import InputError, MissingDependencyError, quote
+from pidkd.codec import PlainData
+from pidkd.errors import InputError, quote
+from pidkd.export import data_frame
 from pidkd.result import NATS_PER, Status, Units, check_units
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatticeResult:
+class LatticeResult(PlainData):
     r"""The decomposition :math:`I(Y;X_A) = \sum_{\alpha \preceq \{A\}} \Pi(\alpha)` over the redundancy lattice.
 
     Parameters
@@ -127,28 +128,7 @@ class LatticeResult:
         MissingDependencyError
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            text = "to_dataframe(): expected the package 'pandas', got an environment without it"
-            raise MissingDependencyError(f"{text}; install it with: pip install pandas, or use rows()") from error
-        return pandas.DataFrame(self.rows())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings."""
-        data: dict[str, Any] = plain(self)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> LatticeResult:
-        """Rebuild what ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            When ``data`` is not what ``to_dict`` writes.
-        """
-        return cls(**fields_from_plain(cls, data))
+        return data_frame(self.rows())
 
     def plot(self, axes: Any = None) -> Any:
         """Hasse diagram of the lattice: the area of a node is its atom, blue above zero and red below.

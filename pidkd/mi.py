@@ -29,7 +29,7 @@ from pidkd.arrays import (
     is_array,
     is_float,
 )
-from pidkd.codec import fields_from_plain, plain
+from pidkd.codec import PlainData
 from pidkd.constraints import COUNT, NonNegative
 from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context, Estimator
@@ -47,7 +47,7 @@ DRAWS = 10
 
 
 @dataclass(frozen=True)
-class MIResult:
+class MIResult(PlainData):
     """An estimate of I(X;Y), and what it can be relied on for.
 
     Parameters
@@ -98,22 +98,6 @@ class MIResult:
         interval = None if self.interval is None else (self.interval[0] * factor, self.interval[1] * factor)
         se = None if self.se is None else self.se * factor
         return dataclasses.replace(self, value=self.value * factor, units=units, interval=interval, se=se)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings."""
-        data: dict[str, Any] = plain(self)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> MIResult:
-        """Rebuild what ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            When ``data`` is not what ``to_dict`` writes.
-        """
-        return cls(**fields_from_plain(cls, data))
 
     def to_dataframe(self) -> Any:
         """A ``pandas.DataFrame`` of one row: value, what it is of the truth, units, interval, standard error, method.

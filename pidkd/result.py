@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pidkd.arrays import FloatArray
 from pidkd.by_label import LabelAtoms, label_lines
-from pidkd.codec import fields_from_plain, plain
+from pidkd.codec import PlainData
 from pidkd.constraints import COUNT, NonNegative
 from pidkd.errors import InputError, quote
 from pidkd.export import COLORS, axis, bars, data_frame, latex_table, whiskers
@@ -94,7 +94,7 @@ ROUNDINGS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class PIDResult:
+class PIDResult(PlainData):
     r"""The decomposition :math:`I(Y;T,S) = \mathrm{Red} + \mathrm{Uni}_T + \mathrm{Uni}_S + \mathrm{Syn}`.
 
     Parameters
@@ -254,25 +254,6 @@ class PIDResult:
             local=scale(self.local),
             by=tuple(one.scaled(factor) for one in self.by),
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings.
-
-        Arrays (plan, potentials, local) and tuples become lists, and what JSON has no word for becomes its ``str``.
-        """
-        data: dict[str, Any] = plain(self)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> PIDResult:
-        """Rebuild what ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            When ``data`` is not what ``to_dict`` writes.
-        """
-        return cls(**fields_from_plain(cls, data))
 
     def __hash__(self) -> int:
         """By the numbers; the parameters and what else may be a mapping stay out."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pidkd.arrays import FloatArray
-from pidkd.codec import fields_from_plain, plain
+from pidkd.codec import PlainData
 from pidkd.constraints import COUNT, NonNegative
 from pidkd.result import NATS_PER, Certificate, Units, check_units
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnionResult:
+class UnionResult(PlainData):
     r"""The union information :math:`I_\cup(Y;X_1,\dots,X_n)`.
 
     Parameters
@@ -91,22 +91,6 @@ class UnionResult:
             se=None if self.se is None else self.se * factor,
             bias=None if self.bias is None else self.bias * factor,
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: no NaN or Infinity literal, numbers that are not finite become strings."""
-        data: dict[str, Any] = plain(self)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> UnionResult:
-        """Rebuild what ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            When ``data`` is not what ``to_dict`` writes.
-        """
-        return cls(**fields_from_plain(cls, data))
 
     def __hash__(self) -> int:
         """By the numbers; what may be a mapping stays out."""

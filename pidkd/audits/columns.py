@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pidkd.audits.findings import Findings
 from pidkd.audits.pair import AuditedPair
+from pidkd.audits.stored import Stored, stored_in
 from pidkd.result import ATOMS
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ def _atom(name: str) -> Column:
     return Column(name, lambda _, stage: stage.result.atoms[name], heading, LOOKS[name].words, heading)
 
 
+def _stored(name: str, quantity: Stored) -> Column:
+    return Column(name, lambda _, stage: getattr(stage, name), quantity.heading, quantity.meaning)
+
+
 def _null(name: str) -> Column:
     shown = (
         ("chance", "null level of Uni T: 95 % quantile over shuffled labels", "chance") if name == "unique_t" else ()
@@ -133,35 +138,8 @@ COLUMNS = (
     Column("entropy", lambda findings, _: findings.entropy),
     Column("ceiling_t", lambda _, stage: stage.ceilings()[0]),
     Column("ceiling_s", lambda _, stage: stage.ceilings()[1]),
-    Column("cells_t", lambda _, stage: stage.cells_t),
-    Column("cells_s", lambda _, stage: stage.cells_s),
-    Column("cells_ts", lambda _, stage: stage.cells_ts),
-    Column(
-        "probe_t",
-        lambda _, stage: stage.probe_t,
-        "probe T",
-        "held-out accuracy of a linear probe of the teacher's layer",
-    ),
-    Column(
-        "probe_s",
-        lambda _, stage: stage.probe_s,
-        "probe S",
-        "held-out accuracy of a linear probe of the student's layer",
-    ),
-    Column("cka", lambda _, stage: stage.cka, "CKA", "debiased linear CKA: likeness, whatever it says of the label"),
     Column("n_samples", lambda findings, _: findings.n_samples),
-    Column(
-        "accuracy_t",
-        lambda _, stage: stage.accuracy_t,
-        "accuracy T",
-        "accuracy of the teacher network, from the logits or predictions beside its layers",
-    ),
-    Column(
-        "accuracy_s",
-        lambda _, stage: stage.accuracy_s,
-        "accuracy S",
-        "accuracy of the student network, likewise",
-    ),
+    *(_stored(name, quantity) for name, quantity in stored_in(AuditedPair).items()),
 )
 """Every stored column, in the order of the CSV."""
 

@@ -88,6 +88,11 @@ class Findings:
         return max([pair.result.mi for pair in self.pairs if math.isfinite(pair.result.mi)], default=0.0) or 1.0
 
     @property
+    def most_cells(self) -> int:
+        """Largest number of pairs of cells; 0 where there are no codes."""
+        return max(pair.cells_ts for pair in self.pairs)
+
+    @property
     def leading(self) -> AuditedPair:
         r"""The pair that headline and page speak of: that with most Uni(Y:T\S).
 

@@ -10,6 +10,7 @@ from pidkd.audits.columns import PAGE, Column
 from pidkd.audits.findings import Findings
 from pidkd.audits.notes import headline_of, notes_of, warnings_of
 from pidkd.audits.pair import AuditedPair
+from pidkd.audits.stored import stored_in
 from pidkd.contribution_result import ContributionResult
 from pidkd.display.atoms import LOOKS
 from pidkd.display.page import page_template
@@ -69,7 +70,7 @@ def audit_page(report: Findings, title: str) -> str:
 
 
 def _lede(report: Findings, top: AuditedPair) -> list[str]:
-    """Sentences beside the headline: null level, undistilled student, probes."""
+    """Sentences beside the headline: null level, undistilled student, stored quantities."""
     lines, units = [], report.units
     if top.result.null is not None:
         lines.append(f"The null level there, by shuffled labels, is {top.result.null['unique_t']:.2f} {units}.")
@@ -80,18 +81,15 @@ def _lede(report: Findings, top: AuditedPair) -> list[str]:
             f"this student {_change(now.unique_t - before.unique_t)} is left and "
             f"{_change(now.redundant - before.redundant)} is shared."
         )
-    if top.accuracy_t is not None and top.accuracy_s is not None:
-        lines.append(f"The teacher's accuracy is {top.accuracy_t:.1%}, the student's {top.accuracy_s:.1%}.")
-    if top.probe_t is not None and top.probe_s is not None:
-        lines.append(
-            f"A linear probe reaches {top.probe_t:.1%} accuracy on the teacher's layer and {top.probe_s:.1%} on the "
-            "student's."
-        )
+    for name, quantity in stored_in(top).items():
+        values = [getattr(top, name), getattr(top, f"{name.removesuffix('_t')}_s", None)]
+        if quantity.sentence and None not in values:
+            lines.append(quantity.sentence.format(*values))
     return lines
 
 
 def _network(top: AuditedPair, side: str) -> dict[str, Any]:
-    """Accuracy, probe, pooling and preprocessing of one side of the leading pair."""
+    """Stored quantities, pooling and preprocessing of one side of the leading pair."""
     record = (top.result.provenance or {}).get(side)
     origin: Mapping[str, Any] = record if isinstance(record, Mapping) else {}
     shape = origin.get("shape") or ()
@@ -102,8 +100,8 @@ def _network(top: AuditedPair, side: str) -> dict[str, Any]:
         made |= _preprocessing(how)
     elif "quantizer" in origin:
         made["codes"] = "as given"
-    accuracy, probe = ((top.accuracy_t, top.probe_t), (top.accuracy_s, top.probe_s))[side == "student"]
-    numbers = {"accuracy": accuracy, "linear probe": probe}
+    own = {name: one for name, one in stored_in(top).items() if one.fact and name.endswith(f"_{side[0]}")}
+    numbers = {one.fact: getattr(top, name) for name, one in own.items()}
     facts = [(name, f"{value:.1%}") for name, value in numbers.items() if value is not None]
     facts += [("shape", " × ".join(map(str, shape)))] if shape else []
     return {

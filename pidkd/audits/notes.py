@@ -6,7 +6,6 @@ import math
 import re
 
 from pidkd.audits.findings import Findings
-from pidkd.audits.pair import AuditedPair
 from pidkd.result import NATS_PER
 
 
@@ -112,10 +111,9 @@ def _of_samples(report: Findings) -> list[str]:
         f"{report.n_samples:,} samples of {report.n_classes} classes: H(Y) = {report.entropy:.3f} {report.units}, "
         "the full width of a bar."
     )
-    if not _most_cells(report.pairs):
+    if not report.most_cells:
         return [size]
-    ceiling = max(max(pair.cells_t, pair.cells_s) for pair in report.pairs)
-    log = math.log(ceiling) / NATS_PER[report.units]
+    log = max(max(pair.ceilings()) for pair in report.pairs)
     return [
         f"{size} The information of a source is at most the log of its cells, here {log:.3f}.",
         "'certified' bounds the solver's error on the table of counts, not the error of counting samples.",
@@ -172,7 +170,7 @@ def _of_intervals(report: Findings) -> list[str]:
         if record["method"] != "Permutation"
     }
     what = "are of resampled rows."
-    if _most_cells(report.pairs):
+    if report.most_cells:
         what = "are of counting samples, conditional on the codebook: the cells are held fixed."
     return [
         f"Intervals ({100 * level:g} %, {method}) {what}"
@@ -183,7 +181,7 @@ def _of_intervals(report: Findings) -> list[str]:
 
 def _of_counting(report: Findings) -> list[str]:
     """Bias of counting, where samples suffice to estimate it."""
-    cells = _most_cells(report.pairs)
+    cells = report.most_cells
     if not cells or report.n_samples < report.n_classes * cells:
         return []
     bias = (report.n_classes - 1) * (cells - 1) / (2 * report.n_samples) / NATS_PER[report.units]
@@ -201,8 +199,3 @@ def _of_moments(report: Findings) -> list[str]:
     if any(pair.result.interval for pair in report.pairs):
         notes.append("Atoms are corrected for bias; intervals are of Gaussian samples.")
     return notes
-
-
-def _most_cells(pairs: tuple[AuditedPair, ...]) -> int:
-    """Largest number of pairs of cells; 0 where there are no codes."""
-    return max(pair.cells_ts for pair in pairs)

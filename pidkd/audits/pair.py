@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
+from pidkd.audits.probes import debiased_cka
+from pidkd.audits.stored import LayerReading, stored
 from pidkd.codec import plain
 from pidkd.constraints import COUNT, TEXT, Entries, Fraction, Number, OrNone
 from pidkd.errors import printable
@@ -18,6 +20,12 @@ def meet_all(pairs: Collection[tuple[str, str]]) -> bool:
     """Whether every teacher layer meets every one of several student layers."""
     teachers, students = ({pair[side] for pair in pairs} for side in (0, 1))
     return len(students) > 1 and len(pairs) == len(teachers) * len(students)
+
+
+def cells(*readings: LayerReading) -> int:
+    """Number of codes of a layer, or of pairs of codes of two, that occur; 0 where there are none."""
+    codes = [reading.codes for reading in readings if reading.codes is not None]
+    return len(set(zip(*codes, strict=True))) if len(codes) == len(readings) else 0
 
 
 def _errors(name: str) -> tuple[str, str, str]:
@@ -81,19 +89,45 @@ class AuditedPair:
     teacher: str
     student: str
     result: PIDResult
-    cells_t: Annotated[int, COUNT]
-    cells_s: Annotated[int, COUNT]
-    cells_ts: Annotated[int, COUNT]
+    cells_t: Annotated[int, COUNT] = stored(lambda pair: cells(pair.t), default=0)
+    cells_s: Annotated[int, COUNT] = stored(lambda pair: cells(pair.s), default=0)
+    cells_ts: Annotated[int, COUNT] = stored(lambda pair: cells(pair.t, pair.s), default=0)
     checkpoint: str | None = None
-    probe_t: Share = None
-    probe_s: Share = None
-    cka: Annotated[float | None, OrNone(Number())] = None
+    probe_t: Share = stored(
+        lambda pair: pair.t.probe,
+        heading="probe T",
+        meaning="held-out accuracy of a linear probe of the teacher's layer",
+        fact="linear probe",
+        sentence="A linear probe reaches {0:.1%} accuracy on the teacher's layer and {1:.1%} on the student's.",
+    )
+    probe_s: Share = stored(
+        lambda pair: pair.s.probe,
+        heading="probe S",
+        meaning="held-out accuracy of a linear probe of the student's layer",
+        fact="linear probe",
+    )
+    cka: Annotated[float | None, OrNone(Number())] = stored(
+        lambda pair: None if pair.t.gram is None or pair.s.gram is None else debiased_cka(pair.t.gram, pair.s.gram),
+        heading="CKA",
+        meaning="debiased linear CKA: likeness, whatever it says of the label",
+    )
     history: tuple[AuditedPair, ...] = ()
     baseline: AuditedPair | None = None
     extremes: tuple[Extreme, ...] = ()
     by_class: tuple[OfClass, ...] = ()
-    accuracy_t: Share = None
-    accuracy_s: Share = None
+    accuracy_t: Share = stored(
+        lambda pair: pair.accuracies[0],
+        heading="accuracy T",
+        meaning="accuracy of the teacher network, from the logits or predictions beside its layers",
+        fact="accuracy",
+        sentence="The teacher's accuracy is {0:.1%}, the student's {1:.1%}.",
+    )
+    accuracy_s: Share = stored(
+        lambda pair: pair.accuracies[1],
+        heading="accuracy S",
+        meaning="accuracy of the student network, likewise",
+        fact="accuracy",
+    )
 
     def __post_init__(self) -> None:
         for side in ("teacher", "student"):

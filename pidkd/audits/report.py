@@ -23,8 +23,8 @@ from pidkd.audits.findings import Findings
 from pidkd.audits.notes import headline_of, notes_of
 from pidkd.audits.pair import AuditedPair
 from pidkd.audits.plan import BASELINE, AuditPlan, LayerKey, PairKey
-from pidkd.audits.probes import debiased_cka
 from pidkd.audits.samples import extremes_of, thumbnail
+from pidkd.audits.stored import Measured, stored_in
 from pidkd.errors import Argument, InputError
 from pidkd.export import COLORS, axis, data_frame, latex_table
 from pidkd.files.layer import Layer
@@ -344,12 +344,15 @@ def audited_pair(
     result: PIDResult,
     answers: Answers,
 ) -> AuditedPair:
-    """One pair at one stage, in the units of the report: atoms, cells, probes, likeness, samples left to learn."""
+    """One pair at one stage, in the units of the report: atoms, stored quantities, samples left to learn."""
     stage, teacher, student = key
     t, s = readings["teacher", None, teacher], readings["student", stage, student]
     origin = {"teacher": t.record, "student": s.record, "labels": engine.file, "seed": engine.options.seed}
-    codes = [] if t.codes is None or s.codes is None else [t.codes, s.codes]
-    cells_t, cells_s = [len(np.unique(one)) for one in codes] or [0, 0]
+    accuracies = (
+        accuracy(answers.get((plan.network_of.get(teacher, "teacher"), None)), plan),
+        accuracy(answers.get(("student", stage)), plan),
+    )
+    measured = Measured(t, s, accuracies)
     return AuditedPair(
         teacher=teacher,
         student=student,
@@ -359,15 +362,8 @@ def audited_pair(
             local=result.local if engine.options.local else None,
             by=(),
         ),
-        cells_t=cells_t,
-        cells_s=cells_s,
-        cells_ts=len(set(zip(*codes, strict=True))),
         checkpoint=stage,
-        probe_t=t.probe,
-        probe_s=s.probe,
-        cka=None if t.gram is None or s.gram is None else debiased_cka(t.gram, s.gram),
-        accuracy_t=accuracy(answers.get((plan.network_of.get(teacher, "teacher"), None)), plan),
-        accuracy_s=accuracy(answers.get(("student", stage)), plan),
+        **{name: quantity.of(measured) for name, quantity in stored_in(AuditedPair).items()},
         **({} if plan.continuous else _by_sample(key, plan, engine, (t, s), result, answers)),
     ).to(engine.options.units)
 
