@@ -21,7 +21,19 @@ CHANNELS_SECOND: tuple[type[nn.Module], ...] = (
     nn.modules.pooling._AvgPoolNd,
     nn.modules.pooling._AdaptiveAvgPoolNd,
     nn.modules.pooling._AdaptiveMaxPoolNd,
+    nn.modules.pooling._LPPoolNd,
+    nn.modules.pooling._MaxUnpoolNd,
+    nn.FractionalMaxPool2d,
+    nn.FractionalMaxPool3d,
     nn.GroupNorm,
+    nn.LocalResponseNorm,
+    nn.Upsample,
+    nn.PixelShuffle,
+    nn.PixelUnshuffle,
+    nn.ChannelShuffle,
+    nn.Fold,
+    nn.Unfold,
+    nn.Softmax2d,
 )
 """Layers whose channels are the second axis."""
 
@@ -43,27 +55,42 @@ CHANNELS_LAST: tuple[type[nn.Module], ...] = (
 
 ELEMENTWISE: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Sequential)
 
+WHOLE_CHANNELS: tuple[type[nn.Module], ...] = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
+"""Layers that drop the second axis; networks on tokens use them as well."""
+
 
 @dataclass(frozen=True)
 class Opinion:
-    """Axes of the output of a layer of a known type: the place of the channels, 1 or -1."""
+    """Axes of the output of a layer of a known type: the place of the channels, 1 or -1.
+
+    ``mixes`` says that the last axis was mixed by a matrix, which layers do to positions too.
+    """
 
     place: int
     shape: tuple[int, ...]
+    mixes: bool = False
+
+
+def place_of_channels(layer: nn.Module) -> int | None:
+    """The place of the channels in the output of a layer, 1 or -1, where its type tells."""
+    if isinstance(layer, CHANNELS_SECOND):
+        return 1
+    if isinstance(layer, nn.LayerNorm | nn.RMSNorm) and len(layer.normalized_shape) > 1:
+        return None  # over channels and positions together: it leaves the axes where they were
+    return -1 if isinstance(layer, CHANNELS_LAST) else None
 
 
 def opinion(layer: nn.Module, output: Any) -> Opinion | None:
-    """The place of the channels in the output of a layer, where its type tells."""
+    """The place of the channels in the output of a layer with its shape, where its type tells."""
     output = output[0] if isinstance(output, tuple) and output else output
-    if not isinstance(output, Tensor) or output.dim() < 2:
+    place = place_of_channels(layer)
+    if place is None or not isinstance(output, Tensor) or output.dim() < 2:
         return None
-    if isinstance(layer, CHANNELS_SECOND):
-        return Opinion(1, tuple(output.shape))
-    return Opinion(-1, tuple(output.shape)) if isinstance(layer, CHANNELS_LAST) else None
+    return Opinion(place, tuple(output.shape), isinstance(layer, nn.Linear | nn.Bilinear))
 
 
 def infer_axes(
-    layer: nn.Module, shapes: Sequence[tuple[int, ...]], sizes: Sequence[int], last: Opinion | None, where: str
+    layer: nn.Module, shapes: Sequence[tuple[int, ...]], sizes: Sequence[int], opinions: Sequence[Opinion], where: str
 ) -> str:
     """Letters of the axes of a layer's output.
 
@@ -74,8 +101,8 @@ def infer_axes(
         Those of its output on batches of different sizes.
     sizes : sequence of int
         Those sizes.
-    last : Opinion, optional
-        Of the last layer of known type that ran before the output was there.
+    opinions : sequence of Opinion
+        Of the layers of known type that had run when the output was there, the last one last.
     where : str
         What messages call the layer.
 
@@ -95,7 +122,7 @@ def infer_axes(
     if varying != [0] or fits != [0]:
         got = ", ".join(f"shape {s} for {n} samples" for s, n in zip(shapes, sizes, strict=True))
         raise InputError(where, "an output with one row for each sample", got, HINT_ROWS)
-    return axes_of(n_axes, _channels_second(layer, shape, last, where))
+    return axes_of(n_axes, _channels_second(layer, shape, opinions, where))
 
 
 EXPECTED = "an output of shape (B, C, H, W), (B, L, D) or (B, D)"
@@ -112,27 +139,44 @@ def axes_of(n_axes: int, channels_second: bool) -> str:
     return f"BC{positions}" if channels_second else f"B{positions}C"
 
 
-def _channels_second(layer: nn.Module, shape: tuple[int, ...], last: Opinion | None, where: str) -> bool:
+def _channels_second(layer: nn.Module, shape: tuple[int, ...], opinions: Sequence[Opinion], where: str) -> bool:
     """Whether the channels are the second axis and not the last: by the type of the layer, or by what ran before."""
     if len(shape) == 2:
         return True
-    if isinstance(layer, CHANNELS_SECOND):
-        return True
-    if isinstance(layer, CHANNELS_LAST):
-        return False
-    if last is None:
-        return len(shape) > 3
-    n_channels = last.shape[last.place]
+    place = place_of_channels(layer)
+    if place is not None:
+        return place == 1
+    if not opinions:
+        return len(shape) > 3 or isinstance(layer, WHOLE_CHANNELS)
     if shape[1] != shape[-1]:
-        if n_channels in (shape[1], shape[-1]):
-            return shape[1] == n_channels
-        return last.place == 1 if len(last.shape) == len(shape) else len(shape) > 3
+        return _by_length(shape, opinions, where)
+    last = opinions[-1]
     # Equal lengths tell nothing: only a layer that does not move axes lets the one before speak for it.
-    moves = not isinstance(layer, ELEMENTWISE) and type(layer).__module__ != nn.ReLU.__module__
+    moves = not isinstance(layer, ELEMENTWISE + WHOLE_CHANNELS) and type(layer).__module__ != nn.ReLU.__module__
     if last.shape[1:] != shape[1:] or (moves and last.place == -1 and len(shape) > 3):
-        expected = f"an output whose channels can be told from its positions: shape {shape}"
-        raise InputError(where, expected, "two axes of equal length", "say which is which by layout=, as 'BCHW'")
+        raise _ambiguous(shape, "two axes of equal length", where)
     return last.place == 1
+
+
+def _by_length(shape: tuple[int, ...], opinions: Sequence[Opinion], where: str) -> bool:
+    """The same, where the second axis and the last one differ in length."""
+    alike = next((one for one in reversed(opinions) if one.shape[1:] == shape[1:]), None)
+    if alike is not None:
+        return alike.place == 1
+    last = opinions[-1]
+    n_channels = last.shape[last.place]
+    if n_channels not in (shape[1], shape[-1]):
+        return last.place == 1 if len(last.shape) == len(shape) else len(shape) > 3
+    if len(shape) == 3 and last.mixes and shape[1] == n_channels:
+        # Features whose axes were swapped afterwards, or positions that were mixed: the lengths are the same.
+        raise _ambiguous(shape, f"the axis of length {n_channels} that a Linear made moved to the second place", where)
+    return shape[1] == n_channels
+
+
+def _ambiguous(shape: tuple[int, ...], got: str, where: str) -> InputError:
+    expected = f"an output whose channels can be told from its positions: shape {shape}"
+    example = "BCL" if len(shape) == 3 else "BCHW"
+    return InputError(where, expected, got, f"say which is which by layout=, as {example!r}")
 
 
 def check_axes(axes: str, where: str) -> str:

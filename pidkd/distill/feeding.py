@@ -22,6 +22,8 @@ Forward: TypeAlias = Callable[[nn.Module, Any], Any]
 """How a network is run on the inputs of a batch, where that is not ``network(inputs)``."""
 
 BYTES = torch.uint8
+NARROW = (BYTES, torch.int8, torch.int16, torch.uint16, torch.uint32)
+"""Integers that the layers of torch do not take as codes; int64 holds the same."""
 
 
 def map_tensors(inputs: Inputs, f: Callable[[Tensor], Tensor]) -> Inputs:
@@ -83,6 +85,30 @@ def describe_inputs(inputs: Inputs) -> str:
     return type(inputs).__name__
 
 
+def hint_for(given: Any) -> str | None:
+    """Hint for a network that fails on inputs of this kind."""
+    if isinstance(given, Mapping | tuple):
+        return "say how it is run by forward=lambda network, inputs: ..."
+    if not isinstance(given, Tensor):
+        return None
+    if given.is_complex():
+        return "torch.view_as_real(x) makes two real numbers of each complex one"
+    if given.is_floating_point():
+        return "floats are taken for numbers; make codes of them by x.long()" if _are_whole(given) else None
+    return "integers are taken for codes; make numbers of them by x.float()"
+
+
+def _are_whole(values: Tensor) -> bool:
+    return values.dim() < 4 and bool((values == values.round()).all())
+
+
+def for_autograd(values: Any) -> Any:
+    """A copy of a tensor that was made in inference mode, as losses may use it; all else as it is."""
+    if torch.compiler.is_compiling() or not isinstance(values, Tensor):
+        return values
+    return values.clone() if values.is_inference() and not torch.is_inference_mode_enabled() else values
+
+
 @dataclass(frozen=True)
 class Feed:
     """The form in which a network takes its inputs.
@@ -90,8 +116,8 @@ class Feed:
     Parameters
     ----------
     dtype : torch.dtype
-        Of its floating-point inputs: that of its parameters. Integers and masks stay as they are; bytes with three axes
-        or more are images, and become numbers.
+        Of its floating-point inputs: that of its parameters. Bytes with three axes or more are images, and become
+        numbers; other integers of fewer than 32 bits are codes, and become int64. All else stays as it is.
     memory_format : torch.memory_format
         Of inputs with four axes.
     """
@@ -106,6 +132,8 @@ class Feed:
     def _tensor(self, x: Tensor) -> Tensor:
         if x.is_floating_point() or (x.dtype == BYTES and x.dim() >= 3):
             x = x.to(self.dtype)
+        elif x.dtype in NARROW:
+            x = x.long()
         return x.to(memory_format=self.memory_format) if x.dim() == 4 else x
 
 
@@ -211,8 +239,33 @@ def same_buffers(model: nn.Module) -> Iterator[None]:
     finally:
         with torch.no_grad():
             for buffer, before in buffers:
-                if not torch.equal(buffer, before):
-                    buffer.copy_(before)
+                put_back(buffer, before)
+
+
+@contextmanager
+def left_alone(model: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients on the parameters; afterwards modes, buffers and gradients are as they were."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    try:
+        for p in trainable:
+            p.requires_grad_(False)
+        with eval_mode(model), same_buffers(model):
+            yield
+    finally:
+        for p in trainable:
+            p.requires_grad_(True)
+
+
+@torch.no_grad()
+def put_back(value: Tensor, before: Tensor) -> None:
+    """Give a tensor the values and the shape of its copy, where they are not the same."""
+    if value.layout != torch.strided or value.shape != before.shape:
+        value.data = before
+        return
+    bits = value.is_floating_point() and value.dtype.itemsize == 1  # no comparison of floats of 8 bits
+    same = torch.equal(value.view(BYTES), before.view(BYTES)) if bits else torch.equal(value, before)
+    if not same:
+        value.copy_(before)
 
 
 @contextmanager

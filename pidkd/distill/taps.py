@@ -32,6 +32,8 @@ from pidkd.distill.feeding import (
     check_network,
     describe_inputs,
     eval_mode,
+    for_autograd,
+    hint_for,
     layer_path,
     logits_of,
     network_dtype,
@@ -159,7 +161,7 @@ class FeatureTap(nn.Module):
             output = self._run(given, options)
         caught = dict(self._caught)
         self._caught.clear()
-        logits = logits_of(output)
+        logits = for_autograd(logits_of(output))
         if logits is None and self.needs_logits:
             hint = "wrap the model in a module that returns its logits, or say how by forward="
             raise InputError(self.where, "logits, or an output that has them", _kind_of(output), hint)
@@ -172,7 +174,7 @@ class FeatureTap(nn.Module):
             return call_network(self.model, given, self.run_network)
         try:
             expected = f"a network that runs on inputs of {describe_inputs(given)}"
-            with others_code(self.where, expected, _hint_for(given)):
+            with others_code(self.where, expected, hint_for(given)):
                 return call_network(self.model, given, self.run_network)
         except InputError:
             self._caught.clear()
@@ -212,17 +214,17 @@ class FeatureTap(nn.Module):
                 layer = layers.get(path, self.model)  # of a hidden state, the model
                 self.axes[path] = infer_axes(layer, shapes, sizes, reference[1][path][1], _place(path))
 
-    def _traced(self, inputs: Any) -> tuple[Any, dict[str, tuple[Tensor, Opinion | None]]]:
-        """Logits, and for each path its output and the opinion of the last telling layer that had run by then."""
-        last: list[Opinion] = []
-        opinions: dict[str, Opinion | None] = {}
+    def _traced(self, inputs: Any) -> tuple[Any, dict[str, tuple[Tensor, tuple[Opinion, ...]]]]:
+        """Logits, and for each path its output and the opinions of the layers that had run by then."""
+        heard: list[Opinion] = []
+        opinions: dict[str, tuple[Opinion, ...]] = {}
 
         def listen(path: str | None, layer: nn.Module, _: Any, output: Any) -> None:
             axes = opinion(layer, output)
             if axes is not None:
-                last[:] = [axes]
+                heard.append(axes)
             if path is not None:
-                opinions[path] = last[0] if last else None
+                opinions[path] = tuple(heard)
 
         names = {layer: path for path, layer in self.model.named_modules() if path in self.paths}
         hooks = [
@@ -235,7 +237,7 @@ class FeatureTap(nn.Module):
         finally:
             for hook in hooks:
                 hook.remove()
-        return logits, {path: (_feature(path, runs), opinions.get(path)) for path, runs in caught.items()}
+        return logits, {path: (_feature(path, runs), opinions.get(path, ())) for path, runs in caught.items()}
 
     def _has_maps(self, inputs: Any) -> bool:
         return any(p.dim() == 4 for p in self.model.parameters()) and any(x.dim() == 4 for x in tensors_in(inputs))
@@ -348,15 +350,6 @@ def _check_untouched(model: nn.Module) -> None:
         )
 
 
-def _hint_for(given: Any) -> str | None:
-    """Hint for a network that fails on inputs of this kind."""
-    if isinstance(given, Mapping | tuple):
-        return "say how it is run by forward=lambda network, inputs: ..."
-    if isinstance(given, Tensor) and not given.is_floating_point():
-        return "integers are taken for codes; make numbers of them by x.float()"
-    return None
-
-
 def _is_scripted(layer: nn.Module) -> bool:
     return isinstance(layer, torch.jit.ScriptModule | torch.jit.ScriptFunction)
 
@@ -389,4 +382,4 @@ def _feature(path: str, outputs: list[tuple[Any, int]]) -> Tensor:
     if _version(feature) != version:
         hint = "tap the layer after it, or make that one inplace=False"
         raise InputError(_place(path), "an output that stays as it is", "one that a later layer overwrites", hint)
-    return feature
+    return for_autograd(feature)

@@ -345,6 +345,39 @@ def patches(n: int = 8) -> nn.Module:
     )  # fmt: skip
 
 
+def mean_of_maps(layer: nn.Module, n: int = 4) -> nn.Module:
+    return Built(lambda m, x: m.head(m.layer(m.stem(x)).flatten(2).mean(2)), stem=conv(1, 4), layer=layer, head=head(n))
+
+
+def mixer() -> nn.Module:
+    """Positions are mixed by a matrix, as channels are elsewhere."""
+    mixing = Built(lambda m, x: m.linear(x.transpose(1, 2)).transpose(1, 2), linear=nn.Linear(6, 5))
+    return Built(lambda m, x: m.head(m.layer(m.stem(x)).mean(1)), stem=nn.Linear(4, 8), layer=mixing, head=head(8))
+
+
+def with_buffer(make: Callable[[], Tensor]) -> nn.Module:
+    network = Built(lambda m, x: m.head(m.layer(x).relu()), layer=nn.Linear(5, 6), head=head(6))
+    network.register_buffer("kept", make())
+    return network
+
+
+class Observed(nn.Module):
+    """Observers of quantisation begin with empty statistics and take another shape in forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(5, 6), head(6)
+        self.register_buffer("lowest", torch.tensor([]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.layer(x).relu()
+        seen = h.detach().amin(0)
+        if self.lowest.shape != seen.shape:
+            self.lowest.resize_(seen.shape).fill_(math.inf)
+        self.lowest.copy_(torch.minimum(self.lowest, seen))
+        return self.head(h)
+
+
 IMAGES = images()
 NETWORKS = [
     Network("a convolutional network", cnn, IMAGES),
@@ -402,6 +435,18 @@ NETWORKS = [
     Network("a sum over the batch", lambda: Built(
         lambda m, x: m.head(x.mean((2, 3)) + m.layer(x.mean((0, 2, 3))[None]).sum()), layer=nn.Linear(1, 2),
         head=head(1)), IMAGES, refused="one row for each sample"),
+    Network("a norm over channels and positions", lambda: mean_of_maps(nn.LayerNorm([4, 8, 8])), IMAGES),
+    Network("patches by unfolding", lambda: mean_of_maps(nn.Unfold(2, stride=2), 16), IMAGES, axes="BCL"),
+    Network("pixels shuffled", lambda: mean_of_maps(nn.PixelShuffle(2), 1), IMAGES),
+    Network("positions mixed by a matrix", mixer,
+            lambda y, g: torch.randn(len(y), 6, 4, generator=g) + y[:, None, None], axes="BLD",
+            refused="layout=", layout="BLD"),
+    Network("a sparse buffer", lambda: with_buffer(lambda: torch.eye(3).to_sparse()), vectors(), axes="BD"),
+    Network("a buffer of eight bits", lambda: with_buffer(lambda: torch.ones(3).to(torch.float8_e4m3fn)), vectors(),
+            axes="BD"),
+    Network("a buffer that takes another shape", Observed, vectors(), axes="BD"),
+    *[Network(f"tokens of {dtype}", Tied, lambda y, g, dtype=dtype: tokens()(y, g).to(dtype), axes="BLD")  # type: ignore[misc]
+      for dtype in (torch.uint8, torch.int16, torch.int32)],
     Network("double inputs", cnn, images(dtype=torch.float64)),
     Network("half inputs", cnn, images(dtype=torch.float16)),
 ]  # fmt: skip

@@ -46,9 +46,18 @@ def state(model: Any) -> dict[str, Any]:
 def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Equal bit for bit, and lying alike in memory."""
     return a.keys() == b.keys() and all(
-        torch.equal(v, b[k]) and v.stride() == b[k].stride() if isinstance(v, torch.Tensor) else v == b[k]
+        torch.equal(comparable(v), comparable(b[k])) and v.layout == b[k].layout if isinstance(v, torch.Tensor)
+        else v == b[k]
         for k, v in a.items()
-    )
+    )  # fmt: skip
+
+
+def comparable(value: Any) -> Any:
+    """Values in their order in memory."""
+    if value.layout != torch.strided:
+        return value.to_dense()
+    value = value if value.is_contiguous() else torch.cat([value.flatten(), torch.tensor(value.stride())])
+    return value.float() if value.dtype.itemsize == 1 else value
 
 
 @torch.no_grad()
@@ -57,9 +66,8 @@ def direct(network: Network, model: Any, x: Any) -> tuple[Any, Any]:
     kept: list[Any] = []
     handle = dict(model.named_modules())[network.tap].register_forward_hook(lambda m, i, o: kept.append(o))
     dtype = network_dtype(model)
-    output = call_network(
-        model, map_tensors(x, lambda v: v.to(dtype) if v.is_floating_point() else v), network.options.get("forward")
-    )
+    x = map_tensors(x, lambda v: v.to(dtype) if v.is_floating_point() else v.long() if v.dtype.itemsize < 4 else v)
+    output = call_network(model, x, network.options.get("forward"))
     handle.remove()
     feature = kept[0][0] if isinstance(kept[0], tuple) else kept[0]
     feature = feature["last_hidden_state"] if isinstance(feature, dict) else feature
@@ -137,8 +145,8 @@ def test_train_changes_the_student_alone_or_refuses(network: Network, method: An
         return
     last = state(result.student)
     floats = [k for k, v in first.items() if isinstance(v, torch.Tensor) and v.is_floating_point()]
-    assert any(not torch.equal(first[k], last[k]) for k in floats)
-    assert all(v.is_contiguous() for v in last.values() if isinstance(v, torch.Tensor))
+    assert any(not torch.equal(comparable(first[k]), comparable(last[k])) for k in floats)
+    assert all(v.is_contiguous() for v in last.values() if isinstance(v, torch.Tensor) and not v.is_sparse)
     assert len(result.history) == RECIPE.epochs
 
 
@@ -297,6 +305,76 @@ def test_what_the_preflight_changes_is_said() -> None:
     notes = train(wide, student, pairs, method="kd", recipe=RECIPE, dry_run=True).preflight.notes
     assert any(re.search("teacher is given its inputs in float64", note) for note in notes)
     assert any(re.search("teacher computes in float64; the loss is computed in float32", note) for note in notes)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_teacher_is_given_back_in_its_modes_without_gradients(training: bool) -> None:
+    """Also where the student runs parts of it, which no check of shared parameters can see."""
+    teacher = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.Linear(6, 3)).train(training)
+
+    class Student(nn.Linear):
+        def forward(self, x: Any) -> Any:
+            return teacher[3](super().forward(x))
+
+    before = state(teacher)
+    pairs = torch.randn(N, 5), torch.arange(N) % 3
+    train(teacher, Student(5, 6), pairs, method="kd", recipe=RECIPE)
+    assert same(before, state(teacher))
+    assert all(p.requires_grad and p.grad is None for p in teacher.parameters())
+    assert all(layer.training == training for layer in teacher.modules())
+
+
+@pytest.mark.parametrize("method", ["none", "kd", RID, get_method("ted")()], ids=str)
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("frozen", "parameters that need a gradient, got none"),
+        ("detached", "logits with a gradient in phase 'student', got detached ones|reaches student, got one without"),
+        ("rows", r"logits of shape \(n_samples, n_classes\), got shape \(1, 3\) for 2 samples"),
+    ],
+)
+def test_what_trains_nothing_is_refused_by_every_method(broken: str, words: str, method: Any) -> None:
+    class Student(nn.Sequential):
+        def forward(self, x: Any) -> Any:
+            z = super().forward(x)
+            return z.detach() if broken == "detached" else z[1:] if broken == "rows" else z
+
+    student = Student(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)).requires_grad_(broken != "frozen")
+    teacher = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
+    taps = [] if method in ("none", "kd") else [("0", "0")]
+    with pytest.raises(InputError, match=words):
+        train(teacher, student, (torch.randn(N, 5), torch.arange(N) % 3), method=method, taps=taps, recipe=RECIPE)
+
+
+def test_a_teacher_that_runs_in_inference_mode() -> None:
+    class Teacher(nn.Sequential):
+        @torch.inference_mode()
+        def forward(self, x: Any) -> Any:
+            return super().forward(x)
+
+    teacher = Teacher(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
+    student = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3))
+    result = train(
+        teacher, student, (torch.randn(N, 5), torch.arange(N) % 3), method=RID, taps=[("0", "0")], recipe=RECIPE
+    )
+    assert result.history[-1]["loss"] > 0
+
+
+def test_values_that_are_no_numbers_are_said() -> None:
+    class Logarithm(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.log()
+
+    network = nn.Sequential(Logarithm(), nn.Linear(5, 3))
+    x = torch.rand(N, 5)
+    x[3, 0] = -1
+    with pytest.raises(InputError, match="logits that are numbers, got nan"):
+        evaluate(network, (x, torch.arange(N) % 3))
+    with pytest.warns(pidkd.errors.DataWarning, match="'0' has infinite or missing values in 1 of 48 samples"):
+        held = capture(network, (x, torch.arange(N) % 3), ["0"])
+    assert held.accuracy is None
+    with pytest.raises(InputError, match="logits that are real numbers"):
+        evaluate(nn.Linear(5, 3, dtype=torch.cfloat), (x + 0j, torch.arange(N) % 3))
 
 
 def test_state_that_is_no_number_goes_through_checkpoints_and_monitors(tmp_path: Any) -> None:

@@ -233,6 +233,8 @@ class _Pieces:
         self.seed = torch.initial_seed()
         self.right: dict[int, int | None] = {}
         """Samples classified as labelled in each shard; None where the logits are not those of the labels."""
+        self.not_finite: dict[str, int] = {}
+        """Samples by path whose values are not all finite numbers."""
 
     def shards(
         self, samples: Iterator[Batch], per_shard: int, is_mine: Callable[[int], bool]
@@ -253,6 +255,10 @@ class _Pieces:
                 self.progress(min(self.captured.n_samples / self.batches.n_samples, 1.0))
         if (number + 1) % per_shard:
             yield number // per_shard, self._whole(pieces)
+        for path, count in self.not_finite.items():
+            note = f"{path!r} has infinite or missing values in {count:,} of {self.captured.n_samples:,} samples"
+            self.captured.notes.append(note)
+            warnings.warn(f"capture(model): {note}", DataWarning, stacklevel=3)
         n = self.batches.n_samples
         if n is not None and self.captured.n_samples != n:
             note = f"{self.captured.n_samples:,} samples came where {n:,} were announced"
@@ -284,6 +290,9 @@ class _Pieces:
                 got = f"rows of shape {tuple(values.shape[1:])} after {kept[-1].shape[1:]}"
                 hint = "pad the samples to one length, or keep the mean over positions by position='mean'"
                 raise InputError(where, "rows of one shape", got, hint)
+            odd = int((~values.flatten(1).isfinite().all(1)).sum())
+            if odd:
+                self.not_finite[path] = self.not_finite.get(path, 0) + odd
             kept.append(values.cpu().numpy())
         pieces.setdefault("labels", []).append(y.cpu().numpy())
         ids = self.batches.ids_of(start, len(y))
@@ -298,7 +307,7 @@ class _Pieces:
     def _count_right(self, shard: int, logits: Any, y: Tensor) -> None:
         """Count samples that are classified as labelled, as long as the logits are those of the labels."""
         of_labels = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
-        if not of_labels or bool((y < 0).any() | (y >= logits.shape[1]).any()):
+        if not of_labels or bool((y < 0).any() | (y >= logits.shape[1]).any() | logits.isnan().any()):
             self.right[shard] = None
         before = self.right[shard]
         if before is not None:

@@ -19,7 +19,7 @@ from pidkd.distill.feeding import (
     check_pairs,
     check_trainable,
     layouts,
-    same_buffers,
+    left_alone,
 )
 from pidkd.distill.loss import DistillationLoss
 from pidkd.distill.method import Method, get_method
@@ -47,7 +47,7 @@ class TrainResult:
     Parameters
     ----------
     student, teacher : torch.nn.Module
-        As they were given, the student after the last epoch, both in eval mode.
+        The student after the last epoch, in eval mode, and the teacher as it was given.
     loss : DistillationLoss
         The method's, with its trained filters.
     history : list of dict
@@ -261,11 +261,11 @@ def _taps(
         network.to(runtime.device)
         if side == 1 and recipe.sync_batchnorm:
             network = _synchronised(network, runtime)
+        if side == 0:
+            end.enter_context(left_alone(network))
         paths = [pair[side] for pair in pairs]
         tapped = tap(network, paths, where, frozen=side == 0, forward=forward, layout=axes[side])
         end.callback(tapped.close)
-        if side == 0:
-            end.enter_context(same_buffers(network))
         end.callback(tapped.unfasten)
         taps.append(tapped)
     assert taps[1] is not None  # noqa: S101 the student is a network

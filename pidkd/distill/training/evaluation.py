@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -80,7 +81,11 @@ def evaluate(
         raise InputError(Argument("evaluate", "data"), "at least one sample", "none")
     tap.settle(first[0])
     with same_buffers(model):
-        return scores(measure(tap, batches, samples=chain([first], samples)))
+        result = scores(measure(tap, batches, samples=chain([first], samples)))
+    if math.isnan(result["loss"]):
+        hint = "look for nan in the inputs and in the weights"
+        raise InputError(Argument("evaluate", "model"), "logits that are numbers", "nan", hint)
+    return result
 
 
 def scores(sums: Tensor) -> dict[str, float]:
@@ -114,6 +119,10 @@ def check_logits(logits: Tensor, y: Tensor, where: str) -> Tensor:
     if logits.dim() != 2 or len(logits) != len(y):
         got = f"shape {tuple(logits.shape)} for {len(y)} samples"
         raise InputError(where, "logits of shape (n_samples, n_classes)", got, "say how it is run by forward=")
+    if logits.is_complex():
+        raise InputError(
+            where, "logits that are real numbers", str(logits.dtype), "take z.abs() or z.real in the model"
+        )
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 

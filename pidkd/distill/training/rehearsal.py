@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pidkd.distill.axes import HINT_ROWS
 from pidkd.distill.feeding import Inputs, batch_length, eval_mode, same_buffers, same_draws, take_rows
+from pidkd.distill.training.evaluation import check_logits
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.state import restored
 from pidkd.errors import Argument, InputError
@@ -51,11 +52,12 @@ def _of_one(run: Run, error: InputError) -> InputError:
 
 
 def _check_rows(run: Run, x: Inputs, y: Tensor) -> None:
-    """Refuse a tapped layer that has not one row for each label, where the inputs do not tell the batch."""
+    """Refuse logits and tapped layers that have not one row for each label."""
     for side, tap in (("teacher", run.teacher), ("student", run.step.student)):
         if tap is not None:
             with torch.no_grad(), eval_mode(tap), same_buffers(tap), run.runtime.autocast():
-                features = tap(x)[1]
+                logits, features = tap(x)
+            check_logits(logits, y, Argument("train", side))
             for path, feature in features.items():
                 if len(feature) != len(y):
                     where, got = f"train({side}, taps)[{path!r}]", f"{len(feature)} for {len(y)} samples"
@@ -80,9 +82,13 @@ def _step(run: Run, phase: str, x: Inputs, y: Tensor) -> list[str]:
         teacher = None if run.teacher is None else step.paired(run.teacher(x), 0)
         if rule.student != "frozen" and step.loss.n_pairs and step.reach["whole"]:
             _check_features(run, x)
-        total = step(x, teacher, y).total
-    trained = step.trained(rule)
+        result = step(x, teacher, y)
+    total, trained = result.total, step.trained(rule)
     where = Argument("train", "method", run.method.name)
+    if rule.student != "frozen" and not step.reach["whole"]:
+        raise InputError(Argument("train", "student"), "parameters that need a gradient", "none")
+    if rule.student == "whole" and result.task is not None and not result.task.requires_grad:
+        raise InputError(Argument("train", "student"), f"logits with a gradient in phase {phase!r}", "detached ones")
     if not total.requires_grad:
         raise InputError(where, f"a loss in phase {phase!r} that reaches {', '.join(trained)}", "one without gradient")
     total.backward()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pidkd.distill.feeding import put_back
 from pidkd.errors import InputError
 
 
@@ -73,7 +74,8 @@ def first_not_finite(module: nn.Module, watched: frozenset[str]) -> str | None:
 def _is_finite(value: Any) -> bool:
     if not isinstance(value, Tensor) or value.is_quantized or not (value.is_floating_point() or value.is_complex()):
         return False
-    return bool(value.isfinite().all())
+    value = value.coalesce().values() if value.is_sparse else value
+    return bool((value.float() if value.dtype.itemsize == 1 else value).isfinite().all())
 
 
 def check_can_be_kept(module: nn.Module, where: str) -> None:
@@ -110,10 +112,8 @@ def restored(module: nn.Module) -> Iterator[None]:
         for layer, attributes in counters:
             for name, held_value in attributes.items():
                 setattr(layer, name, held_value)
-        with torch.no_grad():
-            for value, before in zip(tensors, copies, strict=True):
-                if not torch.equal(value, before):
-                    value.copy_(before)
+        for value, before in zip(tensors, copies, strict=True):
+            put_back(value, before)
         for layer, state in extra:
             layer.set_extra_state(state)
         for p in module.parameters():

