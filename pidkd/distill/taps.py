@@ -382,4 +382,5 @@ def _feature(path: str, outputs: list[tuple[Any, int]]) -> Tensor:
     if _version(feature) != version:
         hint = "tap the layer after it, or make that one inplace=False"
         raise InputError(_place(path), "an output that stays as it is", "one that a later layer overwrites", hint)
-    return for_autograd(feature)
+    usable: Tensor = for_autograd(feature)
+    return usable
