@@ -230,6 +230,6 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is str and type(value) is int and where.startswith("taps"):
         return str(value)  # YAML reads a layer of nn.Sequential as a number
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        hint_text = "put it in quotes" if hint is str and isinstance(value, int | float) else None
+        hint_text = "put it in quotes" if hint is str and (value is None or isinstance(value, int | float)) else None
         raise InputError(where, WORDS.get(hint, getattr(hint, "__name__", str(hint))), quote(value), hint_text)
     return value

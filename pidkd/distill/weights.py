@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from pidkd.distill.feeding import explain
@@ -64,23 +67,34 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
     if not is_there(path):
         raise InputError(where, f"{instead}a file with {EXPECTED}", quote(os.fspath(path)))
     contents = _read(path)
-    needed = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
-    places = {
-        (entry, prefix): state
-        for entry, published in _states(contents)
-        for state in [_own_names(network, published)]
-        for prefix in _prefixes(state, needed)
-        if all(prefix + name in state for name in needed)
-    }
+    needed = _needed(network)
+    for unwrapped in (_as_written, _unwrapped, _unparallel):
+        places = {
+            (entry, prefix): state
+            for entry, published in _states(contents)
+            for state in [unwrapped(_own_names(network, published))]
+            for prefix in _prefixes(state, needed)
+            if all(any(prefix + name in state for name in names) for names in needed)
+        }
+        if places:
+            break
     name = os.fspath(path)
     if not places:
-        raise InputError(name, f"weights of the network, {type(network).__name__}", _misfit(contents, needed), None)
+        raise InputError(
+            name,
+            f"weights of the network, {type(network).__name__}",
+            _misfit(contents, {name for names in needed for name in names}),
+            None,
+        )
     if len(places) > 1:
         shown = " and ".join(repr(_joined(*place)) for place in list(places)[:3])
         raise InputError(name, f"one set of weights of {type(network).__name__}", shown, f"choose one: {HINT}")
     [((entry, prefix), state)] = places.items()
-    chosen = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    chosen = _completed(network, inside, needed)
     notes = _notes(network, entry, prefix, state, chosen)
+    if unwrapped is not _as_written:
+        notes.append("took wrappers out of the names")
     try:
         network.load_state_dict(chosen)
     except Exception as error:  # shapes, or the extra state of somebody else's layer
@@ -93,6 +107,8 @@ def load_weights(network: nn.Module, path: PathLike, where: str, instead: str = 
 def _read(path: PathLike) -> Any:
     """Contents of a file, read without running any code."""
     name, file = os.fspath(path), existing_file(path, EXPECTED)
+    if name.endswith(".index.json"):
+        return _read_parts(Path(path))
     if Path(path).suffix == ".safetensors":
         reader = import_extra("safetensors.torch", "io", needed_by=name)
         try:
@@ -107,21 +123,92 @@ def _read(path: PathLike) -> Any:
         raise InputError(name, EXPECTED, f"one that torch cannot read: {reason(error)}", HINT) from error
 
 
+def _read_parts(path: Path) -> State:
+    """Contents of the files that an index names, as models that are too large for one are published."""
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
+        parts = sorted({Path(name) for name in names})
+    except Exception as error:  # whatever else a file may hold
+        raise InputError(str(path), "an index with a weight_map", explain(error)) from error
+    odd = next((part for part in parts if len(part.parts) != 1), None)
+    if odd is not None or not parts:
+        raise InputError(str(path), "a weight_map to files beside the index", str(odd or "none"))
+    return {key: value for part in parts for key, value in _read(path.with_name(part.name)).items()}
+
+
 def _states(held: Any, entry: str = "") -> Iterator[tuple[str, State]]:
     """Mappings with tensors in what a file holds, at most two entries deep, each with the name of its entry."""
     if not isinstance(held, Mapping):
         return
-    if any(isinstance(value, Tensor) for value in held.values()):
-        yield entry, {str(key): value for key, value in held.items()}
+    if any(isinstance(value, Tensor | np.ndarray) for value in held.values()):
+        yield entry, {str(key): _as_tensor(value) for key, value in held.items()}
     if entry.count(".") < 2:
         for key, value in held.items():
             yield from _states(value, f"{entry}{key}.")
 
 
-def _prefixes(state: State, needed: set[str]) -> set[str]:
+def _as_tensor(value: Any) -> Any:
+    """Numbers of NumPy as a tensor; all else as it is."""
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else value
+
+
+WRAPPERS = ("_orig_mod.", "_checkpoint_wrapped_module.", "_fsdp_wrapped_module.", "_forward_module.")
+"""What wrappers of single layers put into names."""
+
+
+def _as_written(state: State) -> State:
+    return state
+
+
+def _unwrapped(state: State) -> State:
+    """The same with the names of wrappers taken out, wherever they stand."""
+    for wrapper in WRAPPERS:
+        state = {key.replace(wrapper, ""): value for key, value in state.items()}
+    return state
+
+
+def _unparallel(state: State) -> State:
+    """The same, without ``DataParallel`` around single layers."""
+    return {key.replace(".module.", "."): value for key, value in _unwrapped(state).items()}
+
+
+def _needed(network: nn.Module) -> list[tuple[str, ...]]:
+    """Names that a file must have: of entries that share their memory one will do, of counters and indices none."""
+    names: dict[Any, list[str]] = {}
+    for name, value in network.state_dict().items():
+        if isinstance(value, Tensor) and _is_index(value):
+            continue
+        shared = isinstance(value, Tensor) and value.layout == torch.strided and value.numel()
+        names.setdefault((value.data_ptr(), value.shape) if shared else name, []).append(name)
+    return [tuple(alike) for alike in names.values()]
+
+
+def _is_index(value: Tensor) -> bool:
+    """Whether an entry holds positions or a count, which the code of a network makes anew."""
+    return not (value.is_floating_point() or value.is_complex() or value.is_quantized)
+
+
+def _completed(network: nn.Module, state: State, needed: list[tuple[str, ...]]) -> State:
+    """Entries of a file for all names of a network, without counts and indices that it does not know."""
+    own = network.state_dict()
+    left_out = {
+        key
+        for key, value in state.items()
+        if key not in own and isinstance(value, Tensor) and (value.numel() <= 1 or _is_index(value))
+    }
+    chosen = {key: value for key, value in state.items() if key not in left_out}
+    for names in needed:
+        twin = next(name for name in names if name in chosen)
+        chosen |= {name: chosen[twin] for name in names if name not in chosen}
+    return chosen | {
+        key: value for key, value in own.items() if key not in chosen and isinstance(value, Tensor) and _is_index(value)
+    }
+
+
+def _prefixes(state: State, needed: list[tuple[str, ...]]) -> set[str]:
     """Prefixes that wrappers put before the names of the network."""
-    longest = max(needed, key=len, default="")
-    ends = {key.removesuffix(longest) for key in state if key.endswith(longest)}
+    longest = max(needed, key=lambda names: max(map(len, names)), default=("",))
+    ends = {key.removesuffix(name) for name in longest for key in state if key.endswith(name)}
     return {prefix for prefix in ends if not prefix or prefix.endswith(".")}
 
 
@@ -148,10 +235,14 @@ def _notes(network: nn.Module, entry: str, prefix: str, state: State, chosen: St
         notes.append(f"took its entry {entry.rstrip('.')!r}")
     if prefix:
         notes.append(f"took {prefix!r} off the names")
-    rest = sorted(key for key in state if not key.startswith(prefix))
+    rest = sorted(key for key in state if key.removeprefix(prefix) not in chosen or not key.startswith(prefix))
     if rest:
         notes.append(f"left out {', '.join(rest[:3])}{f' and {len(rest) - 3} more' if len(rest) > 3 else ''}")
     own = network.state_dict()
+    kept = [key for key in chosen if prefix + key not in state and isinstance(own[key], Tensor) and _is_index(own[key])]
+    kept = [key for key in kept if not key.endswith("num_batches_tracked")]
+    if kept:
+        notes.append(f"the network keeps its own {', '.join(kept[:3])}")
     kinds = {
         (value.dtype, own[key].dtype)
         for key, value in chosen.items()

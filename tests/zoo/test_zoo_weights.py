@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import collections
+import json
+import pickle
 import subprocess
 import sys
 import warnings
@@ -50,7 +53,79 @@ FOUND: dict[str, tuple[Any, str]] = {
     ),
     "half": ({k: v.half() if v.is_floating_point() else v for k, v in STATE.items()}, "float16 became float32"),
     "ordered": (collections.OrderedDict(STATE), ""),
+    "parts compiled": ({f"_orig_mod.{key}" if key[0] == "0" else key: v for key, v in STATE.items()}, "wrappers"),
+    "sharded": (prefixed("_fsdp_wrapped_module."), "took '_fsdp_wrapped_module.' off"),
+    "operations counted": (
+        {**STATE, "total_ops": torch.zeros(1), "0.total_params": torch.zeros(1)},
+        "left out 0.total_params, total_ops",
+    ),
+    "averaged": ({"n_averaged": torch.tensor(3), **prefixed("module.")}, "took 'module.' off"),
+    "a record of the run": (
+        {"model": STATE, "args": argparse.Namespace(lr=0.1, out=Path("x")), "best": np.float64(0.9), "all": np.ones(2)},
+        "its entry 'model'",
+    ),
+    "arrays": ({key: value.numpy() for key, value in STATE.items()}, ""),
 }
+
+
+class Tied(nn.Module):
+    """Output weights are those of the embedding, and positions are no weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(10, 8), nn.Linear(8, 10, bias=False)
+        self.head.weight = self.embed.weight
+        self.register_buffer("positions", torch.arange(4))
+
+
+@pytest.mark.parametrize("name", ["embed.weight", "head.weight"])
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_of_tied_weights_one_will_do(name: str, prefix: str, tmp_path: Path) -> None:
+    torch.save({f"{prefix}{name}": torch.ones(10, 8)}, tmp_path / "weights.pt")
+    model = Tied()
+    with pytest.warns(WeightsWarning, match="the network keeps its own positions"):
+        load_weights(model, tmp_path / "weights.pt", "weights")
+    assert bool((model.embed.weight == 1).all())
+    assert model.head.weight is model.embed.weight
+
+
+def test_parts_are_read_by_their_index(tmp_path: Path) -> None:
+    save = pytest.importorskip("safetensors.torch").save_file
+    parts = {key: f"part-{key[0]}.safetensors" for key in STATE}
+    for file in set(parts.values()):
+        save({key: value.clone() for key, value in STATE.items() if parts[key] == file}, tmp_path / file)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": parts}))
+    model = network()
+    load_weights(model, index, "weights")
+    assert all(torch.equal(value, STATE[key]) for key, value in model.state_dict().items())
+    for wrong in ('{"weight_map": {"a": "../x.pt"}}', "{}", "[", '{"weight_map": {}}'):
+        index.write_text(wrong)
+        with pytest.raises(InputError, match="weight_map"):
+            load_weights(model, index, "weights")
+
+
+def test_files_of_other_libraries_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+
+    def refusal() -> str:
+        with pytest.raises(InputError) as caught:
+            load_weights(network(), path, "weights")
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    path.write_text("hello")
+    assert "got a file of another format" in refusal()
+    path.write_bytes(b"")
+    assert "got an empty file" in refusal()
+    torch.save(STATE, path)
+    path.write_bytes(path.read_bytes()[:600])
+    assert "got a truncated archive" in refusal()
+    path.write_bytes(pickle.dumps({"a": 1}))
+    assert "got a pickle of another library" in refusal()
+    with path.open("wb") as file:
+        np.savez(file, a=np.ones(2))
+    assert "got arrays of NumPy" in refusal()
 
 
 @pytest.mark.parametrize("name", FOUND)

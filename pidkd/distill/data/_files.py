@@ -30,8 +30,8 @@ def required(path: Path | None, expected: str) -> Path:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a path has the suffix of a picture file."""
-    return path.suffix.lower() in SUFFIXES
+    """Whether a path has the suffix of a picture file, and is not hidden, as what file managers write beside them."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def is_grey(file: Path) -> bool:

@@ -23,7 +23,7 @@ def read(
     """
     root = required(path, "a folder with train/<class>/<picture> and test/<class>/<picture>")
     train_place, test_place = _place(root, "train"), _place(root, "test", "val")
-    classes = sorted((p.name for p in train_place.iterdir() if p.is_dir()), key=natural)
+    classes = sorted((p.name for p in _folders(train_place)), key=natural)
     parts = [_files(place, classes) for place in (train_place, test_place)]
     if channels is None:
         channels = 1 if all(is_grey(file) for files, _ in parts for file in files) else 3
@@ -43,9 +43,14 @@ def _place(root: Path, *names: str) -> Path:
     raise InputError(str(root), f"a folder {' or '.join(names)} in it", "none")
 
 
+def _folders(place: Path) -> list[Path]:
+    """Folders that are not hidden, as those of version control and notebooks are."""
+    return [p for p in place.iterdir() if p.is_dir() and not p.name.startswith(".")]
+
+
 def _files(place: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
     """Picture files and their labels, class by class."""
-    odd = sorted({p.name for p in place.iterdir() if p.is_dir()} - set(classes))
+    odd = sorted({p.name for p in _folders(place)} - set(classes))
     if odd:
         raise InputError(str(place), "the classes of train", f"another one, {odd[0]!r}")
     files: list[Path] = []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
+import importlib
+import pathlib
 import pickle
 import warnings
 import zipfile
@@ -54,9 +58,25 @@ class Pt(Format):
 
 
 def read_state(file: Source) -> Any:
-    """Object saved by ``torch.save``, tensors mapped or in memory, when every check sum is right."""
+    """Object saved by ``torch.save``, tensors mapped or in memory, when every check sum is right.
+
+    Beside tensors it may hold plain records of a run, as checkpoints do: namespaces, paths, numbers of NumPy.
+    """
+    torch = import_extra("torch", "torch", needed_by=file.where)
     _verify_members(file.path)
-    return _opened(file)
+    with torch.serialization.safe_globals(_records()):
+        return _opened(file)
+
+
+def _records() -> list[Any]:
+    """Classes that hold values and run no code of others when they are built."""
+    multiarray = importlib.import_module("numpy._core.multiarray" if np.__version__ >= "2" else "numpy.core.multiarray")
+    functions = [getattr(multiarray, name) for name in ("scalar", "_reconstruct")]
+    # Files of NumPy 1 name the same functions otherwise.
+    older = [(f, f"numpy.{core}.multiarray.{f.__name__}") for core in ("core", "_core") for f in functions]
+    dtypes = [type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"]
+    holders = [argparse.Namespace, collections.defaultdict, pathlib.PosixPath, list, dict, set, int, float, str]
+    return [*older, np.ndarray, np.dtype, *dict.fromkeys(dtypes), *holders]
 
 
 def _tensors(file: Source) -> dict[str, Any]:
@@ -95,6 +115,7 @@ def _opened(file: Source) -> Any:
     if archive:
         _check_members(file)
     else:  # the format before torch 1.6, which is read whole
+        _check_is_pickle(file)
         check_budget(file.where, file.path.stat().st_size, file.max_memory)
     with warnings.catch_warnings():  # of pickles that are refused a moment later
         warnings.simplefilter("ignore")
@@ -102,8 +123,18 @@ def _opened(file: Source) -> Any:
             return torch.load(file.path, weights_only=True, map_location="cpu", mmap=archive or None)
         except pickle.UnpicklingError as error:
             if (refused := _refused(error)) is None:
-                raise
+                if archive:
+                    raise
+                refused = "a pickle of another library", HINT
             raise InputError(file.where, "tensors, or labels, by name", *refused) from error
+
+
+def _check_is_pickle(file: Source) -> None:
+    with file.path.open("rb") as stream:
+        start = stream.read(2)
+    if start[:1] != b"\x80":
+        got = {b"": "an empty file", b"PK": "a truncated archive"}.get(start, "a file of another format")
+        raise InputError(file.where, "a file written by torch.save", got)
 
 
 def _refused(error: Exception) -> tuple[str, str] | None:
@@ -134,13 +165,17 @@ def _check_members(file: Source) -> None:
         members = {member.filename: member for member in archive.infolist()}
         if len(members) != len(archive.infolist()):
             raise InputError(file.where, "members of different names", "one twice", "the file is damaged")
+        if any(name.endswith("/constants.pkl") for name in members):
+            hint = "torch.save(torch.jit.load(FILE).state_dict(), ...) writes its weights"
+            raise InputError(file.where, "a file written by torch.save", "a scripted network", hint)
         for name, member in members.items():
             if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
                 hint = "write it with torch.save, which does not compress"
                 raise InputError(file.where, "stored members", f"{name!r}, which is compressed or encrypted", hint)
         index = next((name for name in members if name.partition("/")[2] == "data.pkl"), None)
         if index is None:
-            raise InputError(file.where, "a file written by torch.save", "an archive without data.pkl")
+            got = "arrays of NumPy" if any(name.endswith(".npy") for name in members) else "an archive without data.pkl"
+            raise InputError(file.where, "a file written by torch.save", got)
         check_budget(file.where, 16 * members[index].file_size, file.max_memory)
         folder = index.removesuffix("data.pkl")
         claims = _Claims(archive.open(index)).claimed()
