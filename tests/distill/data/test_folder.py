@@ -89,10 +89,10 @@ def test_damaged_and_missing_files_are_named(root: Path) -> None:
 
 
 def test_hidden_files_and_folders_are_no_pictures_and_no_classes(root: Path) -> None:
-    before = read(root)[0].ids.tolist()
+    before = load_data("folder", root)[0].ids.tolist()
     place = root / "train"
     (place / ".ipynb_checkpoints").mkdir()
     some = next(path for path in place.rglob("*.png"))
     (place / ".ipynb_checkpoints" / "a.png").write_bytes(some.read_bytes())
     some.with_name(f"._{some.name}").write_bytes(b"what a file manager writes")
-    assert read(root)[0].ids.tolist() == before
+    assert load_data("folder", root)[0].ids.tolist() == before
