@@ -1,4 +1,4 @@
-"""How to cite a number: estimator, settings, seed, version and certificate in one paragraph."""
+"""Citation of a number: estimator, settings, seed, version and certificate in one paragraph."""
 
 from __future__ import annotations
 

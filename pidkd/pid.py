@@ -203,9 +203,9 @@ class PIDEstimator(Estimator):
         seconds = time.perf_counter() - started
         each = seconds / max(1, len(raws))
         solved = zip(raws, accepted, data, strict=True)
-        found = [self._result(raw, _samples(item), units, ctx, each, given) for raw, item, given in solved]
-        results = [result for result, _ in found]
-        concerned = Counter(category for _, concerns in found for category in {category for category, _ in concerns})
+        outcomes = [self._result(raw, _samples(item), units, ctx, each, given) for raw, item, given in solved]
+        results = [result for result, _ in outcomes]
+        concerned = Counter(category for _, concerns in outcomes for category in {category for category, _ in concerns})
         for category, count in concerned.items():
             text = f"{self.name}: {count} of {len(results)} members carry a {category.__name__}, see result.warnings"
             warnings.warn(text, category, stacklevel=3)

@@ -34,8 +34,8 @@ class MINE(CriticMI):
     >>> from pidkd.synthetic import task
     >>> known = task("1v1-normal-0.75")  # 0.413 nats
     >>> x, y = known.sample(2_000, seed=1)
-    >>> found = pidkd.mutual_information(x, y, estimator="mine", units="nats", n_folds=1)
-    >>> print(f"{found.bound} bound, {found.value:.1f} nats")
+    >>> result = pidkd.mutual_information(x, y, estimator="mine", units="nats", n_folds=1)
+    >>> print(f"{result.bound} bound, {result.value:.1f} nats")
     lower bound, 0.4 nats
     """
 

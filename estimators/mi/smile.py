@@ -35,8 +35,8 @@ class SMILE(CriticMI):
     >>> from pidkd.synthetic import task
     >>> known = task("1v1-normal-0.75")  # 0.413 nats
     >>> x, y = known.sample(2_000, seed=1)
-    >>> found = pidkd.mutual_information(x, y, estimator="smile", units="nats", n_folds=1)
-    >>> print(f"{found.value:.1f} nats")
+    >>> result = pidkd.mutual_information(x, y, estimator="smile", units="nats", n_folds=1)
+    >>> print(f"{result.value:.1f} nats")
     0.4 nats
     """
 

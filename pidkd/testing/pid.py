@@ -101,8 +101,8 @@ def declares_itself(estimator: PIDEstimator) -> None:
     if cls.__module__.startswith("pidkd.estimators."):
         assert cls.__module__ == f"pidkd.estimators.pid.{cls.name}", f"{cls.name!r} lies in {cls.__module__}"
     if cls.name in list_estimators():
-        found = get_estimator(cls.name)
-        assert found is cls, f"the name {cls.name!r} belongs to {found.__module__}.{found.__name__}"
+        registered = get_estimator(cls.name)
+        assert registered is cls, f"the name {cls.name!r} belongs to {registered.__module__}.{registered.__name__}"
     cls()  # every parameter has a default
 
 

@@ -229,8 +229,8 @@ def _record_dual(best: Best, members: Array, near: Array, point: Iterate, a: Flo
     value = np.where(marginals.off_t[near], 0.0, marginals.yt[near] * a).sum(axis=(1, 2))
     value += np.where(marginals.off_s[near], 0.0, marginals.ys[near] * b).sum(axis=(1, 2))
     better = value > best.lower[members[near]]
-    found = members[near[better]]
-    best.lower[found], best.a[found], best.b[found] = value[better], a[better], b[better]
+    improved = members[near[better]]
+    best.lower[improved], best.a[improved], best.b[improved] = value[better], a[better], b[better]
 
 
 def _record_primal(best: Best, members: Array, near: Array, point: Iterate) -> None:
@@ -241,5 +241,5 @@ def _record_primal(best: Best, members: Array, near: Array, point: Iterate) -> N
     rounded = flat(feasible_plan(margins, q.reshape(n, n_y, n_t, *marginals.sizes)), len(margins))
     value = primal_value(rounded)
     better = value < best.upper[members[near]]
-    found = members[near[better]]
-    best.upper[found], best.q[found] = value[better], rounded.transpose(0, 2, 1, 3)[better]
+    improved = members[near[better]]
+    best.upper[improved], best.q[improved] = value[better], rounded.transpose(0, 2, 1, 3)[better]

@@ -22,7 +22,7 @@ def command(
     resume: Resume = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout.")] = False,
 ) -> None:
-    """What a teacher has for a student, layer by layer, before any distillation."""
+    """Prospect of distilling a teacher into a student, layer by layer, before any training."""
     from pidkd.distill import load_config
 
     settings = load_config(config, overrides or [])

@@ -61,15 +61,15 @@ class Experiment:
         groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
         for row in self.rows:
             groups.setdefault((row["method"], row["teacher"], row["teacher_seed"]), []).append(row)
-        found = []
+        records = []
         for (method, teacher, teacher_seed), rows in groups.items():
             entry: dict[str, Any] = {"method": method, "teacher": teacher, "teacher_seed": teacher_seed, "n": len(rows)}
             for key in MEASURED:
                 values = [row[key] for row in rows if row.get(key) is not None]
                 entry[key] = fmean(values) if values else None
                 entry[f"{key}_sd"] = stdev(values) if len(values) > 1 else None
-            found.append(entry)
-        return found
+            records.append(entry)
+        return records
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -1,4 +1,4 @@
-"""What the options of ``train``, ``capture``, ``prospect`` and ``Monitor`` may be, checked before any work."""
+"""Checks of the options of ``train``, ``capture``, ``prospect`` and ``Monitor``, before any work."""
 
 from __future__ import annotations
 

@@ -307,8 +307,8 @@ def prospect(
     >>> half = nn.Linear(2, 2)
     >>> _ = half.weight.data.copy_(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))  # it sees one of the two
     >>> networks = nn.Sequential(nn.Identity()), nn.Sequential(half)
-    >>> found = prospect(*networks, (x, y), [("0", "0")], quantize=Quantizer(seed=0))
-    >>> found.gains["0", "0"] > 0.5
+    >>> result = prospect(*networks, (x, y), [("0", "0")], quantize=Quantizer(seed=0))
+    >>> result.gains["0", "0"] > 0.5
     True
     """
     pairs = check_pairs(pairs, Argument("prospect", "pairs"))
