@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
-from pidkd.estimators.solvers.union.certificate import PerSource, union_bounds
+from pidkd.estimators.solvers.union.certificate import PerSource, UnionBounds, union_bounds
 from pidkd.estimators.solvers.union.chain import Solution, solve_chain
 from pidkd.estimators.solvers.union.reduction import Reduction
+from pidkd.estimators.solvers.union.thinning import THRESHOLDS, filled, thinned
 from pidkd.estimators.solvers.union.two_classes import solve_two_classes
 from pidkd.result import NATS_PER, Certificate
 
@@ -71,9 +72,32 @@ def solve_unions(
     solutions = solve_chain(reduced, nats / 2, max_memory, progress)
     for index, table, solution in zip(left, reduced, solutions, strict=True):
         proven = union_bounds(problems[index], *table.lift(solution.q, solution.a, solution.b))
+        if not proven.upper - proven.lower <= nats and solution.route != "alternating":
+            proven = _without_small_masses(problems[index], proven, nats, max_memory)
         certificate = _certificate(float(proven.lower), float(proven.upper), nats, max_memory, solution)
         solved[index] = Solved(certificate, proven.potentials, proven.plan, {"iterations": solution.iterations})
     return [solved[index] for index in range(len(problems))]
+
+
+def _without_small_masses(margins: PerSource, proven: UnionBounds, tol: float, max_memory: int) -> UnionBounds:
+    """The bounds, or closer ones from a solve without the smallest masses."""
+    for threshold in THRESHOLDS:
+        fewer = thinned(margins, threshold)
+        if all(np.array_equal(one, margin) for one, margin in zip(fewer, margins, strict=True)):
+            continue
+        table = Reduction(fewer)
+        (solution,) = solve_chain([table], tol / 2, max_memory)
+        plan, potentials = table.lift(solution.q, solution.a, solution.b)
+        closer = union_bounds(margins, plan, filled(margins, potentials))
+        proven = UnionBounds(
+            max(proven.lower, closer.lower),
+            min(proven.upper, closer.upper),
+            closer.plan if closer.upper < proven.upper else proven.plan,
+            closer.potentials if closer.lower > proven.lower else proven.potentials,
+        )
+        if proven.upper - proven.lower <= tol:
+            break
+    return proven
 
 
 def _two_classes(margins: PerSource, classes: Array, tol: float, plan: bool) -> Solved:

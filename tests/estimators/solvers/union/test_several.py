@@ -12,6 +12,7 @@ from pidkd.estimators.solvers.union.merging import merged
 from pidkd.estimators.solvers.union.newton_cells import CellSystem
 from pidkd.estimators.solvers.union.newton_extended import ExtendedSystem
 from pidkd.estimators.solvers.union.solving import solve_unions
+from pidkd.estimators.solvers.union.thinning import filled, thinned
 from pidkd.info import table_information
 from pidkd.result import NATS_PER
 
@@ -106,6 +107,26 @@ def test_hard_systems_are_certified(make, n):
 def test_thousands_of_hard_systems_are_certified(make, n):
     for seed in range(n):
         certify(make(seed), seed)
+
+
+@pytest.mark.parametrize("seed", [2, 6, 406, 682])
+def test_without_the_smallest_masses_bounds_are_those_of_the_table_as_given(seed):
+    margins = nasty(seed)
+    fewer = thinned(margins, 1e-12)
+    assert sum((one > 0).sum() for one in fewer) < sum((one > 0).sum() for one in margins)
+    for one, margin in zip(fewer, margins, strict=True):
+        np.testing.assert_allclose(one.sum(axis=1), margin.sum(axis=1), rtol=1e-14)
+    (solved,) = solve_unions([fewer], TOL, 2**31, plan=True)
+    potentials = filled(margins, solved.potentials)
+    assert all(np.isfinite(v[m > 0]).all() for v, m in zip(potentials, margins, strict=True))
+    proven = union_bounds(margins, solved.plan, potentials)
+    assert 0 <= (proven.upper - proven.lower) / NATS_PER["bits"] <= TOL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [406, 682])
+def test_masses_that_double_precision_cannot_resolve_are_certified(seed):
+    certify(nasty(seed), seed)
 
 
 def test_one_batch_holds_problems_of_many_shapes():
