@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -78,6 +78,47 @@ def empty(shape: tuple[int, ...], dtype: Any, on_disk: bool) -> Array:
         expected = f"room for {n_bytes / 2**30:.1f} GiB of posteriors that do not fit into max_memory"
         raise InputError(tempfile.gettempdir(), expected, reason(error), "name another folder by TMPDIR") from error
     return np.memmap(file, dtype, "r+", shape=shape)
+
+
+ENTRIES = 2**18
+"""Numbers of an array of rows and classes that are worked on together."""
+
+
+def by_rows(function: Callable[..., Array], *arrays: Array) -> Array:
+    """The function's values of each row, made piece by piece, in a file where one of the arrays is.
+
+    Parameters
+    ----------
+    function : callable
+        Makes of some rows of each array as many of its own: the last axis but one numbers them.
+    arrays : array, shape (..., n, n_classes)
+    """
+    n, size = arrays[0].shape[-2], max(one[..., :1, :].size for one in arrays)
+    on_disk = any(isinstance(one, np.memmap) for one in arrays)
+    step = max(1, ENTRIES // size)
+
+    def piece(start: int) -> Array:
+        return function(*(np.asarray(one[..., start : start + step, :]) for one in arrays))
+
+    first = piece(0)
+    if n <= step and not on_disk:
+        return first
+    values = empty((*first.shape[:-2], n, first.shape[-1]), first.dtype, on_disk)
+    values[..., :step, :] = first
+    for start in range(step, n, step):
+        values[..., start : start + step, :] = piece(start)
+    return values
+
+
+def taken(values: Array, rows: IntArray) -> Array:
+    """Some rows of an array, shape (..., n, n_classes), in a file where it is."""
+    if not isinstance(values, np.memmap):
+        return values[..., rows, :]
+    chosen = empty((*values.shape[:-2], len(rows), values.shape[-1]), values.dtype, True)
+    step = max(1, ENTRIES // values[..., :1, :].size)
+    for start in range(0, len(rows), step):
+        chosen[..., start : start + step, :] = values[..., rows[start : start + step], :]
+    return chosen
 
 
 Columns: TypeAlias = Array | OnDisk

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray, IntArray
-from pidkd.estimators.solvers.posterior.columns import empty
+from pidkd.estimators.solvers.posterior.columns import ENTRIES, by_rows, empty, taken
 from pidkd.estimators.solvers.posterior.folds import calibrating
 from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.pool import fit_weights, pooled, smoothed
@@ -45,14 +45,24 @@ class Logs(NamedTuple):
 
     def taken(self, calibrating: Array, scored: Array) -> Logs:
         """Of these rows only."""
-        return Logs(self.calibrating[:, calibrating], self.scored[:, scored])
+        return Logs(taken(self.calibrating, calibrating), taken(self.scored, scored))
 
     def lumped(self, group: IntArray) -> Logs:
         """The same about groups of classes."""
         member = np.eye(int(group.max()) + 1)[group]
-        calibrating = np.log(np.exp(self.calibrating) @ member)
-        same = self.scored is self.calibrating
-        return Logs(calibrating, calibrating if same else np.log(np.exp(self.scored) @ member))
+
+        def lump(logs: Array) -> Array:
+            return by_rows(lambda part: np.log(np.exp(part) @ member), logs)
+
+        calibrating = lump(self.calibrating)
+        return Logs(calibrating, calibrating if self.scored is self.calibrating else lump(self.scored))
+
+
+class Fitted(Protocol):
+    """Potentials fitted to some rows, feasible for all."""
+
+    def potentials(self, posteriors: Sequence[FloatArray]) -> FloatArray:
+        """The sum of a_i(y, x_i) over the sources, shape (n, n_classes)."""
 
 
 class Within(NamedTuple):
@@ -146,17 +156,20 @@ def local_information(
             of_t, of_s = (with_scaled(one, y[fit], fold[fit]) for one in (of_t, of_s))
             of_both = None if of_both is None else with_scaled(of_both, y[fit], fold[fit])
         (p_t, q_t), (p_s, q_s) = (calibrated([one], y[fit], prior) for one in (of_t, of_s))
-        each = [Logs(np.log(p)[None], np.log(q)[None]) for p, q in ((p_t, q_t), (p_s, q_s))]
+        each = [Logs(by_rows(_log, p), by_rows(_log, q)) for p, q in ((p_t, q_t), (p_s, q_s))]
         _, q_ts = calibrated([*each, *([of_both] if of_both else [])], y[fit], prior)
-        right = np.arange(len(score)), y[score]
         for values, q in zip(local, (q_t, q_s, q_ts), strict=False):
-            values[score] = np.log(q[right])
-        union, fitted = potentials(p_t, p_s, q_t, q_s, y[fit], prior)
-        local.union[score], local.fitted[score] = union[right], fitted[right]
+            values[score] = np.log(q[np.arange(len(score)), y[score]])
+        local.union[score], local.fitted[score] = potentials(p_t, p_s, q_t, q_s, y[fit], y[score], prior)
         if progress is not None:
             progress((f + 1) / folds)
     surprise = -np.log(prior)[y]
     return Local(*(values + surprise for values in local))
+
+
+def _log(p: FloatArray) -> FloatArray:
+    """As of one classifier."""
+    return np.log(p)[None]
 
 
 def with_scaled(logs: Logs, y: IntArray, fold: IntArray) -> Logs:
@@ -175,32 +188,54 @@ def shuffled(rows: IntArray, groups: IntArray | None, rng: np.random.Generator) 
 
 def calibrated(logs: list[Logs], y: IntArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The pool's probabilities of the rows that calibrate it, whose labels are ``y``, and of those that are scored."""
-    before, after = (np.concatenate(parts) for parts in zip(*logs, strict=True))
+    before, after = zip(*logs, strict=True)
     weights = fit_weights(before, y, prior)
-    p, q = (smoothed(pooled(part, weights, prior), prior, len(y)) for part in (before, after))
-    return p, q
+
+    def pool(*parts: Array) -> FloatArray:
+        return smoothed(pooled(parts, weights, prior), prior, len(y))
+
+    return by_rows(pool, *before), by_rows(pool, *after)
+
+
+def of_labels(fitted: Fitted, posteriors: Sequence[FloatArray], y: IntArray) -> FloatArray:
+    """The sum of the potentials of each row's label, shape (n,)."""
+
+    def of_label(*parts: Array) -> Array:
+        return np.take_along_axis(fitted.potentials(parts[:-1]), parts[-1], axis=1)
+
+    return by_rows(of_label, *posteriors, y[:, None])[:, 0]
 
 
 def _union(
-    p_t: FloatArray, p_s: FloatArray, q_t: FloatArray, q_s: FloatArray, y: IntArray, prior: FloatArray
+    p_t: FloatArray,
+    p_s: FloatArray,
+    q_t: FloatArray,
+    q_s: FloatArray,
+    y: IntArray,
+    scored: IntArray,
+    prior: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Sums of potentials of each scored row and class: the chosen ones, and those fitted to posteriors p of others."""
+    """Sums of potentials of the label of each scored row: the chosen ones, and those fitted to posteriors p of others.
+
+    ``y`` are the labels of the rows of p, ``scored`` those of the rows of q.
+    """
     kind = Thresholds if len(prior) == 2 else Mixtures
 
-    def fit(rows: IntArray) -> Thresholds | Mixtures:
+    def fit(rows: slice) -> Fitted:
         return kind.fit([p_t[rows], p_s[rows]], prior)
 
     # What one source says alone is feasible too, and where it tells all that the other does, nothing is better: whether
     # potentials of half of the rows earn more on the other half decides.
-    rows = np.arange(len(y))
-    halves = np.array_split(rows, 2)
+    middle = (len(y) + 1) // 2
+    halves = [slice(0, middle), slice(middle, len(y))]
     earned = np.zeros(3)
     for half, others in zip(halves, halves[::-1], strict=True):
-        seen = others[:COMPARED]
+        seen = slice(others.start, min(others.stop, others.start + COMPARED))
         values = fit(half).potentials([p_t[seen], p_s[seen]]), np.log(p_t[seen]), np.log(p_s[seen])
-        earned += [float(one[np.arange(len(seen)), y[seen]].sum()) for one in values]
-    fitted = fit(rows).potentials([q_t, q_s])
-    return (fitted, np.log(q_t), np.log(q_s))[int(np.argmax(earned))], fitted
+        earned += [float(one[np.arange(len(one)), y[seen]].sum()) for one in values]
+    fitted = of_labels(fit(slice(None)), [q_t, q_s], scored)
+    each = (np.log(q[np.arange(len(scored)), scored]) for q in (q_t, q_s))
+    return (fitted, *each)[int(np.argmax(earned))], fitted
 
 
 def _union_of_groups(
@@ -209,6 +244,7 @@ def _union_of_groups(
     q_t: FloatArray,
     q_s: FloatArray,
     y: IntArray,
+    scored: IntArray,
     prior: FloatArray,
     n_groups: int,
 ) -> tuple[FloatArray, FloatArray]:
@@ -219,12 +255,17 @@ def _union_of_groups(
     """
     group = confused(p_t, p_s, y, n_groups)
     member = np.eye(int(group.max()) + 1)[group]
-    g_t, g_s, h_t, h_s = (p @ member for p in (p_t, p_s, q_t, q_s))
-    lead = np.log((p_t / g_t[:, group]) / (p_s / g_s[:, group]))[np.arange(len(y)), y]
+    g_t, g_s, h_t, h_s = (by_rows(lambda part: part @ member, p) for p in (p_t, p_s, q_t, q_s))
+
+    def within(p: FloatArray, g: FloatArray, labels: IntArray) -> FloatArray:
+        rows = np.arange(len(labels))
+        return np.asarray(np.log(p[rows, labels] / g[rows, group[labels]]))
+
+    lead = within(p_t, g_t, y) - within(p_s, g_s, y)
     teacher = np.bincount(group[y], weights=lead, minlength=member.shape[1]) > 0
-    within = np.log(np.where(teacher[group], q_t / h_t[:, group], q_s / h_s[:, group]))
-    chosen, fitted = _union(g_t, g_s, h_t, h_s, group[y], prior @ member)
-    return chosen[:, group] + within, fitted[:, group] + within
+    better = np.where(teacher[group[scored]], within(q_t, h_t, scored), within(q_s, h_s, scored))
+    chosen, fitted = _union(g_t, g_s, h_t, h_s, group[y], group[scored], prior @ member)
+    return chosen + better, fitted + better
 
 
 def confused(p_t: FloatArray, p_s: FloatArray, y: IntArray, n_groups: int) -> IntArray:
@@ -233,7 +274,10 @@ def confused(p_t: FloatArray, p_s: FloatArray, y: IntArray, n_groups: int) -> In
 
     n_classes = p_t.shape[1]
     profile = np.zeros((n_classes, n_classes))
-    np.add.at(profile, y, p_t + p_s)
+    step = max(1, ENTRIES // n_classes)
+    for start in range(0, len(y), step):
+        rows = slice(start, start + step)
+        np.add.at(profile, y[rows], p_t[rows] + p_s[rows])
     seen = profile.sum(axis=1, keepdims=True)
     profile = np.sqrt(np.divide(profile, seen, out=np.eye(n_classes), where=seen > 0))
     cluster: IntArray = np.unique(fcluster(linkage(profile, "ward"), n_groups, "maxclust"), return_inverse=True)[1]

@@ -7,6 +7,8 @@ in a handful of unknowns.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray, IntArray
@@ -14,41 +16,54 @@ from pidkd.arrays import Array, FloatArray, IntArray
 ENTRIES = 2**24
 """Numbers that the weights are fitted to: more rows than these hold are not looked at."""
 
+PIECE = 2**21
+"""Numbers that are looked at together, whatever lies in memory, so that sums are the same."""
 
-def fit_weights(logs: FloatArray, y: IntArray, prior: FloatArray) -> FloatArray:
+
+def fit_weights(logs: Sequence[Array], y: IntArray, prior: FloatArray) -> FloatArray:
     """Weights of the classifiers, none negative, and last that of the prior.
 
     Parameters
     ----------
-    logs : array, shape (n_classifiers, n, n_classes)
+    logs : sequence of array, shape (n_classifiers, n, n_classes) each
     y : array of int, shape (n,)
     prior : array, shape (n_classes,)
     """
     from scipy.optimize import minimize
 
-    n = min(len(y), max(1, ENTRIES // (logs.shape[0] * logs.shape[2])))
-    logs, y = _with_prior(logs[:, :n], prior), y[:n]
-    right = logs[:, np.arange(n), y].mean(axis=1)
+    size, n_classes = sum(map(len, logs)), len(prior)
+    n = min(len(y), max(1, ENTRIES // (size * n_classes)))
+    step = max(1, PIECE // ((size + 1) * n_classes))
+    parts = [slice(start, min(n, start + step)) for start in range(0, n, step)]
+    whole = _with_prior(logs, parts[0], prior) if len(parts) == 1 else None
+
+    def part(rows: slice) -> Array:
+        return _with_prior(logs, rows, prior) if whole is None else whole
+
+    right = sum(part(rows)[:, np.arange(len(y[:n][rows])), y[rows]].sum(axis=1) for rows in parts) / n
 
     def loss(w: FloatArray) -> tuple[float, FloatArray]:
-        z = np.tensordot(w, logs, 1)
-        z -= (top := z.max(axis=1, keepdims=True))
-        q = np.exp(z)
-        total = q.sum(axis=1, keepdims=True)
-        q /= total
-        value = float((np.log(total) + top).mean() - w @ right)
-        return value, np.einsum("nk,jnk->j", q, logs) / n - right
+        value, slope = 0.0, np.zeros(size + 1)
+        for rows in parts:
+            log_p = part(rows)
+            z = np.tensordot(w, log_p, 1)
+            z -= (top := z.max(axis=1, keepdims=True))
+            q = np.exp(z)
+            total = q.sum(axis=1, keepdims=True)
+            q /= total
+            value += float((np.log(total) + top).sum())
+            slope += np.einsum("nk,jnk->j", q, log_p)
+        return value / n - float(w @ right), slope / n - right
 
-    size = len(logs) - 1
     start = np.r_[np.full(size, 1 / size), 0.0]
     bounds = [(0.0, None)] * size + [(None, None)]
     weights: FloatArray = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return weights
 
 
-def pooled(logs: FloatArray, weights: FloatArray, prior: FloatArray) -> FloatArray:
+def pooled(logs: Sequence[Array], weights: FloatArray, prior: FloatArray) -> FloatArray:
     """The pool's probabilities, shape (n, n_classes)."""
-    z = np.tensordot(weights, _with_prior(logs, prior), 1)
+    z = np.tensordot(weights, _with_prior(logs, slice(None), prior), 1)
     p = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(p / p.sum(axis=1, keepdims=True), dtype=np.float64)
 
@@ -62,5 +77,6 @@ def smoothed(p: FloatArray, prior: FloatArray, n: int) -> FloatArray:
     return np.asarray(q / q.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def _with_prior(logs: FloatArray, prior: FloatArray) -> Array:
-    return np.concatenate([logs, np.broadcast_to(np.log(prior), (1, *logs.shape[1:]))])
+def _with_prior(logs: Sequence[Array], rows: slice, prior: FloatArray) -> Array:
+    parts = [np.asarray(part[:, rows], dtype=np.float64) for part in logs]
+    return np.concatenate([*parts, np.broadcast_to(np.log(prior), (1, *parts[0].shape[1:]))])

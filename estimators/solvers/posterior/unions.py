@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from pidkd.arrays import FloatArray, IntArray
 from pidkd.estimators.solvers.posterior.folds import calibrating
-from pidkd.estimators.solvers.posterior.held_out import COMPARED, Logs, calibrated, shuffled, with_scaled
+from pidkd.estimators.solvers.posterior.held_out import (
+    COMPARED,
+    Fitted,
+    Logs,
+    calibrated,
+    of_labels,
+    shuffled,
+    with_scaled,
+)
 from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.nested import Nested
 from pidkd.estimators.solvers.posterior.thresholds import Thresholds
 
 Subset: TypeAlias = tuple[str, ...]
-
-
-class Fitted(Protocol):
-    """Potentials fitted to some rows, feasible for all."""
-
-    def potentials(self, posteriors: Sequence[FloatArray]) -> FloatArray:
-        """The sum of a_i(y, x_i) over the sources, shape (n, n_classes)."""
 
 
 @dataclass
@@ -47,16 +48,17 @@ class _Fold:
         if subset in self.earned:
             return self.earned[subset][1]
         if len(subset) == 1:
-            before, after = (np.log(part[subset[0]]) for part in (self.compared, self.scored))
+            before, after = (
+                np.log(part[subset[0]][np.arange(len(y)), y])
+                for part, y in ((self.compared, self.compared_y), (self.scored, self.scored_y))
+            )
         else:
             fitted = self._fit(subset)
             before, after = (
-                fitted.potentials([part[name] for name in subset]) for part in (self.compared, self.scored)
+                of_labels(fitted, [part[name] for name in subset], y)
+                for part, y in ((self.compared, self.compared_y), (self.scored, self.scored_y))
             )
-        own = (
-            float(before[np.arange(len(before)), self.compared_y].mean()),
-            after[np.arange(len(after)), self.scored_y],
-        )
+        own = float(before.mean()), after
         smaller = [self.earned[other] for other in self.earned if set(other) < set(subset)]
         self.earned[subset] = max([own, *smaller], key=lambda pair: pair[0])
         return self.earned[subset][1]

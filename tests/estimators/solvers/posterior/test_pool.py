@@ -12,9 +12,9 @@ def test_temperature_and_prior_are_found():
     truth /= truth.sum(axis=1, keepdims=True)
     y = (truth.cumsum(axis=1) < rng.random((len(z), 1))).sum(axis=1)
     logs = z - np.log(np.exp(z).sum(axis=1, keepdims=True))  # twice too sure, and of even classes
-    weights = fit_weights(logs[None], y, prior)
+    weights = fit_weights([logs[None]], y, prior)
     assert weights == pytest.approx([0.5, 1.0], abs=0.03)
-    assert pooled(logs[None], weights, prior) == pytest.approx(truth, abs=0.02)
+    assert pooled([logs[None]], weights, prior) == pytest.approx(truth, abs=0.02)
 
 
 def test_where_nothing_is_said_the_pool_is_the_prior():
@@ -22,7 +22,7 @@ def test_where_nothing_is_said_the_pool_is_the_prior():
     prior = np.array([0.7, 0.2, 0.1])
     logs = np.log(rng.dirichlet(np.ones(3), size=(2, 20_000)))
     y = rng.choice(3, size=20_000, p=prior)
-    assert pooled(logs, fit_weights(logs, y, prior), prior) == pytest.approx(
+    assert pooled([logs], fit_weights([logs], y, prior), prior) == pytest.approx(
         np.broadcast_to(prior, (20_000, 3)), abs=0.05
     )
 
