@@ -140,6 +140,8 @@ class Record(Generic[R]):
         Dataclass of a row.
     force : bool
         Begin anew what is there.
+    machine : mapping, optional
+        ``environment()`` of where rows are measured; of this machine unless given.
 
     Raises
     ------
@@ -147,9 +149,16 @@ class Record(Generic[R]):
         When the file is no record, or one of other versions or settings.
     """
 
-    def __init__(self, path: PathLike | None, settings: Mapping[str, Any], kind: type[R], force: bool = False) -> None:
+    def __init__(
+        self,
+        path: PathLike | None,
+        settings: Mapping[str, Any],
+        kind: type[R],
+        force: bool = False,
+        machine: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = None if path is None else Path(path)
-        self.head = environment() | {"settings": dict(settings)}
+        self.head = {**(machine or environment()), "settings": dict(settings)}
         self.rows: list[R] = []
         if self.path is None:
             return

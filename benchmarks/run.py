@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pidkd.benchmarks.peers import PEER_PATH, list_peers
 from pidkd.benchmarks.problems import SIZES, Problem, Size, get_family, list_families
+from pidkd.benchmarks.process import Cluster, Place, ThisMachine
 from pidkd.benchmarks.record import Record, Row
 from pidkd.benchmarks.selection import OPTION, list_own, select
 from pidkd.errors import InputError, UnknownNameError, quote
 from pidkd.files.opening import existing
 from pidkd.parameters import Positive, Whole
+from pidkd.runs.cluster import lost, on_cluster
 from pidkd.runs.output import PathLike, check_output, holding, scratch
 
 ONE_THREAD = dict.fromkeys(
@@ -50,7 +46,8 @@ def run_benchmark(
     time_limit: float = 60.0,
     memory_limit: float = 8192.0,
     repeats: int = 5,
-    n_jobs: int = 1,
+    n_jobs: int | None = None,
+    cluster: str | None = None,
     out: PathLike | None = None,
     force: bool = False,
     peer_path: PathLike | None = None,
@@ -78,8 +75,12 @@ def run_benchmark(
         Megabytes for each process.
     repeats : int, default 5
         Runs whose median is taken; fewer where they take more than some seconds.
-    n_jobs : int, default 1
-        Processes at a time. More than one disturb each other's times.
+    n_jobs : int, optional
+        Processes at a time; one, or on a cluster one for each thread of its workers, unless another number is asked
+        for. More than one on a machine disturb each other's times.
+    cluster : str, optional
+        Address of a dask scheduler, whose workers run the processes. They must have the packages of this machine and
+        equal processors.
     out : path, optional
         The file of the record. What is in it already is not run again.
     force : bool
@@ -99,7 +100,9 @@ def run_benchmark(
     UnknownNameError
         When a family, the size or an estimator is unknown.
     InputError
-        When a limit or a number is not positive, or the record cannot be continued.
+        When a limit or a number is not positive, the record cannot be continued, or no cluster is at the address.
+    LostWorkersError
+        When the cluster has gone; the record goes on with what is left.
     """
     named = [families] if isinstance(families, str) else list(families) or list_families()
     chosen = {name: get_family(name) for name in named}
@@ -107,7 +110,7 @@ def run_benchmark(
         raise UnknownNameError("bench --sizes", "a size", sizes, SIZES)
     for option, number in {"--time-limit": time_limit, "--memory-limit": memory_limit}.items():
         Positive(ends="(]").check(f"bench {option}", number)
-    for option, count in {"--repeats": repeats, "--jobs": n_jobs}.items():
+    for option, count in {"--repeats": repeats, "--jobs": 1 if n_jobs is None else n_jobs}.items():
         Whole(1).check(f"bench {option}", count)
     if not isinstance(device, str) or device not in DEVICES:
         raise UnknownNameError("bench --device", "a device", device, DEVICES)
@@ -120,21 +123,30 @@ def run_benchmark(
             raise UnknownNameError(
                 OPTION, "an estimator, a peer or a pattern of names", pattern, [*known, *list_peers()]
             )
-    settings = {"time_limit": time_limit, "memory_limit": memory_limit, "repeats": repeats, "jobs": n_jobs}
     if out is not None:
         check_output(out, force=True)  # a record that is there goes on
+    variables = ONE_THREAD | ({} if peer_path is None else {PEER_PATH: str(Path(peer_path).absolute())})
     with ExitStack() as held, scratch("bench") as folder:
         if out is not None:
             held.enter_context(holding(out, file=True))
-        record = Record(out, settings, Row, force)
-        place = {PEER_PATH: os.fspath(peer_path)} if peer_path is not None else {}
-        bench = _Bench(record, folder, settings, os.environ | ONE_THREAD | place, progress)
+        client = held.enter_context(on_cluster("bench --cluster", cluster))
+        place = ThisMachine(folder, variables) if client is None else Cluster(client, folder, variables)
+        settings = {"time_limit": time_limit, "memory_limit": memory_limit, "repeats": repeats}
+        settings["jobs"] = n_jobs or place.n_jobs
+        record = Record(out, settings, Row, force, place.environment())
+        bench = _Bench(record, folder, settings, place, progress)
         lanes = {
             (name, estimator): [p for p in family.problems if SIZES.index(p.size) <= SIZES.index(sizes)]
             for name, family in chosen.items()
             for estimator in selected[name]
         }
-        bench.run(lanes)
+        try:
+            bench.run(lanes)
+        except Exception as error:
+            hint = "with an output file (-o) the same call goes on with what is left"
+            if (gone := lost("bench", error, len(record.rows), sum(map(len, lanes.values())), hint)) is None:
+                raise
+            raise gone from error
         record.sort(list(lanes), lambda row: (row.family, row.estimator))
     return record
 
@@ -146,11 +158,10 @@ class _Bench:
     record: Record[Row]
     folder: Path
     settings: dict[str, Any]
-    variables: dict[str, str]
+    place: Place
     progress: Progress | None
     made: dict[tuple[str, str], Path] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    running: set[subprocess.Popen[str]] = field(default_factory=set)
     stopped: bool = False
     done: int = 0
 
@@ -218,70 +229,11 @@ class _Bench:
 
     def _measured(self, family: str, estimator: str, stored: Path) -> dict[str, Any]:
         """The measurement of one process, or what became of it."""
-        time_limit, memory_limit = self.settings["time_limit"], self.settings["memory_limit"]
-        job = {
-            "family": family,
-            "estimator": estimator,
-            "problem": str(stored),
-            "repeats": self.settings["repeats"],
-            "seconds": min(REPEATING_SECONDS, time_limit / 2),
-            "memory_limit": memory_limit,
-            "time_limit": time_limit,
-            "parent": os.getpid(),
-        }
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            Path(folder, "job.json").write_text(json.dumps(job))
-            output = Path(folder, "output.json")
-            command = [sys.executable, "-m", "pidkd.benchmarks.worker", folder]
-            ended = self._ended(command, time_limit)
-            if ended is None:
-                return {"status": "time limit", "message": f"stopped after {time_limit:g} s"}
-            if ended.returncode or not output.exists():
-                return {"status": "crashed", "message": _last_words(ended)}
-            outcome: dict[str, Any] = json.loads(output.read_text())
-            return outcome
-
-    def _ended(self, command: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
-        """The process with its last words, or None if it took too long: then whatever it has started ends with it."""
-        with subprocess.Popen(
-            command,
-            env=self.variables,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        ) as process:
-            try:
-                with self.lock:
-                    self.running.add(process)
-                    if self.stopped:
-                        _kill(process)
-                _, errors = process.communicate(timeout=seconds)
-                return subprocess.CompletedProcess(command, process.returncode, "", errors)
-            except subprocess.TimeoutExpired:
-                return None
-            finally:
-                with self.lock:
-                    self.running.remove(process)
-                _kill(process)
+        limits = {name: self.settings[name] for name in ("time_limit", "memory_limit", "repeats")}
+        seconds = min(REPEATING_SECONDS, limits["time_limit"] / 2)
+        return self.place.measure({"family": family, "estimator": estimator, "seconds": seconds, **limits}, stored)
 
     def _stop(self) -> None:
         """End what runs, and begin nothing more."""
-        with self.lock:
-            self.stopped = True
-            for process in self.running:
-                _kill(process)
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
-    """End a process and whatever it has started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
-
-
-def _last_words(ended: subprocess.CompletedProcess[str]) -> str:
-    stderr_lines = ended.stderr.strip().splitlines() or ["nothing on stderr"]
-    code = ended.returncode
-    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-    return f"{how}: {stderr_lines[-1]}"
+        self.stopped = True
+        self.place.stop()

@@ -45,6 +45,10 @@ class DeviceOption(StrEnum):
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", help="Processes; -1 for all cores. The result is the same.")]
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="ADDRESS", help="A dask scheduler, as in tcp://host:8786, whose workers do it."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0)]
 Units = Annotated[UnitsOption, typer.Option("--units")]
 Estimator = Annotated[str, typer.Option("--estimator", help="One of 'pidkd list'; auto goes by the kind of data.")]

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pidkd.errors import InputError, Keyword, LostWorkersError, quote, reason
+from pidkd.errors import InputError, Keyword, quote
+from pidkd.runs.cluster import lost
 from pidkd.runs.output import PREFIX, UNFINISHED, PathLike
 
 PER_CORE = 4
@@ -20,9 +21,6 @@ PER_CORE = 4
 
 LOOK = 0.5
 """Seconds between two looks of a worker for its parent."""
-
-LOST = ("distributed", "dask", "joblib.externals.loky", "concurrent.futures", "asyncio", "tornado")
-"""Packages whose exceptions mean that a worker or a scheduler is gone."""
 
 
 def run_spread(
@@ -59,13 +57,10 @@ def run_spread(
                 results.append(result)
                 advance()
         except Exception as error:
-            if not type(error).__module__.startswith(LOST):
+            hint = "with an output folder (resume=) the same call goes on with what is left"
+            if (gone := lost("audit", error, len(results), len(tasks), hint)) is None:
                 raise
-            raise LostWorkersError(
-                f"audit: expected {len(tasks)} results of the workers, got {len(results)}, for a worker or the "
-                f"scheduler is gone ({type(error).__name__}: {reason(error)}); with an output folder (resume=) the "
-                "same call goes on with what is left"
-            ) from error
+            raise gone from error
     return results
 
 

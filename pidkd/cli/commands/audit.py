@@ -13,6 +13,7 @@ import pidkd
 from pidkd.cli.console import print_json, progress_bar, say, stdout
 from pidkd.cli.options import (
     By,
+    ClusterAddress,
     Device,
     DeviceOption,
     Estimator,
@@ -107,6 +108,7 @@ def command(
     target: Target = TargetOption.AUTO,
     units: Units = UnitsOption.BITS,
     n_jobs: Jobs = None,
+    cluster: ClusterAddress = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None,
@@ -123,6 +125,7 @@ def command(
     from contextlib import ExitStack
 
     from pidkd.quantize import Quantizer
+    from pidkd.runs.cluster import on_cluster
     from pidkd.runs.output import check_folder, check_output, holding
 
     teachers = _teachers(teacher)
@@ -138,6 +141,7 @@ def command(
     with ExitStack() as held, progress_bar("auditing") as progress:
         if out is not None:
             held.enter_context(holding(out))
+        held.enter_context(on_cluster("audit --cluster", cluster))
         report = pidkd.audit(
             teachers,
             student,

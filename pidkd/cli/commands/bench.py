@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pidkd.cli.console import progress_bar, stdout
-from pidkd.cli.options import Force, number_of_bytes
+from pidkd.cli.options import ClusterAddress, Force, number_of_bytes
 from pidkd.errors import InputError
 
 PAPERS = "papers"
@@ -44,7 +44,10 @@ def command(
     time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for each run.")] = 60.0,
     memory_limit: Annotated[str, typer.Option("--memory-limit", help="For each run.")] = "8GiB",
     repeats: Annotated[int, typer.Option("--repeats", help="Runs whose median is taken.")] = 5,
-    jobs: Annotated[int, typer.Option("--jobs", help="Runs at a time; more than one disturb each other.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", help="Runs at a time, 1 by default; more than one disturb each other.")
+    ] = None,
+    cluster: ClusterAddress = None,
     peer_path: Annotated[
         Path | None, typer.Option("--peer-path", help="A folder with peers that are on no registry.")
     ] = None,
@@ -80,6 +83,7 @@ def command(
             memory_limit=number_of_bytes("--memory-limit", memory_limit) / 2**20,
             repeats=repeats,
             n_jobs=jobs,
+            cluster=cluster,
             out=out,
             force=force,
             peer_path=peer_path,
