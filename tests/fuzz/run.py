@@ -1,7 +1,8 @@
 """Damaged files, wrong arguments and adversarial tables: ``python tests/fuzz/run.py --seed 0 --minutes 5``.
 
-Every case is drawn from the seed, its area and its number, and runs in a process of its own with limits of time and
-memory, so that any one can be repeated: ``python tests/fuzz/run.py --area files --first 417 --cases 1``.
+Every case is drawn from the seed, its area and its number, so that any one can be repeated:
+``python tests/fuzz/run.py --area files --first 417 --cases 1``. A process runs many of them, with limits of time and
+memory for each; what ends it, or has to be ended, is a case's outcome, and another process goes on with the next.
 Areas are the other modules of this folder; each has ``attempt(rng, folder)``, which returns the outcome of a case.
 """
 
@@ -22,9 +23,9 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -35,6 +36,9 @@ SECONDS = 30
 
 MEGABYTES = 600
 """What a case may take beyond what its process had before: a budget of 100 MB for reading, and 500 MB."""
+
+TOGETHER = 100
+"""Cases of a process: forking and the threads of zarr take longer than most of them."""
 
 WARM = (
     *("torch", "h5py", "zarr", "zarr.codecs", "safetensors.numpy", "yaml", "sklearn.cluster", "joblib"),
@@ -50,8 +54,7 @@ def outcome_of(attempt: Callable[[random.Random, Path], str], rng: random.Random
     """Outcome of a case, in the process that runs it."""
     from pidkd.errors import PidkdError
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    text = ""
+    before, text = peak(), ""
     try:
         outcome = attempt(rng, folder)
     except PidkdError as error:
@@ -61,54 +64,80 @@ def outcome_of(attempt: Callable[[random.Random, Path], str], rng: random.Random
         outcome, text = f"wrong: {error}", traceback.format_exc()
     except BaseException as error:
         outcome, text = f"traceback: {type(error).__name__}", traceback.format_exc()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    if grown > MEGABYTES:
+    if (grown := peak(reset=False) - before) > MEGABYTES:
         outcome, text = "memory", f"{grown:.0f} MB; {outcome} {text}"
-    return {"outcome": outcome, "text": text}
+    return {"outcome": outcome, "text": text[-5000:]}
 
 
-def run_case(area: str, seed: int, number: int) -> dict[str, Any]:
-    """Outcome of a case, which a process of its own runs."""
+def peak(reset: bool = True) -> float:
+    """Most megabytes of this process, counted anew where the system can."""
+    if reset:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+    with contextlib.suppress(OSError):
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def run_cases(area: str, seed: int, first: int, cases: int) -> Iterator[dict[str, Any]]:
+    """Outcomes of cases in their order, by processes that each run some."""
     attempt = importlib.import_module(area).attempt
     for name in WARM:  # once, and not in each process anew
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    folder = Path(tempfile.mkdtemp(prefix="pidkd-fuzz-"))
+    number, stop = first, first + cases
+    while number < stop:
+        with tempfile.TemporaryDirectory(prefix="pidkd-fuzz-", ignore_cleanup_errors=True) as folder:
+            together = min(stop, number + TOGETHER)
+            for result in _outcomes(attempt, [f"{seed} {area} {i}" for i in range(number, together)], Path(folder)):
+                yield result
+                number += 1
+
+
+def _outcomes(
+    attempt: Callable[[random.Random, Path], str], seeds: list[str], folder: Path
+) -> Iterator[dict[str, Any]]:
+    """Outcomes of the cases of one process, up to the one that ends it."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-            os.dup2(nowhere.fileno(), 2)
-        result = outcome_of(attempt, random.Random(f"{seed} {area} {number}"), folder)
-        os.write(writing, json.dumps(result)[:60000].encode())
-        os._exit(0)
+        _attempt_all(attempt, seeds, folder, writing)
     os.close(writing)
+    lines, has_ended, until, done = b"", False, time.monotonic() + SECONDS, 0
     try:
-        return _result(reading, child)
+        while done < len(seeds) and not has_ended and time.monotonic() < until:
+            if select.select([reading], [], [], max(0.0, until - time.monotonic()))[0]:
+                has_ended = not (piece := os.read(reading, 65536))
+                *whole, lines = (lines + piece).split(b"\n")
+                for line in whole:
+                    yield json.loads(line)
+                    until, done = time.monotonic() + SECONDS, done + 1
     finally:
         os.close(reading)
-        shutil.rmtree(folder, ignore_errors=True)
+        if not has_ended:
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    if done < len(seeds):
+        how = f"crash: {signal.Signals(os.WTERMSIG(status)).name}" if status & 127 else "exit"
+        yield {"outcome": how if has_ended else "hang", "text": ""}
 
 
-def _result(reading: int, child: int) -> dict[str, Any]:
-    content, until = b"", time.monotonic() + SECONDS
-    while True:
-        ready, _, _ = select.select([reading], [], [], max(0.0, until - time.monotonic()))
-        piece = os.read(reading, 65536) if ready else b""
-        content += piece
-        if not piece:
-            break
-    if not ready:
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if not ready:
-        return {"outcome": "hang", "text": ""}
-    if not content:
-        return {"outcome": f"crash: {signal.Signals(os.WTERMSIG(status)).name}" if status & 127 else "exit", "text": ""}
-    result: dict[str, Any] = json.loads(content)
-    return result
+def _attempt_all(
+    attempt: Callable[[random.Random, Path], str], seeds: list[str], folder: Path, writing: int
+) -> NoReturn:
+    """Write the outcome of each case, a line of JSON each, and end this process."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    for number, seed in enumerate(seeds):
+        place = folder / str(number)
+        place.mkdir()
+        result = outcome_of(attempt, random.Random(seed), place)
+        shutil.rmtree(place, ignore_errors=True)
+        os.write(writing, json.dumps(result).encode() + b"\n")
+    os._exit(0)
 
 
 def main() -> int:
@@ -126,18 +155,14 @@ def main() -> int:
     for area in areas:
         started, counts = time.monotonic(), collections.Counter[str]()
         number = arguments.first
-        shown: collections.Counter[str] = collections.Counter()
-        while (
-            number - arguments.first < arguments.cases
-            if arguments.cases
-            else time.monotonic() - started < 60 * arguments.minutes / len(areas)
-        ):
-            result = run_case(area, arguments.seed, number)
-            counts[result["outcome"]] += 1
-            shown[result["outcome"]] += 1
-            if result["outcome"] not in FINE and shown[result["outcome"]] <= arguments.show:
-                print(f"--- {area}, seed {arguments.seed}, case {number}: {result['outcome']}\n{result['text']}")
+        for result in run_cases(area, arguments.seed, number, arguments.cases or sys.maxsize // 2):
+            outcome = result["outcome"]
+            counts[outcome] += 1
+            if outcome not in FINE and counts[outcome] <= arguments.show:
+                print(f"--- {area}, seed {arguments.seed}, case {number}: {outcome}\n{result['text']}", flush=True)
             number += 1
+            if not arguments.cases and time.monotonic() - started > 60 * arguments.minutes / len(areas):
+                break
         seconds = time.monotonic() - started
         print(f"{area}: {number - arguments.first} cases from seed {arguments.seed}, {seconds:.0f} s")
         for outcome, count in counts.most_common():
