@@ -98,7 +98,8 @@ def by_rows(function: Callable[..., Array], *arrays: Array) -> Array:
     step = max(1, ENTRIES // size)
 
     def piece(start: int) -> Array:
-        return function(*(np.asarray(one[..., start : start + step, :]) for one in arrays))
+        # Contiguous, as products of arrays of other strides differ in the last digit.
+        return function(*(np.ascontiguousarray(one[..., start : start + step, :]) for one in arrays))
 
     first = piece(0)
     if n <= step and not on_disk:
@@ -113,7 +114,7 @@ def by_rows(function: Callable[..., Array], *arrays: Array) -> Array:
 def taken(values: Array, rows: IntArray) -> Array:
     """Some rows of an array, shape (..., n, n_classes), in a file where it is."""
     if not isinstance(values, np.memmap):
-        return values[..., rows, :]
+        return np.take(values, rows, axis=-2)
     chosen = empty((*values.shape[:-2], len(rows), values.shape[-1]), values.dtype, True)
     step = max(1, ENTRIES // values[..., :1, :].size)
     for start in range(0, len(rows), step):

@@ -78,5 +78,5 @@ def smoothed(p: FloatArray, prior: FloatArray, n: int) -> FloatArray:
 
 
 def _with_prior(logs: Sequence[Array], rows: slice, prior: FloatArray) -> Array:
-    parts = [np.asarray(part[:, rows], dtype=np.float64) for part in logs]
+    parts = [np.ascontiguousarray(part[:, rows], dtype=np.float64) for part in logs]
     return np.concatenate([*parts, np.broadcast_to(np.log(prior), (1, *parts[0].shape[1:]))])
