@@ -106,9 +106,7 @@ def as_labels(where: str, values: Any) -> Array:
         raise InputError(where, "shape (n_samples,)", f"{labels.shape}", hint)
     if labels.size == 0:
         raise InputError(where, "at least one sample", "none")
-    # Strings of variable length, from pandas or from numpy's own StringDType.
-    if labels.dtype.kind in "OT" and all(isinstance(value, str) for value in labels):
-        labels = np.array(labels.tolist(), dtype=str)
+    labels = as_plain_text(labels)
     if labels.dtype.kind not in "iubUS":
         hint = {
             "f": "cast whole numbers with .astype(int); quantise continuous values with pidkd.Quantizer",
@@ -123,6 +121,13 @@ def as_labels(where: str, values: Any) -> Array:
         if ((letters >= 0xD800) & (letters < 0xE000)).any():
             raise InputError(where, "labels that UTF-8 can write", "one with half of a surrogate pair")
     return labels
+
+
+def as_plain_text(array: Array) -> Array:
+    """Strings of variable length, from pandas or from numpy's own StringDType, as strings; all else as it is."""
+    if array.dtype.kind not in "OT" or not all(isinstance(value, str) for value in array.flat):
+        return array
+    return np.array(array.tolist(), dtype=str)
 
 
 def as_activations(where: str, values: Any) -> Any:
@@ -303,8 +308,10 @@ def check_same_rows(where: str, /, **values: Any) -> None:
 
 
 def _name(where: str) -> str:
-    """The last name in the brackets of a place such as ``decompose(y)``."""
-    return where.rpartition("(")[2].rstrip(")").split(",")[0] or where
+    """The name in the brackets of a place such as ``decompose(y)``, with the layer that follows them."""
+    inside, _, after = where.rpartition("(")[2].partition(")")
+    layer = after.partition(", layer ")[2]
+    return f"{inside.split(',')[0]}[{layer}]" if layer else inside.split(",")[0] or where
 
 
 def dtype_name(values: Any) -> str:

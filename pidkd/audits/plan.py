@@ -29,6 +29,7 @@ from pidkd.files.layer import Layer, rows, wrong_dtype
 from pidkd.files.opening import MAX_MEMORY
 from pidkd.files.reading import (
     BY,
+    GROUPS,
     LABELS,
     check_ids,
     first_difference,
@@ -322,7 +323,7 @@ def _check_indexes(y: Any, groups: Any, networks: Mapping[str, Any]) -> None:
 def _groups(source: Any, n_samples: int) -> IntArray:
     """The number of the group of each row, from a file or an array."""
     path, where = file_of(source), Keyword("audit", "groups")
-    labels = source if path is None else read_array(path, ("groups", "ids"))
+    labels = source if path is None else read_array(path, GROUPS)
     return as_groups(path or where, labels, n_samples)
 
 

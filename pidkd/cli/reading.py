@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pidkd
 from pidkd.errors import InputError, Keyword
-from pidkd.files.reading import read_array, read_samples
+from pidkd.files.reading import GROUPS, read_array, read_samples
 from pidkd.inputs import Input, as_input
 from pidkd.inputs.activations import Target
 from pidkd.inputs.dispatch import check_two_sources
@@ -45,5 +45,5 @@ def read_data(
         return data
     names = {"--y": ("y", "labels"), "--t": ("t", "teacher"), "--s": ("s", "student")}
     files = [(path, names[name]) for name, path in samples.items() if path is not None]
-    held = read_samples([*files, *([(groups, ("groups",))] if groups is not None else [])])
+    held = read_samples([*files, *([(groups, GROUPS)] if groups is not None else [])])
     return as_input(*held[:3], groups=held[3] if groups is not None else None, target=target)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pidkd.arrays import Array, as_array, as_labels
+from pidkd.arrays import Array, as_array, as_labels, as_plain_text
 from pidkd.errors import InputError, printable
 from pidkd.files.format import Entry, Format, Source, format_of, get_format, list_suffixes
 from pidkd.files.layer import Layer
@@ -23,12 +23,18 @@ from pidkd.files.tables import read_column
 from pidkd.runs.output import PathLike
 
 LABELS = ("labels", "label", "targets", "target", "y")
-"""Names of arrays of labels that lie beside layers."""
+"""Names of arrays of labels that lie beside layers, in small letters or not."""
 
-BY = ("by", "domain", "class", *LABELS)
+BY = ("by", "domain", "classes", "class", *LABELS)
 """Names of arrays of labels by which samples are told apart."""
 
-BESIDE_LAYERS = (*LABELS, "ids")
+IDS = ("ids", "id", "idx", "index", "sample_ids", "sample_id")
+"""Names of arrays, and entries of batches, that name the samples."""
+
+GROUPS = ("groups", "group", *IDS)
+"""Names of arrays of the groups that samples belong to."""
+
+BESIDE_LAYERS = (*LABELS, "classes", "class", *GROUPS)
 """Names of arrays that lie in a file of activations and are no layers."""
 
 WEIGHTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -66,18 +72,23 @@ def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[s
     """
     opened = _opened(source, where, max_memory)
     where = os.fspath(source) if isinstance(source, str | os.PathLike) else where
-    layers = {layer.name: layer for layer in opened if layer.name not in BESIDE_LAYERS}
+    layers = {layer.name: layer for layer in opened if not is_beside(layer.name)}
     if not layers:
         raise InputError(where, "at least one layer", f"none beside {', '.join(BESIDE_LAYERS)}" if opened else "none")
     if all(name.rpartition(".")[2] in WEIGHTS for name in layers):
         got = f"{', '.join(list(layers)[:3])}, which look like the weights of a network"
         raise InputError(where, "activations, one row for each sample", got, "pidkd.distill.capture writes activations")
     for beside in opened:
-        for layer in layers.values() if beside.name in BESIDE_LAYERS else ():
+        for layer in layers.values() if is_beside(beside.name) else ():
             if beside.shape[:1] != layer.shape[:1]:
                 got = f"shape {beside.shape}"
                 raise InputError(beside.where, f"{layer.shape[0]} rows, as in {layer.name!r}", got)
     return layers
+
+
+def is_beside(name: str) -> bool:
+    """Whether an array of this name lies beside layers and is none."""
+    return name.lower() in BESIDE_LAYERS
 
 
 def open_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEMORY) -> Layer:
@@ -92,11 +103,17 @@ def open_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEM
     if _is_csv(path):
         return _in_memory(Path(path).stem, where, read_column(path, names, max_memory))
     arrays = read_layers(where, max_memory)
-    chosen = arrays if len(arrays) == 1 else [array for array in arrays if array.name in names]
+    chosen = arrays if len(arrays) == 1 else _called(arrays, names)
     if len(chosen) != 1:
         wanted = " or ".join(repr(name) for name in names)
         raise InputError(where, f"one array, or one named {wanted}", f"arrays {', '.join(a.name for a in arrays)}")
     return chosen[0]
+
+
+def _called(arrays: Sequence[Layer], names: Collection[str]) -> list[Layer]:
+    """Arrays of one of these names, in capitals only where none is spelt alike."""
+    exact = [array for array in arrays if array.name in names]
+    return exact or [array for array in arrays if array.name.lower() in names]
 
 
 def _is_csv(source: Any) -> bool:
@@ -140,7 +157,7 @@ def check_ids(sources: Sequence[tuple[Any, str]], n_samples: int) -> Array | Non
     """
     first: tuple[Array, str] | None = None
     for source, place in sources:
-        ids = stored(source, place, ("ids",))
+        ids = stored(source, place, IDS)
         if ids is None:
             continue
         if len(ids) != n_samples:
@@ -175,11 +192,10 @@ def stored(source: Any, where: str, names: Collection[str], like: Layer | None =
     """Array beside the layers under one of ``names``, such as the ids of the samples; None if there is none."""
     if not isinstance(source, str | os.PathLike | Mapping) or _is_csv(source):
         return None
-    for layer in _opened(source, where, MAX_MEMORY):
-        if layer.name in names:
-            if like is not None:
-                check_rows(layer, like)
-            return as_labels(layer.where, layer.held())
+    for layer in _called(_opened(source, where, MAX_MEMORY), names):
+        if like is not None:
+            check_rows(layer, like)
+        return as_labels(layer.where, layer.held())
     return None
 
 
@@ -268,5 +284,5 @@ def _opened(source: Any, where: str, max_memory: int) -> list[Layer]:
 
 
 def _in_memory(name: str, where: str, values: Any) -> Layer:
-    array = as_array(where, values)
+    array = as_plain_text(as_array(where, values))
     return Layer(name, where, array.shape, array.dtype, partial(np.asarray, array))

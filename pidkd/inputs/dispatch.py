@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from pidkd.arrays import (
     dtype_name,
     is_array,
     is_float,
+    is_whole,
 )
 from pidkd.errors import Argument, InputError, Keyword, of_call
 from pidkd.inputs.activations import Activations, Target
@@ -60,11 +62,15 @@ def as_input(*data: Any, groups: Any = None, target: Target = "auto") -> Input:
     )
     floats = [is_float(value) for value in (t, s)]
     if any(floats) and not all(floats):
+        name, measured = ("t", t) if floats[0] else ("s", s)
+        hint = f"make codes of {name} by pidkd.Quantizer, or cast the other one by .astype(float) if it holds numbers"
+        if math.prod(map(int, measured.shape[1:])) == 1 and is_whole(measured):
+            hint = f"{name} holds whole numbers only: if they are codes, write {name}.astype(int); else {hint}"
         raise InputError(
             where,
             "t and s of one kind, both codes (integers, bools, strings) or both floats",
             f"t of {dtype_name(t)} and s of {dtype_name(s)}",
-            "quantise the float one with pidkd.Quantizer, or cast the codes",
+            hint,
         )
     try:
         if all(floats):

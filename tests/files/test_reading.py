@@ -123,7 +123,7 @@ def test_folder_without_layers(tmp_path):
 
 def test_archive_without_layers(tmp_path):
     np.savez(tmp_path / "a.npz", labels=np.arange(3))
-    assert "expected at least one layer, got none beside labels, label, targets, target, y, ids" in complaint(
+    assert "expected at least one layer, got none beside labels, label, targets, target, y, classes" in complaint(
         open_layers, tmp_path / "a.npz", ""
     )
 
@@ -353,3 +353,10 @@ def test_ids_beside_samples_are_those_of_their_rows(tmp_path, ids_y, ids_t, mess
         np.savez(tmp_path / f"{name}.npz", **{name: np.arange(4) % 2}, **({} if ids is None else {"ids": ids}))
     with pytest.raises(InputError, match=message):
         read_samples([(tmp_path / "y.npz", ("y",)), (tmp_path / "t.npz", ("t",))])
+
+
+@pytest.mark.parametrize("dtype", ["category", "string", "object"])
+def test_text_of_pandas_is_codes_in_an_audit_too(dtype):
+    pandas = pytest.importorskip("pandas")
+    codes = pandas.Series(["a", "b"] * 20).astype(dtype)
+    assert open_layers({"layer": codes}, "teacher")["layer"].is_codes

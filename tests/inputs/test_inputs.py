@@ -377,7 +377,8 @@ class TestAsInput:
                 (Y, F, S),
                 "decompose(y, t, s): expected t and s of one kind, "
                 "both codes (integers, bools, strings) or both floats, "
-                "got t of float64 and s of bool; quantise the float one with pidkd.Quantizer, or cast the codes",
+                "got t of float64 and s of bool; "
+                "make codes of t by pidkd.Quantizer, or cast the other one by .astype(float)",
             ),
             ((Y, T[:2], S), "decompose(y, t, s): expected equal lengths, got y 4, t 2, s 4"),
             ((Y, [[0], [1, 2]], S), "decompose(t): expected an array that can be read, got list"),

@@ -193,7 +193,9 @@ def test_files_that_are_fine_are_not_called_damaged(name: str, tmp_path: Path) -
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["label", "labels", "target", "targets", "y"])
+@pytest.mark.parametrize(
+    "name", ["label", "labels", "target", "targets", "y", "Y", "Label", "class", "ids", "index", "sample_id", "groups"]
+)
 def test_labels_beside_layers_are_no_layer(name: str, tmp_path: Path) -> None:
     arrays = {"conv": np.ones((3, 2)), name: np.arange(3)}
     assert list(open_layers(arrays, "teacher")) == ["conv"]

@@ -183,10 +183,10 @@ def _write_local(report: AuditReport, path: Path, teachers: str | dict[str, str]
     """Write the atoms of every sample with its label, and its id where the first teacher's file has ids."""
     import numpy as np
 
-    from pidkd.files.reading import read_labels, stored
+    from pidkd.files.reading import IDS, read_labels, stored
 
     first = teachers if isinstance(teachers, str) else next(iter(teachers.values()))
-    ids = stored(first, first, ("ids",))
+    ids = stored(first, first, IDS)
     about = {"labels": read_labels(labels, "--labels"), "ids": np.arange(report.n_samples) if ids is None else ids}
     with option("--local"):
         report.write_local(path, force, **about)

@@ -32,12 +32,9 @@ from pidkd.distill.training.runtime import device_of, together
 from pidkd.distill.training.shard_folder import SharedFolder
 from pidkd.distill.training.state import fingerprint
 from pidkd.errors import Argument, DataWarning, InputError, quote
-from pidkd.files.reading import BESIDE_LAYERS
+from pidkd.files.reading import BESIDE_LAYERS, IDS, is_beside
 from pidkd.parameters import check_choice, check_whole
 from pidkd.runs.output import PathLike
-
-IDS = ("ids", "id", "idx", "sample_id", "sample_ids")
-"""Entries of a batch that name its samples, where they are no arguments of the network."""
 
 
 class Captured(dict[str, Array]):
@@ -331,7 +328,7 @@ def _check(model: Any, data: Any, taps: Any, shard_size: int, position: Any) -> 
     if not isinstance(taps, list | tuple) or any(layer_path(path) is None for path in taps):
         raise InputError(Argument("capture", "taps"), "a list of paths", quote(taps))
     for path in taps:
-        if path in BESIDE_LAYERS:
+        if is_beside(str(path)):
             hint = "such arrays beside layers are taken for labels or ids"
             raise InputError(
                 Argument("capture", "taps"), f"names other than {', '.join(BESIDE_LAYERS)}", quote(path), hint
