@@ -29,10 +29,12 @@ def entropy(p: FloatArray) -> float:
 
 def table_information(p: FloatArray) -> float:
     r""":math:`I(A;B) = \sum p(a,b) \log \frac{p(a,b)}{p(a) p(b)}` of a table of shape (n_a, n_b), in nats."""
+    p_a, p_b = p.sum(axis=1), p.sum(axis=0)
+    if p.all():
+        return float((p * (np.log(p) - np.log(p_a)[:, None] - np.log(p_b))).sum())
     a, b = np.nonzero(p)
     joint = p[a, b]
-    ratio = np.log(joint) - np.log(p.sum(axis=1)[a]) - np.log(p.sum(axis=0)[b])
-    return float((joint * ratio).sum())
+    return float((joint * (np.log(joint) - np.log(p_a[a]) - np.log(p_b[b]))).sum())
 
 
 def information(p: FloatArray) -> Information:

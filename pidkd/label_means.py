@@ -54,9 +54,9 @@ def as_by(call: str, by: Any, data: Input) -> Array:
 
 def check_order(call: str, by: Any, **arrays: Any) -> None:
     """Refuse labels whose rows have the names of the data in another order."""
-    check_same_rows(
-        Argument(call, "y, t, s, by"), by=by, **{name: one for name, one in arrays.items() if is_array(one)}
-    )
+    if by is not None:
+        named = {name: one for name, one in arrays.items() if is_array(one)}
+        check_same_rows(Argument(call, "y, t, s, by"), by=by, **named)
 
 
 def decompose_by(
