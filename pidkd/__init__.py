@@ -40,6 +40,9 @@ _ON_FIRST_USE = {
 }
 """Public names whose modules need more than numpy, each with its module."""
 
+_PACKAGES = ("distill", "integrations", "synthetic", "testing")
+"""Packages beside them, imported on first use."""
+
 __all__ = [
     "Activations",
     "AuditReport",
@@ -79,10 +82,13 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _ON_FIRST_USE:
         return getattr(importlib.import_module(_ON_FIRST_USE[name]), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"pidkd.{name}")
     if not name.startswith("_") and name in (classes := estimator_classes()):
         return classes[name]
     raise AttributeError(f"module 'pidkd' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *estimator_classes()})
+    own = [name for name in globals() if name.startswith("__")]
+    return sorted({*own, *__all__, *_PACKAGES, *estimator_classes()})

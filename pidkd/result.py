@@ -365,9 +365,11 @@ class PIDResult(PlainData):
             footer += f", n={self.n_samples}"
         if self.level is not None:
             footer += f", {100 * self.level:.4g} % intervals"
-        within = (self.interval or {}).items()
-        if any(not low - 1e-9 <= getattr(self, name) <= high + 1e-9 for name, (low, high) in within if name in ATOMS):
+        within = [(getattr(self, name), *ends) for name, ends in (self.interval or {}).items() if name in ATOMS]
+        if any(not low - 1e-9 <= atom <= high + 1e-9 for atom, low, high in within):
             footer += "; an interval that leaves out its atom is less the bias of the estimate"
+        if any(abs(atom) < 1e-9 and min(abs(atom - low), abs(atom - high)) < 1e-9 for atom, low, high in within):
+            footer += "; an atom at zero is an end of its interval, as resampling moves it to one side only"
         return footer
 
     def __str__(self) -> str:

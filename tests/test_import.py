@@ -38,6 +38,11 @@ def test_every_public_name_is_there(name: str) -> None:
     assert name in dir(pidkd)
 
 
+def test_nothing_else_is_listed_and_packages_are_found_without_their_import() -> None:
+    assert not {"Any", "annotations", "importlib", "TYPE_CHECKING"} & {*dir(pidkd), *dir(pidkd.distill)}
+    assert printed("import pidkd; print(pidkd.distill.Recipe().epochs > 0)") == "True"
+
+
 def test_every_estimator_is_a_name_of_the_package() -> None:
     for kind in ("pid", "mi"):
         for name in pidkd.list_estimators(kind):

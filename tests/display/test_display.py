@@ -9,7 +9,7 @@ from rich.console import Console
 
 import pidkd
 from pidkd.display.atoms import LOOKS
-from pidkd.display.listing import estimator_rows, estimators_table
+from pidkd.display.listing import EstimatorsTable, estimator_rows
 from pidkd.display.terminal import AtomsBar, Legend, to_text
 from pidkd.errors import InputError
 from pidkd.files.json import read_json, write_json
@@ -57,10 +57,17 @@ def test_lines_fit_the_terminal(width):
 def test_every_estimator_is_in_the_table_with_what_it_needs():
     rows = estimator_rows("pid")
     assert [row["name"] for row in rows] == pidkd.list_estimators("pid")
-    text = to_text(estimators_table(rows), width=200)
+    text = to_text(EstimatorsTable(rows), width=200)
     for row in rows:
         [line] = [line for line in text.splitlines() if line.split()[:1] == [row["name"]]]
         assert all(f"pidkd[{extra}]" in line for extra in row["requires"].values())
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_table_of_estimators_cuts_no_word(width):
+    text = to_text(EstimatorsTable(estimator_rows("pid")), width)
+    assert "…" not in text
+    assert all(name in text.split() for name in pidkd.list_estimators("pid"))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("-inf")])

@@ -29,10 +29,10 @@ def command(
     as_json: Json = False,
 ) -> None:
     """List the estimators: what they compute, accept and need."""
-    from pidkd.display.listing import estimator_rows, estimators_table
+    from pidkd.display.listing import EstimatorsTable, estimator_rows
 
     rows = estimator_rows(kind.value)
     if as_json:
         print_json(rows)
     else:
-        stdout().print(estimators_table(rows))
+        stdout().print(EstimatorsTable(rows))
