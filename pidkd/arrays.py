@@ -157,6 +157,7 @@ def check_activations(where: str, values: Any) -> None:
         raise InputError(where, "floats of shape (n_samples, n_features)", describe(values), hint)
     if 0 in tuple(values.shape):
         raise InputError(where, "at least one sample and one feature", f"shape {tuple(values.shape)}")
+    largest: Array = np.zeros(tuple(values.shape[1:]))
     for start, chunk in iter_chunks(values, where):
         if chunk.dtype.kind != "f" or chunk.shape[1:] != tuple(values.shape[1:]):
             raise InputError(where, "a dense array of floats", describe(values))
@@ -164,6 +165,27 @@ def check_activations(where: str, values: Any) -> None:
         if not finite.all():
             row = start + int(np.flatnonzero(~finite.reshape(len(chunk), -1).all(axis=1))[0])
             raise InputError(where, "finite values", f"NaN or infinity in row {row}")
+        largest = np.maximum(largest, np.abs(chunk).max(axis=0))
+    check_magnitudes(where, largest)
+
+
+def check_magnitudes(where: str, largest: Array) -> None:
+    """Refuse columns whose squares are infinite or zero, from the largest absolute value of each.
+
+    Raises
+    ------
+    InputError
+        The message names the first such column.
+    """
+    odd = np.flatnonzero((largest > FARTHEST) | ((largest > 0) & (largest < 1 / FARTHEST)))
+    if odd.size:
+        column = int(odd[0])
+        got = f"{largest.flat[column]:.3g} at most in column {column}"
+        raise InputError(where, f"columns within {1 / FARTHEST:g} to {FARTHEST:g}", got, "take another unit for it")
+
+
+FARTHEST = 1e150
+"""Largest number whose square is one as well."""
 
 
 def iter_chunks(values: Any, where: str = "activations", n_bytes: int | None = None) -> Iterator[tuple[int, Array]]:

@@ -16,6 +16,7 @@ from pidkd.errors import ConvergenceWarning, IncompatibleInputError, InputError,
 from pidkd.estimator import Context
 from pidkd.info import set_tables, table_information
 from pidkd.inputs import Pmf
+from pidkd.inputs.tables import is_dit
 from pidkd.inputs.codes import counted
 from pidkd.lattice import LatticeResult
 from pidkd.pid import PIDEstimator, RawLattice, lattice_measures
@@ -111,6 +112,7 @@ def _check_lattice(estimator: PIDEstimator) -> None:
 
 def _table(y: Any, sources: Any) -> tuple[FloatArray, tuple[IntArray, ...] | None, tuple[str, ...]]:
     """Joint table, cell of each sample where there are samples, and the names of the sources."""
+    y = Pmf(y) if is_dit(y) else y
     if isinstance(y, Pmf):
         if sources is not None:
             raise InputError(f"{CALL}(sources)", "None beside a Pmf, which holds them", type(sources).__name__)

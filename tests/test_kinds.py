@@ -255,3 +255,35 @@ def test_codes_of_few_samples_are_warned_of_without_being_asked() -> None:
         batch = pidkd.decompose_batch([Codes(y, unique, y)])
     assert "may be bias" in batch[0].warnings[0]
     assert not pidkd.decompose(y, y, 1 - y).warnings
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+@pytest.mark.parametrize("call", ["mi_score", "mutual_information", "decompose", "audit"])
+def test_columns_whose_squares_are_no_numbers_are_refused(call: str, scale: float) -> None:
+    rng = np.random.default_rng(0)
+    x, y = scale * rng.normal(size=(200, 2)), np.arange(200) % 2
+    calls: dict[str, Any] = {
+        "mi_score": lambda: pidkd.mi_score(x, y),
+        "mutual_information": lambda: pidkd.mutual_information(x, y),
+        "decompose": lambda: pidkd.decompose(y, x, x),
+        "audit": lambda: pidkd.audit({"a": x}, {"a": x}, y),
+    }
+    with pytest.raises(InputError, match=r"columns? .*within 1e-150 to 1e\+150, got .*; take another unit"):
+        calls[call]()
+
+
+def test_a_distribution_of_dit_goes_in_everywhere() -> None:
+    """The last variable is the target, as dit has it, unless another one is named Y."""
+    dit = pytest.importorskip("dit")
+    three = dit.Distribution(["0000", "0010", "0100", "1111"], [0.25] * 4)  # the target is the AND of the others
+    table = pidkd.Pmf(three)
+    assert table.shape == (2, 2, 2, 2)
+    assert table.p[1, 1, 1, 1] == 0.25
+    for call in (pidkd.union_information, pidkd.decompose_lattice):
+        assert call(three).to_dict().keys() == call(table).to_dict().keys()
+    assert pidkd.union_information(three).value == pytest.approx(pidkd.union_information(table).value)
+    with pytest.raises(InputError, match=r"expected two sources, t and s, got 3; union_information"):
+        pidkd.decompose(three)
+    named = three.copy()
+    named.set_rv_names("YABC")
+    assert pidkd.Pmf(named).p[0, 0, 0, 0] == 0.25

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from pidkd.arrays import Array, as_array, as_labels, iter_chunks
+from pidkd.arrays import Array, as_array, as_labels, check_magnitudes, iter_chunks
 from pidkd.errors import InputError
 from pidkd.files.opening import MAX_MEMORY, check_budget
 
@@ -107,14 +107,18 @@ class Layer:
         else:
             raise wrong_dtype(self.where, self.dtype)
         varies, first = False, None
+        largest: Array = np.zeros(())
         for start, chunk in iter_chunks(values, self.where):
             if chunk.dtype.kind == "f" and not np.isfinite(chunk).all():
                 row = start + int(np.argwhere(~np.isfinite(chunk))[0, 0])
                 raise InputError(self.where, "finite values", f"NaN or infinity in row {row}")
+            if chunk.dtype.kind == "f":
+                largest = np.maximum(largest, np.abs(chunk).max(axis=0))
             first = chunk[0] if start == 0 else first
             varies = varies or bool((chunk != first).any())
         if not varies:
             raise InputError(self.where, "samples that differ", "a constant layer", "leave it out: it tells nothing")
+        check_magnitudes(self.where, largest)
         return values
 
 

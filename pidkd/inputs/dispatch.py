@@ -90,7 +90,7 @@ def as_input(*data: Any, groups: Any = None, target: Target = "auto") -> Input:
 
 def _one_input(data: Any, groups: Any, target: Target) -> Input:
     if is_dit(data):
-        data = Pmf.from_dit(data)
+        data = Pmf(data)
     if not isinstance(data, Input):
         raise InputError(
             Argument("decompose", "data"),

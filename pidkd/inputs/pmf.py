@@ -110,7 +110,7 @@ class Pmf:
         InputError
             When a variable is not there, which is which cannot be told, or ``distribution`` is none.
         """
-        return cls(dit_table("Pmf.from_dit(distribution, y, t, s)", distribution, y, t, s))
+        return cls(dit_table("Pmf.from_dit(distribution, y, t, s)", distribution, (y, t, s)))
 
     def to_dit(self) -> Any:
         """The same distribution as a ``dit.Distribution`` of variables Y, T and S with values "0", "1", ...

@@ -29,6 +29,7 @@ from pidkd.errors import Argument, InputError, Keyword, quote
 from pidkd.groups import as_groups
 from pidkd.inputs.gaussian import Gaussian
 from pidkd.inputs.pmf import SUM_TOLERANCE, Pmf
+from pidkd.inputs.tables import is_dit
 from pidkd.inputs.posteriors import Posteriors
 from pidkd.parameters import check_choice
 
@@ -219,6 +220,7 @@ def as_several(call: str, y: Any, sources: Any = None, kind: Kind = "auto", grou
         When the arguments are none of this.
     """
     check_choice(Keyword(call, "kind"), kind, get_args(Kind))
+    y = Pmf(y) if is_dit(y) else y
     if groups is not None and (sources is None or isinstance(y, Pmf | Gaussian)):
         raise InputError(Keyword(call, "groups"), "None without samples", "groups beside a table or a covariance")
     if isinstance(y, Pmf | Gaussian):

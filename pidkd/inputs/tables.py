@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def is_dit(values: Any) -> bool:
 def in_order(where: str, table: Any) -> Any:
     """A table with named axes, or of dit, as an array with axes y, t, s; any other as it is."""
     if is_dit(table):
-        return dit_table(where, table)
+        return dit_table(where, table, ())
     index = row_names(table)
     if getattr(index, "nlevels", 1) == 3 and getattr(table, "ndim", 0) == 1:  # a series of pandas
         if not index.is_unique:
@@ -35,8 +36,13 @@ def in_order(where: str, table: Any) -> Any:
     return counts.transpose([lower.index(name) for name in "yts"]) if set(lower) == set("yts") else counts
 
 
-def dit_table(where: str, distribution: Any, y: Any = None, t: Any = None, s: Any = None) -> FloatArray:
-    """Joint table p[y, t, s] of variables of a ``dit.Distribution``; see ``Pmf.from_dit``.
+def dit_table(where: str, distribution: Any, roles: Sequence[Any]) -> FloatArray:
+    """Joint table p[y, ...] of variables of a ``dit.Distribution``, of the target first; see ``Pmf.from_dit``.
+
+    Parameters
+    ----------
+    roles : sequence
+        Variables that stand for target and sources, or groups of them; without any, those of all sources.
 
     Raises
     ------
@@ -50,7 +56,7 @@ def dit_table(where: str, distribution: Any, y: Any = None, t: Any = None, s: An
         raise InputError(where, "a dit.Distribution", type(distribution).__name__) from None
     index: list[IntArray] = []
     sizes: list[int] = []
-    for group in _roles(where, names, n_variables, y, t, s):
+    for group in _roles(where, names, n_variables, roles):
         columns = []
         for variable in (group,) if isinstance(group, str) or is_integer(group) else tuple(group):
             column = names.index(variable) if variable in names else variable
@@ -71,15 +77,21 @@ def dit_table(where: str, distribution: Any, y: Any = None, t: Any = None, s: An
     return p
 
 
-def _roles(where: str, names: tuple[Any, ...], n_variables: int, y: Any, t: Any, s: Any) -> tuple[Any, Any, Any]:
-    """Variables that stand for target, teacher and student, where not all of them are named."""
-    if y is None and t is None and s is None:
-        by_name = {str(name).lower(): name for name in names}
-        if {"y", "t", "s"} <= set(by_name):
-            return by_name["y"], by_name["t"], by_name["s"]
-        if n_variables == 3:
-            return 2, 0, 1
-    if y is None or t is None or s is None:
-        got = f"{n_variables} variables" + (f" {names}" if names else "")
-        raise InputError(where, "y, t and s, positions or names of variables", got, "name all three")
-    return y, t, s
+def _roles(where: str, names: tuple[Any, ...], n_variables: int, roles: Sequence[Any]) -> Sequence[Any]:
+    """Variables that stand for target and sources: those named, or by their names, or the last one first."""
+    if any(role is not None for role in roles):
+        if None in roles:
+            raise _unnamed(where, names, n_variables)
+        return roles
+    by_name = {str(name).lower(): name for name in names}
+    if {"y", "t", "s"} <= set(by_name):
+        return by_name["y"], by_name["t"], by_name["s"]
+    if roles and n_variables != len(roles):
+        raise _unnamed(where, names, n_variables)
+    target = names.index(by_name["y"]) if "y" in by_name else n_variables - 1
+    return target, *(variable for variable in range(n_variables) if variable != target)
+
+
+def _unnamed(where: str, names: tuple[Any, ...], n_variables: int) -> InputError:
+    got = f"{n_variables} variables" + (f" {names}" if names else "")
+    return InputError(where, "y, t and s, positions or names of variables", got, "name all three")

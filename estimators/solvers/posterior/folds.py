@@ -30,12 +30,19 @@ def check_classes(where: str, y: Array, n_folds: int, groups: IntArray | None = 
         raise InputError(where, "at least two classes", f"one class only ({values[0]})")
     if sizes.min() < n_folds:
         rare = int(sizes.argmin())
+        hint = "merge or leave out rare labels, or take fewer folds"
+        if len(values) > MANY and np.asarray(values).dtype.kind in "iu":
+            hint = f"if the {len(values)} labels are measurements, say target='continuous'; else {hint}"
         raise InputError(
             where,
             f"at least n_folds={n_folds} {what} of each label",
             f"{sizes[rare]} of {values[rare]}",
-            "merge or leave out rare labels, or take fewer folds",
+            hint,
         )
+
+
+MANY = 20
+"""Integers of more values may be measurements: ages, counts, prices."""
 
 
 def stratified(labels: Array, n_folds: int, seed: Any, groups: IntArray | None = None) -> IntArray:
