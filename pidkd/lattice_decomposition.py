@@ -16,8 +16,8 @@ from pidkd.errors import ConvergenceWarning, IncompatibleInputError, InputError,
 from pidkd.estimator import Context
 from pidkd.info import set_tables, table_information
 from pidkd.inputs import Pmf
-from pidkd.inputs.tables import is_dit
 from pidkd.inputs.codes import counted
+from pidkd.inputs.tables import is_dit
 from pidkd.lattice import LatticeResult
 from pidkd.pid import PIDEstimator, RawLattice, lattice_measures
 from pidkd.registry import get_estimator

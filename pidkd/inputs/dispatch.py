@@ -64,7 +64,7 @@ def as_input(*data: Any, groups: Any = None, target: Target = "auto") -> Input:
     if any(floats) and not all(floats):
         name, measured = ("t", t) if floats[0] else ("s", s)
         hint = f"make codes of {name} by pidkd.Quantizer, or cast the other one by .astype(float) if it holds numbers"
-        if math.prod(map(int, measured.shape[1:])) == 1 and is_whole(measured):
+        if len(measured.shape) and math.prod(map(int, measured.shape[1:])) == 1 and is_whole(measured):
             hint = f"{name} holds whole numbers only: if they are codes, write {name}.astype(int); else {hint}"
         raise InputError(
             where,
@@ -90,7 +90,7 @@ def as_input(*data: Any, groups: Any = None, target: Target = "auto") -> Input:
 
 def _one_input(data: Any, groups: Any, target: Target) -> Input:
     if is_dit(data):
-        data = Pmf(data)
+        data = Pmf.from_dit(data)
     if not isinstance(data, Input):
         raise InputError(
             Argument("decompose", "data"),

@@ -29,8 +29,8 @@ from pidkd.errors import Argument, InputError, Keyword, quote
 from pidkd.groups import as_groups
 from pidkd.inputs.gaussian import Gaussian
 from pidkd.inputs.pmf import SUM_TOLERANCE, Pmf
-from pidkd.inputs.tables import is_dit
 from pidkd.inputs.posteriors import Posteriors
+from pidkd.inputs.tables import is_dit
 from pidkd.parameters import check_choice
 
 Kind: TypeAlias = Literal["auto", "codes", "activations", "posteriors"]
