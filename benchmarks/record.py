@@ -128,7 +128,7 @@ R = TypeVar("R")
 
 
 class Record(Generic[R]):
-    """A record in a file that grows line by line, so that a run that was stopped goes on where it was.
+    """A record in a file that grows line by line, so that a stopped run resumes.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def command(
         Path | None, typer.Option("--peer-path", help="A folder with peers that are on no registry.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="The record, JSON lines; goes on where it was.")
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="The record, JSON lines; a stopped run resumes.")
     ] = None,
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write a page with pictures.")] = None,
     force: Force = False,

@@ -128,7 +128,7 @@ class Experiment:
         if (report := self.report()) is not None and report.pairs[0].history:
             parts.append(_trajectories(report))
         note = (
-            "Accuracy in per cent on the test set after the last epoch; atoms in bits there; deviations are n - 1; p "
+            "Accuracy in per cent on the test set after the last epoch; atoms in bits there; standard deviations use n - 1; p "
             "is of the two-sided sign test over seeds."
         )
         return Group(*parts, Text(note, "dim"))
@@ -170,7 +170,7 @@ def run_experiment(
         Of the students; of distillation methods; "trained", "untrained" or files of weights; of the teachers. Those of
         the configuration unless given.
     resume : bool
-        Go on with the experiment in that folder: finished runs are skipped, and a stopped one goes on where it was.
+        Go on with the experiment in that folder: finished runs are skipped, and a stopped one resumes.
     processes, tensorboard
         As for ``train``.
     before : callable, optional

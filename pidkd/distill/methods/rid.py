@@ -63,7 +63,7 @@ class RID(Method):
 
     Examples
     --------
-    In a loop of one's own, the frozen taps and ``start`` are all that the phases ask for:
+    In a custom training loop, the frozen taps and ``start`` are all that the phases ask for:
 
     >>> import torch
     >>> from pidkd.distill.taps import FeatureTap

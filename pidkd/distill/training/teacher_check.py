@@ -51,7 +51,7 @@ def remarks_on(teacher: dict[str, Any], n_classes: int) -> list[str]:
         chance, n = 1 / n_classes, teacher["n_samples"]
         if teacher["accuracy"] < chance + 2 * math.sqrt(chance * (1 - chance) / n) + 0.05:
             lines.append(
-                f"the teacher is right on {teacher['accuracy']:.1%} of {n} training samples, near chance "
+                f"the teacher reaches {teacher['accuracy']:.1%} accuracy on {n} training samples, near chance "
                 f"({chance:.1%}): is it trained, and do its weights belong to this network, its channels in this order?"
             )
     large = {path: spread for path, spread in teacher.get("features", {}).items() if spread > LARGE}
