@@ -128,8 +128,8 @@ class Experiment:
         if (report := self.report()) is not None and report.pairs[0].history:
             parts.append(_trajectories(report))
         note = (
-            "Accuracy in per cent on the test set after the last epoch; atoms in bits there; standard deviations use n - 1; "
-            "p is of the two-sided sign test over seeds."
+            "Accuracy in per cent on the test set after the last epoch; atoms in bits there; standard deviations use "
+            "n - 1; p is of the two-sided sign test over seeds."
         )
         return Group(*parts, Text(note, "dim"))
 
