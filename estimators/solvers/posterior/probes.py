@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,8 @@ from pidkd.estimators.solvers.posterior.held_out import Logs
 HIDDEN = 64
 DROPOUT = 0.3
 WEIGHT_DECAY = 1e-2
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Of Adam."""
 AVERAGING = 0.98
 EPOCHS = 60
 MAX_STEPS = 1500
@@ -120,15 +122,57 @@ def probe_logs(
             warnings.warn(text, PidkdWarning, stacklevel=2)
 
 
-MODELS = (1, 0, 1, 0, 0, 0)
-"""The axis of the models in each array of weights: of the linear probe two, of the network four."""
-
-
 def _train(
     torch: Any, x: list[Any], y: IntArray, fold: IntArray, plan: Plan, seed: int, device: str, on_disk: bool
 ) -> Logs:
     probes = _Probes(torch, x, y, fold, seed, device)
     return probes.scores(probes.fitted(plan), on_disk)
+
+
+class _Weights:
+    """Weights of every model in one array, a row for each, or numbers that belong to them.
+
+    Attributes
+    ----------
+    flat : tensor, shape (n_models, n_weights)
+    first, shift : tensor, shape (n_models, n_classes + HIDDEN, d) and (n_models, n_classes + HIDDEN, 1)
+        Of the linear probe, and below it of the network's first layer.
+    second, prior : tensor, shape (n_models, n_classes, HIDDEN) and (n_models, n_classes, 1)
+        Of the network's second layer.
+    """
+
+    def __init__(self, flat: Any, d: int, n_classes: int) -> None:
+        m, rows = len(flat), n_classes + HIDDEN
+        self.flat, self.parts = flat, flat.split([rows * d, rows, n_classes * HIDDEN, n_classes], dim=1)
+        shapes = (rows, d), (rows, 1), (n_classes, HIDDEN), (n_classes, 1)
+        self.first, self.shift, self.second, self.prior = (
+            part.view(m, *shape) for part, shape in zip(self.parts, shapes, strict=True)
+        )
+        self.of_kind = [[self.first[:, :n_classes], self.shift[:, :n_classes]]]
+        self.of_kind += [[self.first[:, n_classes:], self.shift[:, n_classes:], self.second, self.prior]]
+
+    @staticmethod
+    def number(d: int, n_classes: int) -> int:
+        """Weights of a model."""
+        return (n_classes + HIDDEN) * (d + 1) + n_classes * (HIDDEN + 1)
+
+
+class _AdamW:
+    """Descent by Adam with decoupled weight decay, in place, with a rate for each weight."""
+
+    def __init__(self, torch: Any, weights: Any, rate: Any) -> None:
+        self.weights, self.rate, self.steps = weights, rate, 0
+        self.mean, self.square = torch.zeros_like(weights), torch.zeros_like(weights)
+
+    def step(self, slopes: Any, pace: float) -> None:
+        """Take a step, at ``pace`` times the rates."""
+        self.steps += 1
+        of_mean, of_square = (1 - beta**self.steps for beta in BETAS)
+        self.mean.lerp_(slopes, 1 - BETAS[0])
+        self.square.mul_(BETAS[1]).addcmul_(slopes, slopes, value=1 - BETAS[1])
+        change = self.mean / (self.square / of_square).sqrt_().add_(EPSILON)
+        change.div_(of_mean).add_(self.weights, alpha=WEIGHT_DECAY)
+        self.weights.addcmul_(change, self.rate, value=-pace)
 
 
 class _Probes:
@@ -142,113 +186,136 @@ class _Probes:
         self.generator = torch.Generator().manual_seed(seed)
         self.n, self.d = len(y), sum(columns.shape[1] for columns in x)
         self.n_models, self.n_classes = int(fold.max()) + 1, int(y.max()) + 1
-        self.labels, self.folds = torch.tensor(y, device=device), torch.tensor(fold, device=device)
+        self.labels, self.fold = torch.tensor(y, device=device), torch.tensor(fold)
         m = self.n_models
         self.roles = [[torch.as_tensor(np.flatnonzero(fold == (f + role) % m)) for f in range(m)] for role in (1, 0)]
         self.checked = [
             rows[torch.randperm(len(rows), generator=self.generator)[:PIECE].sort().values] for rows in self.roles[0]
         ]
 
-    def fitted(self, plan: Plan) -> list[Any]:
+    def fitted(self, plan: Plan) -> _Weights:
         """Weights of every model at its best step, of the running average over the steps."""
         torch = self.torch
         weights = self._initial_weights()
-        average, best = ([w.detach().clone() for w in weights] for _ in range(2))
-        paced = zip((weights[:2], weights[2:3], weights[3:]), rates(self.d), strict=True)
-        groups = [{"params": group, "lr": rate} for group, rate in paced]
-        optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.steps)
+        slopes, average, best = (self._weights(weights.flat.clone()) for _ in range(3))
+        descent = _AdamW(torch, weights.flat, self._rates())
         highest = torch.full((2, self.n_models), -math.inf, device=self.device)
-        since, at = 0, self.n
+        batches: Iterator[Any] = iter(())
+        since = 0
         for step in range(plan.steps + 1):
             if step % plan.every == 0 or step == plan.steps:
                 highest, is_better = self._keep_better(average, best, highest)
                 since = 0 if is_better else since + 1
                 if step == plan.steps or since >= PATIENCE:
                     break
-            if at + plan.batch > self.n:
-                order, at = torch.randperm(self.n, generator=self.generator), 0
-            optimiser.zero_grad()
-            self._loss(order[at : at + plan.batch], weights).backward()
-            at += plan.batch
-            optimiser.step()
-            schedule.step()
-            with torch.no_grad():
-                past = min(AVERAGING, step / (step + 10))
-                torch._foreach_lerp_(average, [w.detach() for w in weights], 1 - past)
+            rows = next(batches, None)
+            if rows is None:
+                batches = self._batches(plan.batch)
+                rows = next(batches)
+            self._slopes(rows, weights, slopes)
+            descent.step(slopes.flat, (1 + math.cos(math.pi * step / plan.steps)) / 2)
+            average.flat.lerp_(weights.flat, 1 - min(AVERAGING, step / (step + 10)))
         return best
 
-    def scores(self, weights: list[Any], on_disk: bool = False) -> Logs:
+    def scores(self, weights: _Weights, on_disk: bool = False) -> Logs:
         """Log posteriors of every row by the models that calibrate it and score it."""
         logs = empty((2, 2, self.n, self.n_classes), np.float32, on_disk)  # role, kind, row, class
-        with self.torch.no_grad():
-            for role, by_model in enumerate(self.roles):
-                for f, rows in enumerate(by_model):
-                    for part in rows.split(PIECE):
-                        logs[role][:, part] = self._alone(weights, f, part)[:, 0].cpu().numpy()
+        for role, by_model in enumerate(self.roles):
+            for f, rows in enumerate(by_model):
+                for part in rows.split(PIECE):
+                    logs[role][:, part] = self._alone(weights, f, part).transpose(1, 2).cpu().numpy()
         return Logs(logs[0], logs[1])
 
-    def _initial_weights(self) -> list[Any]:
-        """Zero but for the hidden layer, which is random, and the output biases, which are the class frequencies."""
-        torch, d, m, k = self.torch, self.d, self.n_models, self.n_classes
+    def _weights(self, flat: Any) -> _Weights:
+        return _Weights(flat, self.d, self.n_classes)
 
-        def zeros(*shape: int) -> Any:
-            return torch.zeros(*shape, device=self.device, requires_grad=True)
+    def _initial_weights(self) -> _Weights:
+        """Zero but for the hidden layer, which is random, and the output shifts, which are the class frequencies."""
+        torch, d, k = self.torch, self.d, self.n_classes
+        weights = self._weights(torch.zeros(self.n_models, _Weights.number(d, k), device=self.device))
+        normal = torch.randn(self.n_models, HIDDEN, d, generator=self.generator) / math.sqrt(d)
+        weights.first[:, k:] = normal.to(self.device)
+        prior = (self.labels.bincount() / self.n).log()[:, None]
+        weights.shift[:, :k] = prior
+        weights.prior.copy_(prior.expand_as(weights.prior))
+        return weights
 
-        def prior() -> Any:
-            return (self.labels.bincount() / self.n).log().repeat(m, 1, 1).requires_grad_()
-
-        normal = (torch.randn(d, m, HIDDEN, generator=self.generator) / math.sqrt(d)).to(self.device).requires_grad_()
-        return [zeros(d, m, k), prior(), normal, zeros(m, 1, HIDDEN), zeros(m, HIDDEN, k), prior()]
-
-    def _keep_better(self, average: list[Any], best: list[Any], highest: Any) -> tuple[Any, bool]:
+    def _keep_better(self, average: _Weights, best: _Weights, highest: Any) -> tuple[Any, bool]:
         """Replace the best weights of models whose calibration score rose; the highest scores, and whether any did."""
         torch = self.torch
-        with torch.no_grad():
-            scores = [
-                self._of_label(self._alone(average, f, rows), rows)[:, 0].mean(-1)
-                for f, rows in enumerate(self.checked)
-            ]
-            score = torch.stack(scores, dim=1)
-            better = score > highest
-            for kept, new, axis, kind in zip(best, average, MODELS, (0, 0, 1, 1, 1, 1), strict=True):
-                kept.transpose(0, axis)[better[kind]] = new.transpose(0, axis)[better[kind]]
-            return torch.where(better, score, highest), bool(better.any())
+        score = torch.empty_like(highest)
+        for f, rows in enumerate(self.checked):
+            of_label = self.labels[rows.to(self.device)].expand(2, 1, -1)
+            score[:, f] = self._alone(average, f, rows).gather(1, of_label).mean(dim=(1, 2))
+        better = score > highest
+        for is_better, kept, new in zip(better, best.of_kind, average.of_kind, strict=True):
+            for one, other in zip(kept, new, strict=True):
+                one[is_better] = other[is_better]
+        return torch.where(better, score, highest), bool(better.any())
 
-    def _loss(self, rows: Any, weights: list[Any]) -> Any:
-        """Sum over models of the mean negative log likelihood of the rows that train them."""
-        models = self.torch.arange(self.n_models, device=self.device)[:, None]
-        share = ((self.folds[rows.to(self.device)] - models) % self.n_models > 1).float()
-        logs = self._of_label(self._forward(self._read(rows), weights, True), rows)
-        return -(logs * share / share.sum(1, keepdim=True).clamp(min=1)).sum()
+    def _batches(self, size: int) -> Iterator[Any]:
+        """Rows that train each model, shape (n_models, n_rows), of about ``size`` rows in one order for all."""
+        order = self.torch.randperm(self.n, generator=self.generator)
+        fold = self.fold[order]
+        behind = [(fold - f) % self.n_models > 1 for f in range(self.n_models)]
+        least = min(int(rows.sum()) for rows in behind)
+        seen = self.torch.stack([order[rows][:least] for rows in behind])
+        share = min(least, max(1, size * least // self.n))
+        return (seen[:, at : at + share] for at in range(0, least - share + 1, share))
+
+    def _slopes(self, rows: Any, w: _Weights, slopes: _Weights) -> None:
+        """Slopes of the mean negative log likelihood of the rows that train each model, by the chain rule.
+
+        Rows are last in every array, so that each operation runs over contiguous numbers.
+        """
+        torch, k = self.torch, self.n_classes
+        x = self._read(rows)
+        first = torch.baddbmm(w.shift, w.first, x.transpose(1, 2))
+        # Drawn on the CPU, so that it does not depend on the device, and once for all models.
+        kept = (torch.rand(HIDDEN, rows.shape[1], generator=self.generator) >= DROPOUT).float().to(self.device)
+        kept /= 1 - DROPOUT
+        gate = torch.sigmoid(first[:, k:])
+        hidden = first[:, k:] * gate
+        used = hidden * kept
+        share = torch.stack([first[:, :k], torch.baddbmm(w.prior, w.second, used)]).softmax(dim=2)
+        label = self.labels[rows.to(self.device)][:, None]
+        share.scatter_add_(2, label.expand(2, -1, 1, -1), share.new_full((), -1.0).expand(2, *label.shape))
+        share /= rows.shape[1]
+        torch.bmm(share[1], used.transpose(1, 2), out=slopes.second)
+        torch.sum(share[1], dim=2, keepdim=True, out=slopes.prior)
+        back = torch.bmm(w.second.transpose(1, 2), share[1]).mul_(kept)
+        first[:, :k] = share[0]
+        first[:, k:] = back.mul_(gate.addcmul_(hidden, 1 - gate))  # the slope of x sigmoid(x)
+        torch.bmm(first, x, out=slopes.first)
+        torch.sum(first, dim=2, keepdim=True, out=slopes.shift)
+
+    def _rates(self) -> Any:
+        """Learning rate of each weight at the start, shape (1, n_weights)."""
+        linear, hidden, output = rates(self.d)
+        flat = self.torch.full((1, _Weights.number(self.d, self.n_classes)), output, device=self.device)
+        of_weight, k = self._weights(flat), self.n_classes
+        of_weight.first[:, :k] = of_weight.shift[:, :k] = linear
+        of_weight.first[:, k:] = hidden
+        return flat
 
     def _read(self, rows: Any) -> Any:
-        blocks = [
-            columns[rows.to(self.device)]
-            if self.torch.is_tensor(columns)
-            else self.torch.as_tensor(columns[rows.numpy()]).to(self.device)
-            for columns in self.x
-        ]
-        return blocks[0] if len(blocks) == 1 else self.torch.cat(blocks, dim=1)
+        """Features of the rows of each model, shape (n_models, n_rows, d)."""
+        torch = self.torch
+        blocks = []
+        for columns in self.x:
+            if torch.is_tensor(columns):
+                blocks.append(columns[rows.to(self.device)])
+            else:  # each row is read once
+                which, place = rows.unique(return_inverse=True)
+                blocks.append(torch.as_tensor(columns[which.numpy()]).to(self.device)[place.to(self.device)])
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=-1)
 
-    def _forward(self, part: Any, w: list[Any], drop: bool) -> Any:
-        """Log posteriors by both kinds of classifier, shape (2, n_models, n_rows, n_classes)."""
+    def _alone(self, w: _Weights, model: int, rows: Any) -> Any:
+        """Log posteriors of rows by both classifiers of one model, shape (2, n_classes, n_rows)."""
         torch, k = self.torch, self.n_classes
-        first = part @ torch.cat([w[0], w[2]], dim=2).view(self.d, -1)
-        first = first.view(len(part), len(w[1]), k + HIDDEN).transpose(0, 1)
-        hidden = torch.nn.functional.silu(first[..., k:] + w[3])
-        if drop:  # drawn on the CPU, so that it does not depend on the device, and once for all models
-            kept = (torch.rand(len(part), HIDDEN, generator=self.generator) >= DROPOUT).float().to(self.device)
-            hidden = hidden * kept / (1 - DROPOUT)
-        logits = torch.stack([first[..., :k] + w[1], torch.baddbmm(w[5], hidden, w[4])])
-        return torch.log_softmax(logits, dim=-1)
-
-    def _of_label(self, logs: Any, rows: Any) -> Any:
-        return logs.gather(-1, self.labels[rows.to(self.device)].expand(logs.shape[:-1])[..., None])[..., 0]
-
-    def _alone(self, w: list[Any], model: int, rows: Any) -> Any:
-        parts = [v.narrow(axis, model, 1) for v, axis in zip(w, MODELS, strict=True)]
-        return self._forward(self._read(rows), parts, False)
+        first = torch.addmm(w.shift[model], w.first[model], self._read(rows).T)
+        hidden = torch.nn.functional.silu(first[k:])
+        return torch.stack([first[:k], torch.addmm(w.prior[model], w.second[model], hidden)]).log_softmax(dim=1)
 
 
 def classifier_logs(classifiers: list[Any], x: Array, y: IntArray, fold: IntArray) -> Logs:

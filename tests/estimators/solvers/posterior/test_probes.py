@@ -40,6 +40,40 @@ def test_a_labelling_is_learned_alike_whatever_others_there_are():
         assert (alone.calibrating == both[i].calibrating).all()
 
 
+def test_slopes_by_hand_are_those_of_automatic_differentiation():
+    rng = np.random.default_rng(0)
+    y, fold = rng.integers(3, size=40), np.arange(40) % 4
+    x = torch.as_tensor(rng.normal(size=(40, 5)).astype(np.float32))
+    models = probes._Probes(torch, [x], y, fold, 0, "cpu")
+    weights, slopes = (models._weights(torch.randn(4, probes._Weights.number(5, 3))) for _ in range(2))
+    rows = torch.as_tensor(rng.integers(40, size=(4, 7)))
+    models.generator.manual_seed(1)
+    models._slopes(rows, weights, slopes)
+    drawn = torch.rand(probes.HIDDEN, 7, generator=torch.Generator().manual_seed(1))
+    kept = (drawn >= probes.DROPOUT) / (1 - probes.DROPOUT)
+    flat = weights.flat.clone().requires_grad_()
+    w, loss = models._weights(flat), torch.zeros(())
+    for model, part in enumerate(rows):
+        first = w.first[model] @ x[part].T + w.shift[model]
+        network = w.second[model] @ (torch.nn.functional.silu(first[3:]) * kept) + w.prior[model]
+        for logits in (first[:3], network):
+            loss = loss + torch.nn.functional.cross_entropy(logits.T, models.labels[part])
+    (expected,) = torch.autograd.grad(loss, flat)
+    assert slopes.flat.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize("groups", [False, True])
+def test_each_model_is_trained_on_rows_of_the_other_folds_alone(groups):
+    y = np.arange(60) % 2
+    fold = np.repeat(np.arange(4), (30, 10, 10, 10)) if groups else np.arange(60) % 4
+    models = probes._Probes(torch, [torch.zeros(60, 1)], y, fold, 0, "cpu")
+    for rows in models._batches(16):
+        assert rows.shape == (4, rows.shape[1])
+        for f, part in enumerate(rows):
+            assert not np.isin(fold[part], (f, (f + 1) % 4)).any()
+            assert len(part.unique()) == len(part)
+
+
 def test_columns_in_a_file_and_in_several_blocks_are_the_same_columns():
     rng = np.random.default_rng(0)
     y = rng.integers(3, size=300)
