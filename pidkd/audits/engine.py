@@ -26,6 +26,7 @@ from pidkd.files.layer import Layer
 from pidkd.pid import PIDEstimator
 from pidkd.registry import ESTIMATORS, Registry, get_estimator, list_estimators
 from pidkd.result import PIDResult
+from pidkd.runs.record import Kept
 
 MAX_MEMORY = 2**31
 """Bytes that the rows of a probe may take, where nothing else is asked for."""
@@ -44,11 +45,10 @@ class Reading:
     record : mapping
         How codes or posteriors were made, for the provenance.
     arrays : mapping from name to array
-        What the engine made of the layer, such as its codes.
+        What the engine made of the layer, such as its codes; ``gram``, the centred Gram matrix, for the likeness to
+        other layers.
     probe : float or None
         Share of held-out samples that a linear probe classifies rightly.
-    gram : array or None
-        Centred Gram matrix, for the likeness to other layers.
     values : array, optional
         What a pair is measured from: codes, or the values of the layer; there only while it is.
     """
@@ -58,8 +58,12 @@ class Reading:
     record: Mapping[str, Any]
     arrays: Mapping[str, Array] = dataclasses.field(default_factory=dict)
     probe: float | None = None
-    gram: Array | None = None
     values: Any = None
+
+    @property
+    def gram(self) -> Array | None:
+        """Centred Gram matrix of some rows, where layers have one."""
+        return self.arrays.get("gram")
 
     @property
     def codes(self) -> Array | None:
@@ -140,7 +144,9 @@ class AuditEngine(abc.ABC):
 
     def for_pairs(self, reading: Reading) -> Reading:
         """The part of a reading that ``measure`` needs, to be sent to a worker."""
-        return dataclasses.replace(reading, gram=None)
+        if isinstance(reading.arrays, Kept):  # sent by name
+            return reading
+        return dataclasses.replace(reading, arrays={k: v for k, v in reading.arrays.items() if k != "gram"})
 
     def answers(self, reading: Reading) -> Array | None:
         """Label that the engine reads from a layer for each sample, where it reads any."""
@@ -177,12 +183,13 @@ class AuditEngine(abc.ABC):
         """Parameters of the estimator that change an answer."""
         return {name: value for name, value in self.estimator.get_params().items() if name != "max_memory"}
 
-    def probed(self, values: Any) -> dict[str, Any]:
-        """Probe and Gram matrix of a layer of activations, as fields of a ``Reading``."""
+    def probed(self, values: Any, **arrays: Array) -> dict[str, Any]:
+        """Probe and arrays of a layer of activations, its Gram matrix among them, as fields of a ``Reading``."""
         x = read_rows(values, self.rows)
         groups = None if self.groups is None else self.groups[self.rows]
         probe = linear_probe(x, self.target[self.rows], self.options.seed, groups)
-        return {"probe": probe, "gram": centred_gram(x, self.options.seed) if len(x) >= 4 else None}
+        gram = {"gram": centred_gram(x, self.options.seed)} if len(x) >= 4 else {}
+        return {"probe": probe, "arrays": {**arrays, **gram}}
 
     # What several engines refuse
 

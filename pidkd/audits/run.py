@@ -56,10 +56,8 @@ def read_layer(engine: AuditEngine, layer: Layer, folder: str | None, by_name: b
     def work() -> tuple[dict[str, Any], dict[str, Array]]:
         with _guarded(engine):
             reading = engine.read(layer, values)
-        beside = {} if reading.gram is None else {"gram": reading.gram}
         record = {"record": dict(reading.record), "probe": reading.probe, "again": reading.layer is not None}
-        record["gram"] = reading.gram is not None
-        return record, {**reading.arrays, **beside}
+        return record, dict(reading.arrays)
 
     record, arrays = resumed(folder, _key(folder, "layer", engine.layer_key(), values), work, by_name)
     origin = {
@@ -69,10 +67,7 @@ def read_layer(engine: AuditEngine, layer: Layer, folder: str | None, by_name: b
         "pool": engine.options.pool,
         **record["record"],
     }
-    gram = np.asarray(arrays["gram"]) if record["gram"] else None
-    if not by_name:
-        arrays = {name: values for name, values in arrays.items() if name != "gram"}
-    return Reading(layer.where, layer if record["again"] else None, origin, arrays, record["probe"], gram)
+    return Reading(layer.where, layer if record["again"] else None, origin, arrays, record["probe"])
 
 
 def measure_pair(engine: AuditEngine, t: Reading, s: Reading, folder: str | None) -> PIDResult:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import os
 import signal
 import sys
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings(), _stoppable():
             warnings.simplefilter("always", PidkdWarning)
             warnings.showwarning = lambda message, *_, **__: say(f"{name}: warning: {message}")
+            _check_words(given)
             status = int(app(given, standalone_mode=False, prog_name="pidkd") or 0)
             sys.stdout.flush()
             return _fail(name, "interrupted", status) if status == INTERRUPTED else status
@@ -106,6 +108,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(name, f"{got}: expected a file or folder that can be used, got {error.strerror}", 2)
         traceback.print_exc()
         return _fail(name, "this is a fault of pidkd, not of your input; please report it", 1)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse empty words, as of variables that are not set: the name of a file would be that of the present folder."""
+    for before, word in itertools.pairwise(words):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            where = word.rstrip("=") or f"the word after {before}"
+            raise InputError(where, "a value", "an empty one", "leave it out, or set the variable that it comes from")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pidkd.errors import InputError, PidkdError, reason
+from pidkd.runs.output import PathLike, as_path
 
 MAX_MEMORY = 2**31
 """Bytes that one array of a file may take in memory, unless the caller says otherwise."""
@@ -47,7 +48,7 @@ def faults(where: str) -> Iterator[None]:
         raise InputError(where, "a file that can be read", f"the fault: {reason(error)}", hint) from error
 
 
-def existing(source: str | os.PathLike[str], expected: str = "an existing file or folder") -> Path:
+def existing(source: PathLike, expected: str = "an existing file or folder") -> Path:
     """The path of a regular file or a folder.
 
     Raises
@@ -55,7 +56,8 @@ def existing(source: str | os.PathLike[str], expected: str = "an existing file o
     InputError
         When nothing bears that name, or what does is a pipe, a device or a socket: reading those may never end.
     """
-    path, where = Path(source), str(source)
+    where = str(source)
+    path = as_path(where, source)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -75,7 +77,7 @@ _KINDS = {
 }
 
 
-def existing_file(source: str | os.PathLike[str], expected: str = "a file") -> Path:
+def existing_file(source: PathLike, expected: str = "a file") -> Path:
     """The path of a regular file.
 
     Raises
@@ -89,16 +91,16 @@ def existing_file(source: str | os.PathLike[str], expected: str = "a file") -> P
     return path
 
 
-def is_there(source: str | os.PathLike[str]) -> bool:
+def is_there(source: PathLike) -> bool:
     """Whether something bears this name; no system takes some names, and nothing bears those."""
     try:
         Path(source).stat()
     except (OSError, ValueError):
         return False
-    return True
+    return bool(os.fspath(source))
 
 
-def existing_tree(source: str | os.PathLike[str]) -> dict[str, int]:
+def existing_tree(source: PathLike) -> dict[str, int]:
     """Sizes of the files of a folder and its folders, by relative path.
 
     Raises
@@ -122,7 +124,7 @@ def existing_tree(source: str | os.PathLike[str]) -> dict[str, int]:
 
 
 @contextmanager
-def opened(source: str | os.PathLike[str], max_memory: int = MAX_MEMORY) -> Iterator[BinaryIO]:
+def opened(source: PathLike, max_memory: int = MAX_MEMORY) -> Iterator[BinaryIO]:
     """The content of a regular file, inflated where its suffix is ``.gz``; faults of reading it are said in one line.
 
     Raises
@@ -165,7 +167,7 @@ class _Bounded(io.BufferedIOBase):
         return int(self._stream.tell())
 
 
-def read_content(source: str | os.PathLike[str], max_memory: int = MAX_MEMORY) -> bytes:
+def read_content(source: PathLike, max_memory: int = MAX_MEMORY) -> bytes:
     """Bytes of a file, inflated where its suffix is ``.gz``, within a budget.
 
     Raises
@@ -177,7 +179,7 @@ def read_content(source: str | os.PathLike[str], max_memory: int = MAX_MEMORY) -
         return stream.read()
 
 
-def read_text(source: str | os.PathLike[str], max_memory: int = MAX_MEMORY) -> str:
+def read_text(source: PathLike, max_memory: int = MAX_MEMORY) -> str:
     """Text of a file in UTF-8, within a budget.
 
     Raises

@@ -36,10 +36,12 @@ def as_path(where: str, path: object) -> Path:
     Raises
     ------
     InputError
-        When it is none.
+        When it is none, or empty.
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(where, "a path", quote(path))
+    if not os.fspath(path):  # as of a variable that is not set, and not the present folder
+        raise InputError(where or "path", "the name of a file or folder", "an empty one")
     return Path(path)
 
 
@@ -51,7 +53,8 @@ def check_output(path: PathLike, force: bool) -> None:
     InputError
         When it is a folder or no regular file, exists, or its place cannot be written to.
     """
-    target, where = Path(path), os.fspath(path)
+    where = os.fspath(path)
+    target = as_path(where, path)
     try:
         mode = _mode(target)
         if mode is not None and stat.S_ISDIR(mode):
@@ -86,7 +89,7 @@ def check_folder(path: PathLike) -> None:
     """
     where = os.fspath(path)
     try:
-        mode = _mode(Path(path))
+        mode = _mode(as_path(where, path))
     except (OSError, ValueError) as error:
         raise InputError(where, "a folder, or a place for one", reason(error)) from error
     if mode is not None and not stat.S_ISDIR(mode):

@@ -625,3 +625,16 @@ def test_groups_and_targets_are_options_of_decompose_and_mi(folder, run):
     assert "--target" in err
     status, _, err = run("decompose", "counts.npy", "--groups", "group.npy")
     assert (status, "--groups: expected samples by --y, --t and --s" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["mi", "", "y.npy"], "the word after mi"),
+        (["audit", "--labels", ""], "the word after --labels"),
+        (["capture", "digits-rid", "--out="], "--out"),
+    ],
+)
+def test_empty_words_are_not_the_present_folder(words, place, capsys):
+    assert main(words) == 2
+    assert f"pidkd {words[0]}: {place}: expected a value, got an empty one" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pidkd.errors import InputError
+from pidkd.files.opening import existing
 from pidkd.runs.output import (
     PREFIX,
     UNFINISHED,
@@ -116,6 +117,12 @@ def test_outputs_that_cannot_be(tmp_path, name):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     assert str(tmp_path) in complaint(check_output, tmp_path / name, True)
+
+
+@pytest.mark.parametrize("use", [check_folder, existing, lambda path: check_output(path, True)])
+def test_an_empty_name_is_not_the_present_folder(use, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "expected the name of a file or folder, got an empty one" in complaint(use, "")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")

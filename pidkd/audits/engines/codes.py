@@ -100,7 +100,7 @@ class CodesEngine(AuditEngine):
         if layer.is_codes or self.quantizer is None:
             return Reading(layer.where, None, {"quantizer": None}, {"codes": self._counted(values)})
         codes, record = self.quantised(layer.where, values)
-        return Reading(layer.where, None, {"quantizer": record}, {"codes": self._counted(codes)}, **self.probed(values))
+        return Reading(layer.where, None, {"quantizer": record}, **self.probed(values, codes=self._counted(codes)))
 
     def quantised(self, where: str, values: Any) -> tuple[Array, dict[str, Any]]:
         """Codes of all samples by a quantizer of the layer's own, and its record."""

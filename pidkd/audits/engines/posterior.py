@@ -103,8 +103,8 @@ class PosteriorEngine(AuditEngine):
         """Posteriors of every labelling, and the probe of activations."""
         logs = self.learn(layer.where, one_hot(layer, values))
         record = {"quantizer": {"posteriors": self.estimator.learner(), "folds": self.estimator.n_folds}}
-        beside = {} if layer.is_codes else self.probed(values)
-        return Reading(layer.where, layer, record, {"logs": logs}, **beside)
+        beside = {"arrays": {"logs": logs}} if layer.is_codes else self.probed(values, logs=logs)
+        return Reading(layer.where, layer, record, **beside)
 
     def measure(self, t: Reading, s: Reading) -> PIDResult:
         """Atoms in nats with those of every sample, and the null of shuffled labels."""
