@@ -39,7 +39,7 @@ def audit(
     estimator: str | PIDEstimator = "auto",
     quantize: Quantizer | None = None,
     fit_on: Any = "all",
-    pool: Pool = "flatten",
+    pool: Pool | Literal["auto"] = "auto",
     shuffles: int | None = None,
     uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto",
     local: bool = False,
@@ -89,8 +89,10 @@ def audit(
     fit_on : "all", a fraction, or a path or array of row numbers
         Samples that the cells are fitted on. All, as in the paper, counts the samples that the cells were fitted on,
         and is biased upwards for it; otherwise atoms are counted on the rest.
-    pool : {"flatten", "mean"}
-        What becomes of further axes: "mean" averages over tokens (n, tokens, features) or places (n, channels, ...).
+    pool : {"auto", "flatten", "mean"}
+        What becomes of further axes: "mean" averages over tokens (n, tokens, features) or places (n, channels, ...),
+        "flatten" makes a column of each of their entries. "auto" takes the mean of what ``capture`` has noted as
+        tokens, and flattens all else. The report says which, as it can decide the answer.
     shuffles : int, optional
         Audits with shuffled labels for the ``null`` of each result, ``Permutation(n=shuffles)``; 0 leaves it out. None
         is 20, and 2 where classifiers learn each shuffle anew.

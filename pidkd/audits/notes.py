@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
 from pidkd.audits.findings import Findings
 from pidkd.result import NATS_PER
@@ -88,7 +89,8 @@ def notes_of(report: Findings) -> list[str]:
         notes = [*_of_samples(report), *_of_posteriors(report), *_of_chance(report), *_of_intervals(report)]
         notes += _of_counting(report)
     left_out = map(str, report.provenance.get("left_out", ()))
-    return [*notes, *_of_ensembles(report), *left_out, *_of_captures(report), *warnings_of(report)]
+    notes += [*_of_pooling(report), *_of_ensembles(report)]
+    return [*notes, *left_out, *_of_captures(report), *warnings_of(report)]
 
 
 def _of_ensembles(report: Findings) -> list[str]:
@@ -127,6 +129,28 @@ POSITIONS = {
     "answer": "the one before the answer",
 }
 """The state that stands for a sample, in words."""
+
+
+def _of_pooling(report: Findings) -> list[str]:
+    """Note on the layers with positions: how they were pooled, and the other choice."""
+    pooled: dict[tuple[str, bool], dict[str, None]] = {}
+    for pair in report.pairs:
+        for side, layer in (("teacher", pair.teacher), ("student", pair.student)):
+            origin = (pair.result.provenance or {}).get(side)
+            shape = origin.get("shape") or () if isinstance(origin, Mapping) else ()
+            if isinstance(origin, Mapping) and len(shape) > 2:
+                pooled.setdefault((str(origin.get("pool")), len(shape) == 3), {})[f"the {side}'s {layer}"] = None
+    notes = []
+    for (pool, tokens), layers in pooled.items():
+        what = "tokens" if tokens else "places"
+        made = f"the mean over their {what}" if pool == "mean" else f"all {what} side by side"
+        other = "flatten" if pool == "mean" else "mean"
+        names = [*layers][:3] + ([f"{len(layers) - 3} more"] if len(layers) > 3 else [])
+        notes.append(
+            f"Pooling: {', '.join(names)} {'are' if len(layers) > 1 else 'is'} audited as {made}; pool={other!r} asks "
+            f"what {'each of them holds' if other == 'flatten' else 'their mean holds'}, and may answer otherwise."
+        )
+    return notes
 
 
 def _of_captures(report: Findings) -> list[str]:

@@ -28,7 +28,7 @@ class AuditOptions:
 
     quantize: Quantizer | None = None
     fit_on: Any = "all"
-    pool: Pool = "flatten"
+    pool: Pool | Literal["auto"] = "auto"
     shuffles: int | None = None
     uncertainty: Method | Sequence[Method] | Literal["auto"] | None = "auto"
     local: bool = False
@@ -41,7 +41,7 @@ class AuditOptions:
 
     def __post_init__(self) -> None:
         check_units(Keyword("audit", "units"), self.units)
-        check_choice(Keyword("audit", "pool"), self.pool, ("flatten", "mean"))
+        check_choice(Keyword("audit", "pool"), self.pool, ("auto", "flatten", "mean"))
         check_choice(Keyword("audit", "target"), self.target, TARGETS)
         SEED.check(Keyword("audit", "seed"), self.seed)
         check_flag(Keyword("audit", "local"), self.local)

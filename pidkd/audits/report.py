@@ -85,7 +85,7 @@ class AuditReport(Findings):
             n_classes, h = len(sizes), entropy(sizes / len(engine.counted)) / NATS_PER[options.units]
         how = {
             "estimator": engine.estimator.name,
-            "pool": options.pool,
+            "pool": _pool_of(options.pool, readings),
             "seed": options.seed,
         }
         if plan.by is not None:
@@ -366,6 +366,12 @@ def audited_pair(
         **{name: quantity.of(measured) for name, quantity in stored_in(AuditedPair).items()},
         **({} if plan.continuous else _by_sample(key, plan, engine, (t, s), result, answers)),
     ).to(engine.options.units)
+
+
+def _pool_of(asked: str, readings: Mapping[LayerKey, Reading]) -> str:
+    """Pooling of the layers with positions, "auto" where they differ."""
+    used = {str(reading.record["pool"]) for reading in readings.values() if len(reading.record["shape"]) > 2}
+    return asked if asked != "auto" else used.pop() if len(used) == 1 else "auto" if used else "flatten"
 
 
 def _by_sample(

@@ -64,7 +64,7 @@ def read_layer(engine: AuditEngine, layer: Layer, folder: str | None, by_name: b
         "layer": layer.name,
         "file": layer.file,
         "shape": list(layer.shape),
-        "pool": engine.options.pool,
+        "pool": layer.pool(engine.options.pool),
         **record["record"],
     }
     return Reading(layer.where, layer if record["again"] else None, origin, arrays, record["probe"])

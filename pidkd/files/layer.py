@@ -14,6 +14,7 @@ from pidkd.errors import InputError
 from pidkd.files.opening import MAX_MEMORY, check_budget
 
 Pool: TypeAlias = Literal["flatten", "mean"]
+"""What becomes of the axes of positions: columns of their own, or their mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class Layer:
         The file, as the user wrote it.
     max_memory : int, optional
         Bytes that all values of a file may take in memory.
+    kind : str
+        "vector", "tokens" or "map", as the capture that it comes from has noted; empty where none has.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Layer:
     load: Callable[[], Any]
     file: str | None = None
     max_memory: int = MAX_MEMORY
+    kind: str = ""
 
     @property
     def is_codes(self) -> bool:
@@ -84,14 +88,20 @@ class Layer:
             check_budget(self.where, self.nbytes, self.max_memory)
         return self.array()
 
-    def read(self, pool: Pool = "flatten") -> Any:
+    def pool(self, asked: Pool | Literal["auto"]) -> Pool:
+        """Pooling of the layer: what is asked for, and with "auto" the mean of what a capture calls tokens."""
+        if asked != "auto":
+            return asked
+        return "mean" if self.kind == "tokens" and len(self.shape) == 3 else "flatten"
+
+    def read(self, pool: Pool | Literal["auto"] = "flatten") -> Any:
         """The codes, shape (n_samples,), or the activations, shape (n_samples, d): an array, or rows read when sliced.
 
         Parameters
         ----------
-        pool : {"flatten", "mean"}
+        pool : {"flatten", "mean", "auto"}
             What becomes of further axes. "mean" averages over the tokens of (n, tokens, features), and over the places
-            of (n, channels, ...).
+            of (n, channels, ...); "auto" does so for tokens of a capture.
 
         Raises
         ------
@@ -103,7 +113,7 @@ class Layer:
         if self.is_codes:
             values = as_labels(self.where, self.held())
         elif self.dtype.kind in "iubf":
-            values = rows(self.load(), pool)
+            values = rows(self.load(), self.pool(pool))
         else:
             raise wrong_dtype(self.where, self.dtype)
         varies, first = False, None

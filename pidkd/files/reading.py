@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,9 @@ def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[s
     layers = {layer.name: layer for layer in opened if not is_beside(layer.name)}
     if not layers:
         raise InputError(where, "at least one layer", f"none beside {', '.join(BESIDE_LAYERS)}" if opened else "none")
+    kinds = read_about(source).get("kinds")
+    if isinstance(kinds, Mapping):
+        layers = {name: replace(layer, kind=str(kinds.get(name, ""))) for name, layer in layers.items()}
     if all(name.rpartition(".")[2] in WEIGHTS for name in layers):
         got = f"{', '.join(list(layers)[:3])}, which look like the weights of a network"
         raise InputError(where, "activations, one row for each sample", got, "pidkd.distill.capture writes activations")

@@ -342,3 +342,33 @@ def test_ids_beside_the_labels_are_those_of_the_layers(tmp_path):
     np.savez(tmp_path / "y.npz", labels=y, ids=np.arange(40))
     with pytest.raises(InputError, match=r"y.npz: expected the ids of audit\(teacher\), got the same ids in another"):
         pidkd.audit({"h": y, "ids": np.arange(40)[::-1]}, {"h": y}, tmp_path / "y.npz")
+
+
+class Noted(dict):
+    """Arrays with the record of their capture."""
+
+    def about(self):
+        return {"kinds": {"l": "tokens"}}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "pool", "used", "said"),
+    [
+        (Noted, "auto", "mean", ["the student's l are audited as the mean over their tokens; pool='flatten'"]),
+        (dict, "auto", "auto", ["the teacher's l is audited as all tokens", "the student's l is audited as the mean"]),
+        (Noted, "flatten", "flatten", ["are audited as all tokens side by side; pool='mean' asks"]),
+    ],
+)  # fmt: skip
+def test_tokens_of_a_capture_are_audited_by_their_mean(teacher, pool, used, said):
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    t, s = rng.normal(size=(2, 120, 3, 2)) + y[:, None, None]
+    options = {"quantize": pidkd.Quantizer.from_text("pca=1,kmeans=3"), "shuffles": 0, "uncertainty": None}
+    report = pidkd.audit(teacher(l=t), Noted(l=s), y, pool=pool, **options)
+    assert report.provenance["pool"] == used
+    notes = [note for note in report.notes if note.startswith("Pooling")]
+    assert len(notes) == len(said)
+    for note, part in zip(notes, said, strict=True):
+        assert part in note
+    by_hand = {"l": t.mean(axis=1) if used == "mean" else t}, {"l": s if pool == "flatten" else s.mean(axis=1)}
+    assert report.results["l", "l"].atoms == pytest.approx(pidkd.audit(*by_hand, y, **options).results["l", "l"].atoms)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 class PoolOption(StrEnum):
     """Pooling of further axes, as an option."""
 
+    AUTO = "auto"
     FLATTEN = "flatten"
     MEAN = "mean"
 
@@ -83,7 +84,7 @@ def command(
     fit_on: Annotated[
         str, typer.Option("--fit-on", metavar="all|FRACTION|FILE", help="Samples for the cells; the rest is counted.")
     ] = "all",
-    pool: Annotated[PoolOption, typer.Option("--pool", help="What becomes of further axes.")] = PoolOption.FLATTEN,
+    pool: Annotated[PoolOption, typer.Option("--pool", help="What becomes of further axes.")] = PoolOption.AUTO,
     max_memory: Annotated[
         str | None,
         typer.Option("--max-memory", help="What a process may hold of layers; else 2GiB. More is read in pieces."),
