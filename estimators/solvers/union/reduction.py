@@ -1,7 +1,7 @@
 r"""Exact preprocessing of pair marginals for the union information, and the way back.
 
 The union information sees a source only through its posteriors, so cells of zero mass are dropped and cells with equal
-p(y|x) merged. Pair masses below ``NEGLIGIBLE`` are set aside as well, because they ruin the conditioning; on the way
+p(y|x) merged. Pair masses below ``negligible`` are set aside as well, because they ruin the conditioning; on the way
 back every one of them gets a potential of its own, so that the bounds, evaluated on the marginals as given, stay proven
 and lose no more than about that mass.
 """
@@ -13,8 +13,8 @@ import numpy as np
 from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.certificate import PerSource, log_sum_exp, spread
 
-NEGLIGIBLE = 1e-13
-"""Pair marginals below this mass are set aside while solving."""
+NEGLIGIBLE = 1e-13, 1e-12, 1e-11
+"""Masses below which pair marginals are set aside while solving; each is tried where the one before left a gap."""
 POSTERIOR_DIGITS = 13
 """Posteriors that agree to so many decimals are merged."""
 
@@ -26,6 +26,8 @@ class Reduction:
     ----------
     margins : sequence of arrays, shape (n_y, m_i)
         P(y, x_i) of two sources or more.
+    negligible : float, default 1e-13
+        Mass below which pair marginals are set aside.
 
     Attributes
     ----------
@@ -36,11 +38,11 @@ class Reduction:
         Cells of the other sources, in the order of ``ys``.
     """
 
-    def __init__(self, margins: PerSource) -> None:
+    def __init__(self, margins: PerSource, negligible: float = NEGLIGIBLE[0]) -> None:
         self.margins = list(margins)
         self.groups = [_groups(margin) for margin in margins]
         merged = [_merged(margin, group) for margin, group in zip(margins, self.groups, strict=True)]
-        kept = [each >= NEGLIGIBLE for each in merged]
+        kept = [each >= negligible for each in merged]
         classes = np.logical_and.reduce([np.any(each, axis=1) for each in kept])
         for each in kept:
             each &= classes[:, None]

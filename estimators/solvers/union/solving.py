@@ -10,8 +10,7 @@ import numpy as np
 from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.certificate import PerSource, UnionBounds, union_bounds
 from pidkd.estimators.solvers.union.chain import Solution, solve_chain
-from pidkd.estimators.solvers.union.reduction import Reduction
-from pidkd.estimators.solvers.union.thinning import THRESHOLDS, filled, thinned
+from pidkd.estimators.solvers.union.reduction import NEGLIGIBLE, Reduction
 from pidkd.estimators.solvers.union.two_classes import solve_two_classes
 from pidkd.result import NATS_PER, Certificate
 
@@ -73,22 +72,18 @@ def solve_unions(
     for index, table, solution in zip(left, reduced, solutions, strict=True):
         proven = union_bounds(problems[index], *table.lift(solution.q, solution.a, solution.b))
         if not proven.upper - proven.lower <= nats and solution.route != "alternating":
-            proven = _without_small_masses(problems[index], proven, nats, max_memory)
+            proven = _with_more_set_aside(problems[index], proven, nats, max_memory)
         certificate = _certificate(float(proven.lower), float(proven.upper), nats, max_memory, solution)
         solved[index] = Solved(certificate, proven.potentials, proven.plan, {"iterations": solution.iterations})
     return [solved[index] for index in range(len(problems))]
 
 
-def _without_small_masses(margins: PerSource, proven: UnionBounds, tol: float, max_memory: int) -> UnionBounds:
-    """The bounds, or closer ones from a solve without the smallest masses."""
-    for threshold in THRESHOLDS:
-        fewer = thinned(margins, threshold)
-        if all(np.array_equal(one, margin) for one, margin in zip(fewer, margins, strict=True)):
-            continue
-        table = Reduction(fewer)
+def _with_more_set_aside(margins: PerSource, proven: UnionBounds, tol: float, max_memory: int) -> UnionBounds:
+    """The bounds, or closer ones from a solve with more of the small masses set aside."""
+    for negligible in NEGLIGIBLE[1:]:
+        table = Reduction(margins, negligible)
         (solution,) = solve_chain([table], tol / 2, max_memory)
-        plan, potentials = table.lift(solution.q, solution.a, solution.b)
-        closer = union_bounds(margins, plan, filled(margins, potentials))
+        closer = union_bounds(margins, *table.lift(solution.q, solution.a, solution.b))
         proven = UnionBounds(
             max(proven.lower, closer.lower),
             min(proven.upper, closer.upper),

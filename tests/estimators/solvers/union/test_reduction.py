@@ -59,7 +59,7 @@ def test_both_sides_of_what_is_solved_share_the_class_masses():
     p = random_pmf((3, 6, 6), 0.5, rng=rng).p * 10.0 ** rng.uniform(-16, 0, (3, 6, 1))
     reduction = reduce(p / p.sum())
     np.testing.assert_allclose(reduction.yt.sum(axis=0), reduction.ys.sum(axis=1), rtol=1e-14)
-    assert reduction.yt[reduction.yt > 0].min() >= NEGLIGIBLE * (1 - 1e-6)
+    assert reduction.yt[reduction.yt > 0].min() >= NEGLIGIBLE[0] * (1 - 1e-6)
 
 
 @pytest.mark.parametrize("mass", [1e-14, 1e-16, 1e-30, 1e-200])
