@@ -34,8 +34,8 @@ MARK = "PIDKD_KILLS"
 
 PIDKD = (sys.executable, "-m", "pidkd")
 TRAIN = (
-    *("train", "digits-rid", "recipe.epochs=3", "audit.layers=none", "strict=true", "data.samples_per_class=30"),
-    *("--methods", "rid", "--seeds", "0"),
+    *("train", "digits-rid", "recipe.epochs=3", "teacher.recipe.epochs=2", "audit.layers=none", "strict=true"),
+    *("data.samples_per_class=10", "teacher.samples_per_class=10", "--methods", "rid", "--seeds", "0"),
 )
 TIMES = (
     "seconds",
@@ -273,7 +273,7 @@ def main() -> int:
             for number in range(arguments.trials + arguments.pairs):
                 place = Path(tempfile.mkdtemp(dir=root))
                 if number < arguments.trials:
-                    after = rng.uniform(0.1, 1.0) * seconds
+                    after = rng.uniform(0.05, 0.9) * seconds
                     outcome = trial(command, place, SIGNALS[number % 4], after, expected)
                 else:
                     outcome = pair(command, place, expected)

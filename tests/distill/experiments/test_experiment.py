@@ -7,6 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pidkd
@@ -20,7 +21,9 @@ pytest.importorskip("yaml")
 
 from pidkd.distill.experiments.cases import cases_of  # noqa: E402
 from pidkd.distill.experiments.experiment import Experiment, preview, run_experiment  # noqa: E402
+from pidkd.distill.experiments.making import make_network, read_data  # noqa: E402
 from pidkd.distill.experiments.pairing import paired_differences  # noqa: E402
+from pidkd.distill.experiments.workbench import Workbench  # noqa: E402
 
 QUICK = ["recipe.epochs=4", "teacher.recipe.epochs=1", "methods.rid={warm_up: 0, q: 2, r: 0.5}", "audit.layers=none"]
 AUDITED = [*QUICK, "audit={every: 2, shuffles: 0, quantize: 'pca=1,kmeans=2'}"]
@@ -152,6 +155,54 @@ def test_another_configuration_is_not_mixed_in(experiment: Experiment) -> None:
     assert load_config(experiment.folder / "config.yaml").recipe.lr == 0.05
     with pytest.raises(InputError, match="a new folder, got one with an experiment"):
         run_experiment(other, experiment.folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "named", "finished"),
+    [
+        ("training images", "training data", True),
+        ("training labels", "data", False),
+        ("test images", "test data", True),
+        ("teacher", "weights of the teacher", True),
+        ("teacher", "teacher", False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
+def test_what_changed_under_the_same_name_is_not_mixed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, named: str, finished: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    parts = ("x_train", (40, 8, 8)), ("y_train", 40), ("x_test", (20, 8, 8)), ("y_test", 20)
+    arrays = {name: rng.integers(0, 256 if "x" in name else 2, size, dtype=np.uint8) for name, size in parts}
+    np.savez(tmp_path / "data.npz", **arrays)
+    small = [*QUICK, "recipe.epochs=2", "data={name: npz, options: {}}", f"data.path={tmp_path / 'data.npz'}"]
+    config = load_config("digits-rid", [*small, f"teacher.weights={tmp_path / 'teacher.pt'}"])
+
+    weights = make_network(config, "teacher", read_data(config)[1]).state_dict()
+    torch.save(weights, tmp_path / "teacher.pt")
+    out: dict[str, Any] = {"out": tmp_path / "out", "methods": ["rid"]}
+    if finished:
+        run_experiment(config, **out)
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(Workbench, "_audit", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                run_experiment(config, **out)
+    if change == "teacher":
+        next(iter(weights.values()))[0] *= -1
+        torch.save(weights, tmp_path / "teacher.pt")
+    else:
+        where = {"images": "x", "labels": "y"}[change.split()[1]]
+        array = arrays[f"{where}_{'train' if 'training' in change else 'test'}"]
+        array[0] = 1 - array[0] if where == "y" else 255 - array[0]
+        np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(InputError, match=named) as caught:
+        run_experiment(config, **out, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def interrupted(*arguments: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_stopped_experiment_goes_on_to_the_same_end(tmp_path: Path) -> None:

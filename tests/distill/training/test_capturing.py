@@ -176,6 +176,18 @@ def test_another_noise_is_not_mixed_in(tmp_path: Path, data: ImageData, model: A
         capture(other, data, TAPS, tmp_path / "a", resume=True)
 
 
+@pytest.mark.parametrize("changed", ["model", "data"])
+def test_another_network_or_data_set_is_not_mixed_in(tmp_path: Path, data: ImageData, model: Any, changed: str) -> None:
+    capture(model, data, TAPS, tmp_path / "a")
+    if changed == "model":
+        with torch.no_grad():
+            next(model.parameters())[0] += 1
+    else:
+        data.images[0] = 255 - data.images[0]
+    with pytest.raises(InputError, match=f"a capture with the same {changed}, got {changed}"):
+        capture(model, data, TAPS, tmp_path / "a", resume=True)
+
+
 def test_a_capture_that_was_stopped_is_not_taken_for_all_samples(tmp_path: Path, data: ImageData, model: Any) -> None:
     def stop(fraction: float) -> None:
         if fraction > 0.5:
