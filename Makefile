@@ -12,7 +12,7 @@ VENV := .venv
 PROGRAMS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(PROGRAMS)
 PIP := $(BIN)/python -m pip
-EXTRAS := train,cvx,dit,io,transformers,lightning,cluster,bench,docs,test,dev
+EXTRAS := train,cvx,dit,io,transformers,lightning,compiled,cluster,bench,docs,test,dev
 INSTALL_INPUTS := setup.cfg pyproject.toml constraints.txt
 
 # One thread: the tables are small, and threads would only fight over the cores.

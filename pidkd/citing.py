@@ -11,6 +11,7 @@ from typing import Any
 
 from pidkd._version import __version__
 from pidkd.errors import Argument, InputError, UnknownNameError
+from pidkd.estimator import Estimator
 from pidkd.mi import MIResult
 from pidkd.registry import get_estimator
 from pidkd.result import Certificate, PIDResult
@@ -79,7 +80,7 @@ def _parts(result: Any, kind: str) -> Iterator[str]:
 
 def settings(params: Mapping[str, Any]) -> str:
     """Parameters that shape numbers, in words; nothing where there are none."""
-    shown = {name: value for name, value in params.items() if name != "max_memory"}
+    shown = {name: value for name, value in params.items() if name not in Estimator.means}
     return f" with {', '.join(f'{name} = {_value(value)}' for name, value in shown.items())}" if shown else ""
 
 

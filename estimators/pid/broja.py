@@ -13,7 +13,7 @@ import numpy as np
 
 from pidkd.antichains import lattice
 from pidkd.arrays import FloatArray
-from pidkd.errors import IncompatibleInputError, Keyword
+from pidkd.errors import IncompatibleInputError, Keyword, import_extra
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.least_gain import least_gains
 from pidkd.estimators.solvers.union.pointwise import with_local
@@ -44,6 +44,10 @@ class BROJA(PIDEstimator):
         Certified gap, in bits, at which the answer counts as optimal.
     max_memory : int, default 2 GiB
         Bytes that the solver may use beyond the table itself.
+    compiled : bool, default False
+        Whether small tables of three classes and more go by compiled code, three to four times quicker, with the same
+        certificate: for thousands of tables. It needs ``pidkd[compiled]``; the first call of an installation compiles,
+        which takes a minute.
 
     References
     ----------
@@ -60,6 +64,7 @@ class BROJA(PIDEstimator):
 
     tol: Annotated[float, Positive("a gap in bits")] = 1e-9
     max_memory: Annotated[int, Positive("a number of bytes")] = 2 * 2**30
+    compiled: bool = False
 
     name = "broja"
     measure = "BROJA"
@@ -86,10 +91,10 @@ class BROJA(PIDEstimator):
         if ctx.device == "cuda":
             raws = self._in_torch(data, ctx)
         else:
-            tables = [item.p for item in data]
-            raws = decompose_tables(
-                tables, self.tol, int(self.max_memory), ctx.progress, plan=bool({"plan", "local"} & set(ctx.keep))
-            )
+            if self.compiled:
+                import_extra("numba", "compiled", needed_by="broja(compiled=True)")
+            tables, plan = [item.p for item in data], bool({"plan", "local"} & set(ctx.keep))
+            raws = decompose_tables(tables, self.tol, int(self.max_memory), ctx.progress, plan, self.compiled)
         if "local" in ctx.keep:
             raws = [with_local(item.p, raw) for item, raw in zip(data, raws, strict=True)]
         return raws

@@ -58,11 +58,16 @@ class Solution:
 
 
 def solve_chain(
-    tables: Sequence[Reduction], tol: float, max_memory: int, progress: Callable[[float], None] | None = None
+    tables: Sequence[Reduction],
+    tol: float,
+    max_memory: int,
+    progress: Callable[[float], None] | None = None,
+    compiled: bool = False,
 ) -> list[Solution]:
     """Solve every table to a gap of ``tol`` (nats) where any route within ``max_memory`` bytes can.
 
-    Tables of one shape are solved together. A table that Newton's method cannot hold goes by alternating minimisation.
+    Tables of one shape are solved together, small ones of two sources with ``compiled`` one by one. A table that
+    Newton's method cannot hold goes by alternating minimisation.
     """
     solutions: list[Solution | None] = [None] * len(tables)
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -74,7 +79,7 @@ def solve_chain(
         for start in range(0, len(indices), together):
             chunk = indices[start : start + together]
             for index, solution in zip(
-                chunk, _solve([tables[i] for i in chunk], max_memory, tol, progress), strict=True
+                chunk, _solve([tables[i] for i in chunk], max_memory, tol, progress, compiled), strict=True
             ):
                 solutions[index] = solution
             done += len(chunk)
@@ -84,7 +89,7 @@ def solve_chain(
 
 
 def _solve(
-    tables: list[Reduction], max_memory: int, tol: float, progress: Callable[[float], None] | None
+    tables: list[Reduction], max_memory: int, tol: float, progress: Callable[[float], None] | None, compiled: bool
 ) -> list[Solution]:
     route = _routes(tables[0].shape, max_memory)[0]
     if route == "alternating":
@@ -96,11 +101,27 @@ def _solve(
     yt, ys = (np.stack([getattr(table, name) for table in tables]) for name in ("yt", "ys"))
     marginals = Marginals(yt, ys, tables[0].sizes)
     best = Best.start(marginals)
+    if compiled and route == "cells" and len(marginals.sizes) == 1:
+        _solve_compiled(marginals, best, tol)
     for attempt in _attempts(tables[0].shape, max_memory):
         if (best.gap <= tol).all():
             break
         solve(marginals, best, tol, attempt)
     return [Solution(best.q[i], best.a[i], best.b[i], route, int(best.iterations[i])) for i in range(len(tables))]
+
+
+def _solve_compiled(marginals: Marginals, best: Best, tol: float) -> None:
+    """Run the compiled attempt on every member, if they are small; what is found goes into ``best``."""
+    from pidkd.estimators.solvers.union.compiled import MOST_UNKNOWNS, attempt
+
+    if math.prod(marginals.ys.shape[1:]) > MOST_UNKNOWNS:
+        return
+    for i in range(len(marginals)):
+        yt, ys = np.ascontiguousarray(marginals.yt[i]), np.ascontiguousarray(marginals.ys[i])
+        start = marginals.a[i].copy(), marginals.b[i].copy()
+        best.upper[i], best.lower[i], best.q[i], best.a[i], best.b[i], best.iterations[i] = attempt(
+            yt, ys, *start, marginals.pinned[i], tol
+        )
 
 
 def _attempts(shape: tuple[int, ...], max_memory: int) -> list[Attempt]:

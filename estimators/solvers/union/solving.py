@@ -41,6 +41,7 @@ def solve_unions(
     max_memory: int,
     progress: Callable[[float], None] | None = None,
     plan: bool = False,
+    compiled: bool = False,
 ) -> list[Solved]:
     """Solve many unions; those of one shape together.
 
@@ -56,6 +57,8 @@ def solve_unions(
         Called with the fraction done.
     plan : bool, default False
         Whether the plan is wanted of two classes too, which are solved without.
+    compiled : bool, default False
+        Whether small tables of two sources go by compiled code, which needs numba.
     """
     nats = tol * NATS_PER["bits"]
     solved: dict[int, Solved] = {}
@@ -68,7 +71,7 @@ def solve_unions(
             left.append(index)
     reduced = [Reduction(problems[index]) for index in left]
     # Half of the gap is left for what lifting back may cost.
-    solutions = solve_chain(reduced, nats / 2, max_memory, progress)
+    solutions = solve_chain(reduced, nats / 2, max_memory, progress, compiled)
     for index, table, solution in zip(left, reduced, solutions, strict=True):
         proven = union_bounds(problems[index], *table.lift(solution.q, solution.a, solution.b))
         if not proven.upper - proven.lower <= nats and solution.route != "alternating":

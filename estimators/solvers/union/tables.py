@@ -17,6 +17,7 @@ def decompose_tables(
     max_memory: int,
     progress: Callable[[float], None] | None = None,
     plan: bool = False,
+    compiled: bool = False,
 ) -> list[Raw]:
     """BROJA of each table.
 
@@ -32,10 +33,12 @@ def decompose_tables(
         Called with the fraction done.
     plan : bool, default False
         Whether the plan is wanted of two classes too, which are solved without.
+    compiled : bool, default False
+        Whether small tables go by compiled code, which needs numba.
     """
     pairs = [(p.sum(axis=2), p.sum(axis=1)) for p in tables]
     raws = []
-    for p, solved in zip(tables, solve_unions(pairs, tol, max_memory, progress, plan), strict=True):
+    for p, solved in zip(tables, solve_unions(pairs, tol, max_memory, progress, plan, compiled), strict=True):
         known, union = information(p), solved.certificate
         # No union is below what one source says: a bound that is, is so by rounding.
         lower, upper = (max(bound, known.t, known.s) - known.s for bound in (union.lower, union.upper))
