@@ -41,8 +41,9 @@ def scaled(logs: FloatArray, y: IntArray, fold: IntArray, others: FloatArray) ->
     outside : array, shape (n_others, n_classes)
     """
     x, x_others = (one - one.mean(axis=1, keepdims=True) for one in (logs, others))
-    size = np.maximum(x.std(axis=0), LEAST)
-    x, x_others = x / size, x_others / size
+    middle, size = x.mean(axis=0), np.maximum(x.std(axis=0), LEAST)
+    # Without the mean a column that is constant, as of a class that was never seen, would be as large as 1 / LEAST.
+    x, x_others = (x - middle) / size, (x_others - middle) / size
     within = np.empty(x.shape)
     for held in np.unique(fold):
         rows, rest = fold == held, fold != held
