@@ -225,6 +225,19 @@ def test_what_specialists_know_of_classes_that_they_have_never_seen():
     assert any("most probable class of S" in text for text in plain.warnings)
 
 
+def test_a_class_that_was_never_seen_does_not_stop_the_fit_of_a_matrix():
+    """Logits of a linear model sum to a constant, and so does the column of classes that it does not know."""
+    rng = np.random.default_rng(0)
+    y = np.arange(600) % 4
+    z = rng.normal(size=(600, 2)) + np.array([[0, 0], [4, 0], [0, 4], [4, 4]])[y]
+    known = np.stack([z[:, 0] - z[:, 1], z[:, 1] - z[:, 0]], axis=1)
+    logits = np.hstack([known, np.full((600, 2), -8.0)])
+    result = pidkd.decompose(pidkd.Posteriors.from_logits(y, logits, logits))
+    coded = pidkd.mutual_information(known.argmax(axis=1), y, correction="miller_madow")
+    assert result.mi_t > coded.value + 0.3  # the two unknown classes lie between the known ones
+    assert result.mi_t == pytest.approx(pidkd.decompose(y, logits, logits).mi_t, abs=0.15)
+
+
 @pytest.mark.parametrize(("n", "k"), [(200, 2), (200, 10), (1000, 10)])
 def test_posteriors_that_are_right_lose_nothing_by_a_matrix(n, k):
     rng = np.random.default_rng(0)
