@@ -27,6 +27,9 @@ INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 """A whole number as it is written in one way only: 007 is not 7."""
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+MISSING = ("na", "n/a", "<na>", "null", "none", "?", "-", ".")
+"""How other tools write that a value is missing."""
+
 PADDED = re.compile(r"[+-]?0\d.*|\+.*")
 """Numbers that are also names: a leading zero or plus is part of a name, and no part of a number."""
 
@@ -65,11 +68,14 @@ def read_column(path: PathLike, names: Collection[str] = (), max_memory: int = M
         sample.
     """
     where = os.fspath(path)
-    try:
-        with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+    with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+        try:
             cells, lines, headed = _column(where, text, names, max_memory)
-    except (csv.Error, UnicodeError) as error:
-        raise InputError(where, "comma-separated text", reason(error)) from error
+        except UnicodeError as error:
+            hint = "save it in UTF-8, or as .npy"
+            raise InputError(where, "comma-separated text in UTF-8", reason(error), hint) from error
+        except csv.Error as error:
+            raise InputError(where, "comma-separated text", reason(error)) from error
     if not cells:
         raise InputError(where, "at least one label", "a heading alone" if headed else "an empty file")
     if not headed and len(cells) > 1:
@@ -123,6 +129,9 @@ def _wanted(where: str, first: Sequence[str], names: Collection[str]) -> tuple[i
         raise InputError(
             where, f"one column, or one named {' or '.join(names_of(names))}", f"columns {', '.join(first)}"
         )
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(heading) == 1 and {part.strip('" ') for part in heading[0].split(separator)} & set(names_of(names)):
+            raise InputError(where, "columns separated by commas", f"columns separated by {name}", "write commas")
     return 0, False
 
 
@@ -141,6 +150,10 @@ def _values(where: str, cells: list[str], lines: list[int], max_memory: int) -> 
             if all(number is not None and limits.min <= number <= limits.max for number in numbers):
                 return numbers.astype(dtype)
         return text_array(where, cells, max_memory)
+    absent = [i for i, cell in enumerate(cells) if cell.lower() in MISSING]
+    if absent and len(absent) < len(cells) and all(cell.lower() in MISSING or NUMBER.fullmatch(cell) for cell in cells):
+        got = f"{cells[absent[0]]!r} in line {lines[absent[0]]}"
+        raise InputError(where, "a number in every line", got, "leave out samples whose value is missing, in all files")
     if not all(map(NUMBER.fullmatch, cells)) or any(map(PADDED.fullmatch, cells)):
         return text_array(where, cells, max_memory)
     values = np.array([float(cell) for cell in cells])

@@ -106,3 +106,23 @@ def test_what_is_guarded_is_read_back(cell):
 
 def test_labels_of_a_few_lines(tmp_path):
     np.testing.assert_array_equal(column(tmp_path, "3\n"), [3])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"y\n1\nNA\n2\n", "a number in every line, got 'NA' in line 3; leave out"),
+        (b"y\n1\n?\n2\n", "a number in every line, got '?' in line 3"),
+        (b"y;t\n1;2\n", "columns separated by commas, got columns separated by semicolons"),
+        (b"id\ty\n1\t2\n", "columns separated by commas, got columns separated by tabs"),
+        ("y\né\n".encode("latin-1"), "comma-separated text in UTF-8"),
+        ("y\n1\n".encode("utf-16"), "comma-separated text in UTF-8"),
+    ],
+)
+def test_tables_of_other_tools_are_told_apart(tmp_path, content, words):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_column(tmp_path / "a.csv", ("y",))
+    assert words in str(caught.value)
+    (tmp_path / "a.csv").write_bytes(b"y\nNA\nyes\nno\n")  # text among text is a label
+    assert read_column(tmp_path / "a.csv", ("y",)).tolist() == ["NA", "yes", "no"]
