@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,12 +42,7 @@ class TrainingDemonstration:
             f"{gains[method, 'untrained']:+.1f} with the untrained one"
             for method in METHODS[1:]
         ]
-        taught = min(gains[method, "trained"] for method in METHODS[1:])
-        untaught = max(gains[method, "untrained"] for method in METHODS[1:])
-        lesson = "A teacher that knows the task helps, and one that does not is worth nothing: ask before you distill"
-        if taught <= max(0, untaught):
-            lesson = "One seed tells little: differences to the student alone are within what seeds differ by"
-        return f"A student alone recognises {alone:.1%} of the digits it has not seen. {'; '.join(parts)}. {lesson}."
+        return f"A student alone recognises {alone:.1%} of the digits it has not seen. {'; '.join(parts)}. {_lesson(gains)}."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -68,6 +63,22 @@ class TrainingDemonstration:
             Text(f"\nThe trajectories are in {folder / 'report.html'}. All methods over five seeds, paired:"),
             Text(command, no_wrap=True, overflow="ignore"),
         )
+
+
+SPREAD = 1.0
+"""Points of accuracy within which a difference may be chance."""
+
+
+def _lesson(gains: Mapping[tuple[str, str], float]) -> str:
+    """Sentence on whom distillation helped, as far as one seed can tell."""
+    taught = min(gains[method, "trained"] for method in METHODS[1:])
+    rid, vid = gains["rid", "untrained"], gains["vid", "untrained"]
+    if taught <= max(0, rid, vid):
+        return "One seed tells little: differences to the student alone are within what seeds differ by"
+    if rid > vid:
+        fooled = "RID is not fooled by it" if rid > -SPREAD else "RID is fooled less"
+        return f"A teacher that knows the task helps; one that knows nothing misleads VID, and {fooled}"
+    return "A teacher that knows the task helps, and one that knows nothing is worth nothing: ask before you distill"
 
 
 def demonstrate_training(

@@ -35,6 +35,10 @@ def test_it_says_what_the_rows_hold(tmp_path: Path) -> None:
     assert "One seed tells little" in found.words  # an untrained teacher that helps most is chance
     rows = [row | {"accuracy": 0.8 + 0.01 * (row["teacher"] == "trained") * (row["method"] != "none")} for row in rows]
     assert "ask before you distill" in TrainingDemonstration(Experiment(tmp_path, rows)).words
+    for lost, words in ((0.0, "RID is not fooled by it"), (0.02, "RID is fooled less")):
+        untrained = {"none": 0.0, "vid": 0.03, "rid": lost}
+        odd = [r | {"accuracy": r["accuracy"] - untrained[r["method"]] * (r["teacher"] != "trained")} for r in rows]
+        assert words in TrainingDemonstration(Experiment(tmp_path, odd)).words
     assert found.words in " ".join(to_text(found).split())
 
 
