@@ -42,7 +42,8 @@ class TrainingDemonstration:
             f"{gains[method, 'untrained']:+.1f} with the untrained one"
             for method in METHODS[1:]
         ]
-        return f"A student alone recognises {alone:.1%} of the digits it has not seen. {'; '.join(parts)}. {_lesson(gains)}."
+        start = f"A student alone recognises {alone:.1%} of the digits it has not seen."
+        return f"{start} {'; '.join(parts)}. {_lesson(gains)}."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -75,7 +76,7 @@ def _lesson(gains: Mapping[tuple[str, str], float]) -> str:
     rid, vid = gains["rid", "untrained"], gains["vid", "untrained"]
     if taught <= max(0, rid, vid):
         return "One seed tells little: differences to the student alone are within what seeds differ by"
-    if rid > vid:
+    if rid > vid and vid < 0:
         fooled = "RID is not fooled by it" if rid > -SPREAD else "RID is fooled less"
         return f"A teacher that knows the task helps; one that knows nothing misleads VID, and {fooled}"
     return "A teacher that knows the task helps, and one that knows nothing is worth nothing: ask before you distill"
