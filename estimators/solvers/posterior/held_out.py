@@ -19,6 +19,9 @@ from pidkd.estimators.solvers.posterior.thresholds import Thresholds
 COMPARED = 5000
 """Rows of each half, at most, that say whether potentials earn more than one source alone."""
 
+CONSTANT = 1e-12
+"""Range of the probabilities of a source that says nothing."""
+
 
 class Local(NamedTuple):
     """For each row (y, t, s) what it says of y, in nats, shape (n,); the means are lower bounds, up to sampling."""
@@ -220,6 +223,10 @@ def _union(
     ``y`` are the labels of the rows of p, ``scored`` those of the rows of q.
     """
     kind = Thresholds if len(prior) == 2 else Mixtures
+    each = [np.log(q[np.arange(len(scored)), scored]) for q in (q_t, q_s)]
+    for constant, other in ((p_t, each[1]), (p_s, each[0])):
+        if np.ptp(constant, axis=0).max() <= CONSTANT:  # it says nothing, and nothing beats what the other says alone
+            return other, other
 
     def fit(rows: slice) -> Fitted:
         return kind.fit([p_t[rows], p_s[rows]], prior)
@@ -234,7 +241,6 @@ def _union(
         values = fit(half).potentials([p_t[seen], p_s[seen]]), np.log(p_t[seen]), np.log(p_s[seen])
         earned += [float(one[np.arange(len(one)), y[seen]].sum()) for one in values]
     fitted = of_labels(fit(slice(None)), [q_t, q_s], scored)
-    each = (np.log(q[np.arange(len(scored)), scored]) for q in (q_t, q_s))
     return (fitted, *each)[int(np.argmax(earned))], fitted
 
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pidkd.arrays import FloatArray
+from pidkd.arrays import Array, FloatArray
 
 FEWEST, MOST = 64, 128
 """Columns: as many as there are classes, within these. More gain next to nothing on rows held out."""
@@ -62,7 +62,7 @@ class Mixtures:
     @classmethod
     def fit(cls, posteriors: Sequence[FloatArray], prior: FloatArray) -> Mixtures:
         """From posteriors of some rows in random order by both sources, shape (n, n_classes) each."""
-        p_t, p_s = posteriors
+        p_t, p_s = (p.astype(np.float32) for p in posteriors)  # any columns are feasible, rounded ones too
         anchors = slice(min(max(len(prior), FEWEST), MOST))
         # Half of what some rows of S say; then the best for T against that, and the best for S against T.
         e = np.sqrt(p_s[anchors]).T
@@ -70,11 +70,11 @@ class Mixtures:
             e = (p[anchors] / mixed(p[anchors], e, ROUGH)[0]).T
         for step in range(STEPS):
             batch = np.arange(step * BATCH, (step + 1) * BATCH) % len(p_t) if len(p_t) > BATCH else slice(None)
-            of_t, of_s = (_explained(p[batch], e, prior) for p in (p_t, p_s))
+            of_t, of_s = (_explained(p[batch], e, prior.astype(np.float32)) for p in (p_t, p_s))
             total = of_t + of_s
             e = e * np.exp((of_s - of_t) / (total + total.mean() / 10) / (1 + step / 20))
             e /= e.max(axis=1, keepdims=True)  # a factor of a class is no change
-        return cls(e)
+        return cls(np.asarray(e, dtype=np.float64))
 
     def potentials(self, posteriors: Sequence[FloatArray]) -> FloatArray:
         """The sum a(y,t) + b(y,s) of every row and class, shape (n, n_classes)."""
@@ -84,7 +84,7 @@ class Mixtures:
         return np.asarray(np.log(ratio) - excess + np.log(mixed(p_s, self.columns)[0]))
 
 
-def mixed(p: FloatArray, columns: FloatArray, cycles: int = CYCLES) -> tuple[FloatArray, FloatArray]:
+def mixed(p: Array, columns: Array, cycles: int = CYCLES) -> tuple[Array, Array]:
     """The mixture of columns that explains each posterior best, by the EM algorithm with some steps prolonged.
 
     Parameters
@@ -98,7 +98,7 @@ def mixed(p: FloatArray, columns: FloatArray, cycles: int = CYCLES) -> tuple[Flo
     mixture : array, shape (n, n_classes)
     weights : array, shape (n, m)
     """
-    weights = np.full((len(p), columns.shape[1]), 1 / columns.shape[1])
+    weights = np.full((len(p), columns.shape[1]), 1 / columns.shape[1], p.dtype)
     size = max(1, ENTRIES // columns.shape[1])
     for start in range(0, len(p), size):
         q, w = p[start : start + size], weights[start : start + size]
@@ -114,8 +114,9 @@ def mixed(p: FloatArray, columns: FloatArray, cycles: int = CYCLES) -> tuple[Flo
     return weights @ columns.T, weights
 
 
-def _explained(p: FloatArray, columns: FloatArray, prior: FloatArray) -> FloatArray:
+def _explained(p: Array, columns: Array, prior: Array) -> Array:
     """The mass of each class that each column explains, shape (n_classes, m); the classes have their prior masses."""
     mixture, weights = mixed(p, columns, ROUGH)
     mass = ((p / mixture).T @ weights) * columns
-    return np.asarray(mass * (prior / mass.sum(axis=1))[:, None])
+    scaled: Array = mass * (prior / mass.sum(axis=1))[:, None]
+    return scaled

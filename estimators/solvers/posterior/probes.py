@@ -1,8 +1,8 @@
 r"""A linear probe and a network of one hidden layer, for all folds in one batched model.
 
-The first layers of all models are columns of one matrix, so that one product of the features serves them all; each
-model weighs by zero the rows that it must not see. Both kinds are trained side by side, because which of them is better
-is known only afterwards: the pool that calibrates them decides (``pool``).
+Each model takes the rows that it may see, of about the same part of one random order, and all go through one batched
+product. Both kinds are trained side by side, because which of them is better is known only afterwards: the pool that
+calibrates them decides (``pool``).
 
 Against overfitting stand, for the network, dropout and weight decay, and for both that the step which does best on the
 calibrating rows is kept, of an exponential average of the weights. Where features outnumber rows this is what carries
@@ -38,8 +38,11 @@ STEPS_PER_ROW = 5
 FEW_STEPS = 400
 CHECKS = 40
 """How often the calibrating rows are looked at."""
-PATIENCE = 12
-"""Checks without a gain in any model after which training ends."""
+PATIENCE, GAIN = 12, 5e-4
+"""Checks after which training ends, where neither kind of model gained so many nats on average over the folds. Parities
+show after ten checks without a gain."""
+LOSS = 0.1
+"""Nats below their best at which both kinds of model end sooner: they know the rows by heart."""
 BATCH = 512
 LEAST_BATCH = 16
 PIECE = 2048
@@ -200,13 +203,17 @@ class _Probes:
         slopes, average, best = (self._weights(weights.flat.clone()) for _ in range(3))
         descent = _AdamW(torch, weights.flat, self._rates())
         highest = torch.full((2, self.n_models), -math.inf, device=self.device)
+        reached = highest.mean(dim=1)
         batches: Iterator[Any] = iter(())
         since = 0
         for step in range(plan.steps + 1):
             if step % plan.every == 0 or step == plan.steps:
-                highest, is_better = self._keep_better(average, best, highest)
-                since = 0 if is_better else since + 1
-                if step == plan.steps or since >= PATIENCE:
+                score = self._keep_better(average, best, highest)
+                highest, since = torch.maximum(highest, score), since + 1
+                if (highest.mean(dim=1) > reached + GAIN).any():
+                    since, reached = 0, highest.mean(dim=1)
+                is_worse = bool((score.mean(dim=1) < reached - LOSS).all())
+                if step == plan.steps or since >= PATIENCE or is_worse:
                     break
             rows = next(batches, None)
             if rows is None:
@@ -240,8 +247,8 @@ class _Probes:
         weights.prior.copy_(prior.expand_as(weights.prior))
         return weights
 
-    def _keep_better(self, average: _Weights, best: _Weights, highest: Any) -> tuple[Any, bool]:
-        """Replace the best weights of models whose calibration score rose; the highest scores, and whether any did."""
+    def _keep_better(self, average: _Weights, best: _Weights, highest: Any) -> Any:
+        """Replace the best weights of models whose calibration score rose; the scores, shape (2, n_models)."""
         torch = self.torch
         score = torch.empty_like(highest)
         for f, rows in enumerate(self.checked):
@@ -251,7 +258,7 @@ class _Probes:
         for is_better, kept, new in zip(better, best.of_kind, average.of_kind, strict=True):
             for one, other in zip(kept, new, strict=True):
                 one[is_better] = other[is_better]
-        return torch.where(better, score, highest), bool(better.any())
+        return score
 
     def _batches(self, size: int) -> Iterator[Any]:
         """Rows that train each model, shape (n_models, n_rows), of about ``size`` rows in one order for all."""
@@ -304,11 +311,13 @@ class _Probes:
         blocks = []
         for columns in self.x:
             if torch.is_tensor(columns):
-                blocks.append(columns[rows.to(self.device)])
+                blocks.append(columns.index_select(0, rows.flatten().to(self.device)))
             else:  # each row is read once
-                which, place = rows.unique(return_inverse=True)
-                blocks.append(torch.as_tensor(columns[which.numpy()]).to(self.device)[place.to(self.device)])
-        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=-1)
+                which, place = rows.flatten().unique(return_inverse=True)
+                read = torch.as_tensor(columns[which.numpy()]).to(self.device)
+                blocks.append(read.index_select(0, place.to(self.device)))
+        x = blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
+        return x.view(*rows.shape, self.d)
 
     def _alone(self, w: _Weights, model: int, rows: Any) -> Any:
         """Log posteriors of rows by both classifiers of one model, shape (2, n_classes, n_rows)."""

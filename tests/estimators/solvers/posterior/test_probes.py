@@ -62,6 +62,17 @@ def test_slopes_by_hand_are_those_of_automatic_differentiation():
     assert slopes.flat.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
+@pytest.mark.parametrize(("n", "d", "order"), [(6000, 10, 3), (3000, 128, 2)])
+def test_training_goes_on_until_a_parity_shows(n, d, order):
+    """No part of it says anything, so no score rises for several checks, and some fall."""
+    rng = np.random.default_rng(0)
+    bits, x = rng.integers(2, size=(n, order)), rng.normal(size=(n, d))
+    x[:, :order] = 2 * bits - 1 + 0.4 * x[:, :order]
+    y = bits.sum(axis=1) % 2
+    [logs] = probes.probe_logs([features(x, None, 0)], y[None], stratified(y, 5, 0)[None], 0)
+    assert logs.scored[1, np.arange(n), y].mean() > -np.log(2) + 0.2
+
+
 @pytest.mark.parametrize("groups", [False, True])
 def test_each_model_is_trained_on_rows_of_the_other_folds_alone(groups):
     y = np.arange(60) % 2
