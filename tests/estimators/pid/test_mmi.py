@@ -3,6 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import ndtri
+from sklearn.datasets import load_diabetes
 
 from pidkd import Gaussian, Pmf, decompose
 from pidkd.errors import IncompatibleInputError, InputError
@@ -127,3 +129,22 @@ def test_labels_are_no_gaussian_target_and_its_values_have_no_local_atoms() -> N
         decompose(x[:, 0], x[:, 1], x[:, 1], estimator="mmi", n_draws=1)
     with pytest.raises(InputError, match="a target that varies"):
         decompose(np.full(50, 0.5), x[:, 0], x[:, 1], estimator="mmi")
+
+
+HOI = {
+    (0, 1): (0.128691241145, 0.040200371295),
+    (0, 2): (0.263945847750, 0.128948897123),
+    (1, 2): (0.128691241145, 0.047414757311),
+}
+"""RedundancyMMI and SynergyMMI of hoi 0.0.7, method "gc" in 64 bits: scikit-learn's diabetes data, target y, sources bmi,
+bp and s5."""
+
+
+@pytest.mark.parametrize(("sources", "theirs"), HOI.items())
+def test_hoi_on_a_public_data_set(sources: tuple[int, int], theirs: tuple[float, float]) -> None:
+    x, y = load_diabetes(return_X_y=True)
+    columns = [y, *(x[:, 2:9][:, [0, 1, 6]][:, i] for i in sources)]
+    ranks = [np.argsort(np.argsort(column, kind="stable"), kind="stable") + 1 for column in columns]
+    normal = ndtri(np.array(ranks) / (len(y) + 1))  # the Gaussian copula
+    result = decompose(Gaussian(np.cov(normal), dims=(1, 1, 1)), estimator="mmi")
+    assert (result.redundant, result.synergistic) == pytest.approx(theirs, abs=2e-8)  # what hoi resolves
