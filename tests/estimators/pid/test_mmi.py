@@ -136,8 +136,8 @@ HOI = {
     (0, 2): (0.263945847750, 0.128948897123),
     (1, 2): (0.128691241145, 0.047414757311),
 }
-"""RedundancyMMI and SynergyMMI of hoi 0.0.7, method "gc" in 64 bits: scikit-learn's diabetes data, target y, sources bmi,
-bp and s5."""
+"""RedundancyMMI and SynergyMMI of hoi 0.0.7, method "gc" in 64 bits: scikit-learn's diabetes data, target y, sources
+bmi, bp and s5."""
 
 
 @pytest.mark.parametrize(("sources", "theirs"), HOI.items())
