@@ -18,6 +18,7 @@ from pidkd.errors import import_extra
 
 if TYPE_CHECKING:
     from pidkd.distill.taps import FeatureTap
+    from pidkd.distill.teacher_ensemble import TeacherEnsemble
     from pidkd.distill.training.capturing import capture
     from pidkd.distill.training.engine import TrainResult, train
     from pidkd.distill.training.evaluation import evaluate
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _WITH_TORCH = {
     "FeatureTap": "pidkd.distill.taps",
     "Monitor": "pidkd.distill.training.monitor",
+    "TeacherEnsemble": "pidkd.distill.teacher_ensemble",
     "TrainResult": "pidkd.distill.training.engine",
     "capture": "pidkd.distill.training.capturing",
     "evaluate": "pidkd.distill.training.evaluation",
@@ -42,6 +44,7 @@ __all__ = [
     "ImageData",
     "Monitor",
     "Recipe",
+    "TeacherEnsemble",
     "TrainResult",
     "audit",
     "build_model",

@@ -93,6 +93,10 @@ class TeacherConfig(StudentConfig):
         Classes of the teacher, where they are not those of the data.
     samples_per_class : int, optional
         What it is trained on; all unless given.
+    classes : tuple of int, optional
+        Of these the classes that it is trained on; all unless given.
+    part : (int, int), optional
+        (k, n): of these every n-th sample, the k-th of each n.
     recipe : mapping
         Where training it differs from the student's recipe.
     corrupted : float
@@ -104,9 +108,16 @@ class TeacherConfig(StudentConfig):
     weights: str = "trained"
     n_classes: Annotated[int, Whole(2)] | None = None
     samples_per_class: Annotated[int, Whole(1)] | None = None
+    classes: tuple[Annotated[int, Whole(0)], ...] | None = None
+    part: tuple[Annotated[int, Whole(1)], Annotated[int, Whole(1)]] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     corrupted: Annotated[float, Fraction()] = 0.0
     noise: Annotated[float, NonNegative()] = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.part is not None and self.part[0] > self.part[1]:
+            raise InputError("teacher.part", f"a part from 1 to {self.part[1]}", str(self.part[0]))
 
 
 @dataclass(frozen=True)
@@ -164,6 +175,9 @@ class Config(Parameterised):
     ----------
     data : DataConfig
     teacher : TeacherConfig
+    teachers : mapping
+        Where each of several teachers differs from ``teacher``, by its name. They teach as one: layers are those of
+        each, ``NAME.layer``, and softened classes the mean over all.
     student : StudentConfig
     taps : tuple of (str, str)
         Layer pairs: a path in the teacher and one in the student.
@@ -214,6 +228,7 @@ class Config(Parameterised):
     recipe: Recipe = field(default_factory=Recipe)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
+    teachers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     audit: AuditConfig = field(default_factory=AuditConfig)
     monitor: MonitorConfig | None = None
     gate: Literal["unique", "information"] | None = None
@@ -235,7 +250,11 @@ class Config(Parameterised):
                 raise InputError(f"starts.{name}", "a method whose student starts from nothing", quote(first))
         for name, changes in self.recipes.items():
             changed(self.recipe, changes, f"recipes.{name}")
-        changed(self.recipe, self.teacher.recipe, "teacher.recipe")
+        for name, config in self.members().items():
+            changed(self.recipe, config.teacher.recipe, f"teachers.{name}.recipe" if name else "teacher.recipe")
+        if len(self.teachers) == 1 or "student" in self.teachers:
+            got = ", ".join(self.teachers)
+            raise InputError("teachers", "two teachers or more, or none beside teacher; none called student", got)
         if self.gate is not None:
             monitor = self.monitor or MonitorConfig(every=max(1, self.recipe.epochs // 15))
             if monitor.gate not in (None, self.gate):
@@ -245,6 +264,13 @@ class Config(Parameterised):
             raise InputError(
                 "monitor", "layer pairs that are audited", f"audit.layers {self.audit.layers}, taps {self.taps}"
             )
+
+    def members(self) -> dict[str, Config]:
+        """For each of several teachers a configuration with it alone, by name; under "" the only one."""
+        if not self.teachers:
+            return {"": self}
+        members = {name: changed(self.teacher, what, f"teachers.{name}") for name, what in self.teachers.items()}
+        return {name: dataclasses.replace(self, teacher=one, teachers={}) for name, one in members.items()}
 
     def make_method(self) -> Any:
         """The method with its parameters."""

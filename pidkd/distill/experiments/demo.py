@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pidkd.distill.experiments.config import AuditConfig
 from pidkd.distill.experiments.experiment import Experiment, run_experiment
 from pidkd.distill.experiments.loading import load_config
 from pidkd.distill.experiments.workbench import CONFIG
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
 PRESET = "digits-rid"
 METHODS = ("none", "vid", "rid")
 TEACHERS = ("trained", "untrained")
+SPECIALISTS = {"low": {"classes": [0, 1, 2, 3, 4]}, "high": {"classes": [5, 6, 7, 8, 9]}}
+"""Teachers that each know half of the digits."""
 
 
 @dataclass(frozen=True)
 class TrainingDemonstration:
-    """Results of the demonstration of training."""
+    """Results of the demonstration of training, and those of two specialists as teachers."""
 
     experiment: Experiment
+    specialists: Experiment | None = None
 
     @property
     def words(self) -> str:
@@ -45,9 +49,25 @@ class TrainingDemonstration:
         start = f"A student alone recognises {alone:.1%} of the digits it has not seen."
         return f"{start} {'; '.join(parts)}. {_lesson(gains)}."
 
+    @property
+    def words_on_specialists(self) -> str:
+        """Summary of what two specialists add, in one sentence; empty without them."""
+        if self.specialists is None:
+            return ""
+        accuracy = {row["method"]: row["accuracy"] for row in self.specialists.rows}
+        result = next(iter(self.specialists.contributions().values()))
+        known = ", ".join(f"{name} {result.information[name].value:.2f}" for name in result.sources)
+        assert result.remaining is not None  # noqa: S101 the student is given
+        return (
+            f"Two specialists, each taught five of the ten digits, know {known} bits of the digit, and together "
+            f"{result.remaining.value:.2f} that the student alone lacks; KD from the mean of both changes its accuracy "
+            f"by {100 * (accuracy['kd'] - accuracy['none']):+.1f} points."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return self.experiment.to_dict()
+        specialists = None if self.specialists is None else self.specialists.to_dict()
+        return self.experiment.to_dict() | {"specialists": specialists}
 
     def __rich__(self) -> RenderableType:
         """The tables, what they say, and where the files are."""
@@ -60,7 +80,7 @@ class TrainingDemonstration:
             Text("What do students take over while they are trained?", "bold"),
             Text("A small convolutional student sees 300 digits; its teacher, four times as wide, sees 1,078.\n"),
             self.experiment,
-            Text(f"\n{self.words}", "bold"),
+            Text(f"\n{self.words} {self.words_on_specialists}".rstrip(), "bold"),
             Text(f"\nThe trajectories are in {folder / 'report.html'}. All methods over five seeds, paired:"),
             Text(command, no_wrap=True, overflow="ignore"),
         )
@@ -113,4 +133,6 @@ def demonstrate_training(
     config = dataclasses.replace(load_config(PRESET), seed=seed, teacher_seed=seed)
     with one_thread():  # in networks this small, threads mostly wait for each other
         results = run_experiment(config, out, methods=METHODS, teachers=TEACHERS, progress=progress)
-    return TrainingDemonstration(results)
+        two = dataclasses.replace(config, teachers=SPECIALISTS, taps=(), audit=AuditConfig(layers="none"))
+        specialists = run_experiment(two, out / "specialists", methods=("none", "kd"), progress=progress)
+    return TrainingDemonstration(results, specialists)

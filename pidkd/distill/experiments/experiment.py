@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
+from pidkd.contribution_result import ContributionResult
 from pidkd.distill.experiments.cases import Case, cases_of
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.loading import load_config
 from pidkd.distill.experiments.page import experiment_page
 from pidkd.distill.experiments.pairing import BASELINE, paired_differences
 from pidkd.distill.experiments.provenance import check_alike, telling
-from pidkd.distill.experiments.workbench import ATOMS, CONFIG, Workbench
+from pidkd.distill.experiments.workbench import ATOMS, CONFIG, CONTRIBUTIONS, Workbench
 from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.runtime import device_of, together
 from pidkd.errors import InputError
+from pidkd.files.json import read_json
 from pidkd.files.opening import is_there
 from pidkd.files.tables import guarded_row
 from pidkd.runs.output import PathLike, check_folder, holding, write_text
@@ -89,6 +91,11 @@ class Experiment:
                 pairs += [_named(pair, case) for pair in reports[-1].pairs]
         return dataclasses.replace(reports[0], pairs=tuple(pairs)) if reports else None
 
+    def contributions(self) -> dict[str, ContributionResult]:
+        """What each of several teachers adds for the student, by case; empty where there is one teacher."""
+        paths = {_case(row).name: self.folder / "results" / _case(row).name / CONTRIBUTIONS for row in self.rows}
+        return {name: ContributionResult.from_dict(read_json(path)) for name, path in paths.items() if path.exists()}
+
     def write(self) -> None:
         """Write ``results.json`` and ``results.csv``."""
         text = io.StringIO()
@@ -127,6 +134,8 @@ class Experiment:
             parts.append(_differences(differences))
         if (report := self.report()) is not None and report.pairs[0].history:
             parts.append(_trajectories(report))
+        for name, added in self.contributions().items():
+            parts += [Text(f"\nAdded by each teacher, by the classes that it names: {name}"), Text(str(added))]
         note = (
             "Accuracy in per cent on the test set after the last epoch; atoms in bits there; standard deviations use "
             "n - 1; p is of the two-sided sign test over seeds."
@@ -237,7 +246,7 @@ def preview(
 def _check(bench: Workbench, cases: Sequence[Case], before: Before | None) -> None:
     """Refuse settings that cannot be used, before a teacher is trained."""
     for case in {case.teacher: case for case in cases}.values():
-        bench.check_teacher(case)
+        bench.teachers.check(case)
     for method in dict.fromkeys(case.method for case in cases):
         bench.check(next(case for case in cases if case.method == method), before)
 

@@ -34,7 +34,7 @@ def list_presets() -> list[str]:
     Examples
     --------
     >>> list_presets()[-2:]
-    ['digits-rid', 'fmnist-rid']
+    ['digits-specialists', 'fmnist-rid']
     """
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 

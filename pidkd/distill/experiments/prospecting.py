@@ -117,13 +117,13 @@ def run_prospects(
     bench = Workbench(config, folder, resume=resume)
     cases = cases_of(config, None, [BASELINE], teachers)
     for case in cases:
-        bench.check_teacher(case)
+        bench.teachers.check(case)
     bench.record(CONFIG, config.to_yaml())
     show = progress or (lambda fraction, now: None)
     by_teacher, accuracies, alone = {}, {}, 0.0
     for number, case in enumerate(cases):
         student, measured = bench.student(case, show)
-        teacher, accuracies[case.teacher_name] = bench.teacher(case, show)
+        teacher, accuracies[case.teacher_name] = bench.teachers.get(case, show)
         show(number / len(cases), f"audit beside {case.teacher_name}")
         alone = measured["accuracy"]
         with drawing(case.teacher_seed):

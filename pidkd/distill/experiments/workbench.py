@@ -17,42 +17,34 @@ from torch import nn
 
 from pidkd.audits.auditing import audit
 from pidkd.distill.dataset import ImageData
-from pidkd.distill.experiments.cases import UNFILED, Case
+from pidkd.distill.experiments.cases import Case
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.keys import key_in_configuration
-from pidkd.distill.experiments.making import (
-    calibrate_batchnorm,
-    corrupt_teacher,
-    drawing,
-    make_network,
-    read_data,
-)
+from pidkd.distill.experiments.making import drawing, make_network, read_data
 from pidkd.distill.experiments.provenance import FREE, check_same, note, remarks
+from pidkd.distill.experiments.teaching import Show, Teachers, progress_of
 from pidkd.distill.method import get_method
+from pidkd.distill.teacher_ensemble import TeacherEnsemble
 from pidkd.distill.training.capturing import Captured, capture
 from pidkd.distill.training.engine import TrainResult, train
-from pidkd.distill.training.evaluation import evaluate
 from pidkd.distill.training.monitor import Monitor
 from pidkd.distill.training.preflight import Preflight, without_teacher
 from pidkd.distill.training.run import Run
-from pidkd.distill.training.runtime import device_of
-from pidkd.distill.weights import load_weights
-from pidkd.errors import AlignmentWarning, Argument, InputError
-from pidkd.files.opening import existing_file
+from pidkd.errors import AlignmentWarning, InputError
 from pidkd.quantize import Quantizer
 from pidkd.runs.output import PathLike, write_text
-from pidkd.runs.record import check_record, file_digest
+from pidkd.runs.record import check_record
 
 CONFIG = "config.yaml"
+
+CONTRIBUTIONS = "contributions.json"
+"""File in the folder of a case with several teachers: what each of them adds for the student."""
 
 ATOMS = {"Red": "redundant", "Uni_T": "unique_t", "Uni_S": "unique_s", "Syn": "synergistic"}
 """Atoms by their headings."""
 
 MADE_HERE = ("trained", "untrained")
 """Teachers that are not yet what they will be when a preflight is shown before anything is trained."""
-
-Show = Callable[[float, str], None]
-"""Called with the fraction done and what is being done."""
 
 
 class Workbench:
@@ -76,24 +68,16 @@ class Workbench:
         settings = config.data
         if settings.validation:
             whole, self.test = whole.split(settings.validation, settings.seed)
-        self.teacher_data, self.student_data = (
-            whole if n is None else whole.per_class(n, settings.seed)
-            for n in (config.teacher.samples_per_class, settings.samples_per_class)
-        )
+        n = settings.samples_per_class
+        self.student_data = whole if n is None else whole.per_class(n, settings.seed)
         if settings.label_noise:
             self.student_data = self.student_data.with_label_noise(settings.label_noise, settings.seed)
         self.held_out: ImageData | None = None
         if config.monitor is not None:
             self.student_data, self.held_out = self.student_data.split(config.monitor.held_out, settings.seed)
-        self.teachers: dict[str, tuple[nn.Module, float | None]] = {}
+        self.teachers = Teachers(config, self.folder, whole, self.test, **self.options)
         self.students: dict[str, tuple[nn.Module, dict[str, Any]]] = {}
         self.captured: tuple[str, Captured] = ("", Captured())
-
-    def check_teacher(self, case: Case) -> None:
-        """Make the teacher of a case, or read it; nothing is trained or written."""
-        network = self.make_teacher(case)
-        if case.teacher == "trained":
-            self._teach(network, case, lambda fraction, now: None, dry_run=True)
 
     def check(self, case: Case, before: Callable[[str, Preflight], None] | None) -> None:
         """Show the preflight of a case, with networks as they are made or read: nothing is trained or written.
@@ -106,7 +90,7 @@ class Workbench:
                 before(name, without_teacher(report, self.test.n_classes) if case.teacher in MADE_HERE else report)
 
         student = make_network(case.of(self.config), "student", self.test)
-        self._train(self.make_teacher(case), student, case, lambda fraction, now: None, before=show, dry_run=True)
+        self._train(self.teachers.new(case), student, case, lambda fraction, now: None, before=show, dry_run=True)
 
     def row(self, case: Case, show: Show) -> dict[str, Any]:
         """The row of a case: as found before, or now."""
@@ -119,31 +103,29 @@ class Workbench:
             check_record(str(finished), record.get("made_from"), made_from, hint)
             return _row_of(record, finished)
         student, measured = self.student(case, show)
-        teacher, accuracy = self.teacher(case, show)
+        teacher, accuracy = self.teachers.get(case, show)
         row = {**dataclasses.asdict(case), "run": case.run_name, **measured, "teacher_accuracy": accuracy}
         if self.is_main:
             show(1.0, "audit")
             row |= self._audit(case, teacher, student)
+            added = self.teachers.contributions(case, student, show)
+            if added is not None:
+                self.record(f"{place}/{CONTRIBUTIONS}", json.dumps(added.to_dict(), indent=1))
             record = {"config": config, "made_from": made_from, "row": row}
             self.record(f"{place}/result.json", json.dumps(record, indent=1))
         return row
 
     def _made_from(self, case: Case) -> dict[str, Any]:
-        """Digests of the data and of the teacher's file; a teacher that is trained here is made of the data."""
-        given = case.teacher not in UNFILED
-        return {
-            "training data": self.student_data.fingerprint,
-            "training data of the teacher": self.teacher_data.fingerprint,
-            "test data": self.test.fingerprint,
-            "weights of the teacher": file_digest(existing_file(case.teacher)) if given else None,
-        }
+        """Digests of all that the row of a case is made of."""
+        own = {"training data": self.student_data.fingerprint, "test data": self.test.fingerprint}
+        return own | self.teachers.made_from(case)
 
     def student(self, case: Case, show: Show) -> tuple[nn.Module, dict[str, Any]]:
         """The trained student of a case, and what its training came to."""
         if case.run_name in self.students:
             return self.students[case.run_name]
         student = make_network(case.of(self.config), "student", self.test)
-        teacher, _ = self.teacher(case, show)
+        teacher, _ = self.teachers.get(case, show)
         if first := self.config.starts.get(case.method):
             student.load_state_dict(self.student(dataclasses.replace(case, method=first), show)[0].state_dict())
         self._keep(student, case, 0)
@@ -157,65 +139,10 @@ class Workbench:
             self.students[case.run_name] = run.student, measured
         return run.student, measured
 
-    def teacher(self, case: Case, show: Show) -> tuple[nn.Module, float | None]:
-        """The teacher of a case and its accuracy on the test set, where its classes are those of the data."""
-        if case.teacher_name not in self.teachers:
-            config, network = case.of(self.config), self.make_teacher(case)
-            folder = self.folder / "teachers" / case.teacher_name
-            if case.teacher == "trained" and (folder / "student.pt").exists():
-                record = check_same(folder / "run.json", ("note", "config"), _teaching(config))
-                before, now = record["note"].get("made_from"), {"training data": self.teacher_data.fingerprint}
-                check_record(str(folder), before, now, "take another folder, or remove this one")
-                load_weights(network, folder / "student.pt", "teacher")
-            elif case.teacher == "trained":
-                self._teach(network, case, show)
-            elif case.teacher == "untrained":
-                calibrate_batchnorm(network, self.teacher_data)
-            corrupt_teacher(network, config)
-            alike = config.teacher.n_classes in (None, self.test.n_classes)
-            with drawing(case.teacher_seed):
-                network.to(device_of(config.device))
-                accuracy = evaluate(network, self.test)["accuracy"] if alike else None
-            self.teachers[case.teacher_name] = network, accuracy
-        return self.teachers[case.teacher_name]
-
-    def make_teacher(self, case: Case) -> nn.Module:
-        """The teacher before it is trained, or with the weights of its file.
-
-        Raises
-        ------
-        InputError
-            When it cannot be made, or its file cannot be used.
-        """
-        network = make_network(case.of(self.config), "teacher", self.test)
-        if case.teacher not in UNFILED:
-            load_weights(network, case.teacher, "teacher.weights", f"{', '.join(UNFILED)}, or ")
-        return network
-
     def record(self, name: str, text: str) -> None:
         """Write a file of the experiment, from one process."""
         if self.is_main:
             write_text(self.folder / name, text, force=True)
-
-    def _teach(self, network: nn.Module, case: Case, show: Show, dry_run: bool = False) -> None:
-        try:
-            train(
-                None,
-                network,
-                self.teacher_data,
-                self.test,
-                method="none",
-                recipe=self.config.teacher_recipe,
-                seed=case.teacher_seed,
-                out=self.folder / "teachers" / case.teacher_name,
-                dry_run=dry_run,
-                note={**note(case.of(self.config)), "made_from": {"training data": self.teacher_data.fingerprint}},
-                progress=lambda fraction, row: show(0.0, f"teacher, {fraction:.0%}, {_now(row)}"),
-                **self.options,
-            )
-        except InputError as error:
-            place = key_in_configuration(error.where, "teacher.recipe")  # the teacher is trained as a student is
-            raise error.at(place if isinstance(place, Argument) else place.replace("student", "teacher")) from error
 
     def _train(
         self,
@@ -227,7 +154,9 @@ class Workbench:
         dry_run: bool = False,
     ) -> TrainResult:
         config = case.of(self.config)
-        monitor = self._monitor(teacher, case)
+        method, monitor = config.make_method(), self._monitor(teacher, case)
+        if isinstance(teacher, TeacherEnsemble):
+            teacher.temperature = getattr(method, "temperature", 1.0)
 
         def after_epoch(run: Run) -> Mapping[str, Any] | None:
             self._keep(run.step.student.model, case, run.epoch + 1)
@@ -239,7 +168,7 @@ class Workbench:
                 student,
                 self.student_data,
                 self.test,
-                method=config.make_method(),
+                method=method,
                 taps=config.taps,
                 recipe=config.student_recipe,
                 seed=case.seed,
@@ -249,7 +178,7 @@ class Workbench:
                 remarks=remarks(config),
                 before=None if before is None else lambda report: before(case.run_name, report),
                 after_epoch=after_epoch,
-                progress=lambda fraction, row: show(fraction, _now(row)),
+                progress=lambda fraction, row: show(fraction, progress_of(row)),
                 **self.options,
             )
         except InputError as error:
@@ -287,22 +216,36 @@ class Workbench:
         if self.captured[0] != case.teacher_name:  # one teacher's at a time: cases come teacher by teacher
             self.captured = case.teacher_name, self._capture(case, teacher, 0)
         held_t, held_s = self.captured[1], self._capture(case, student, 1)
+        pairs = [(self._audit_name(t), s) for t, s in self.audited]
         checkpoints = {f"epoch {int(path.name)}": path for path in sorted(self._snapshots(case).glob("?????"))}
         with warnings.catch_warnings():
             # An untrained teacher may know nothing; the report says so.
             warnings.simplefilter("ignore", AlignmentWarning)
             report = audit(
-                held_t,
+                self._by_teacher(held_t) if self.config.teachers else held_t,
                 held_s,
                 self.test.labels,
-                self.audited,
+                pairs,
                 checkpoints=checkpoints,
                 quantize=self.quantizer,
                 shuffles=self.config.audit.shuffles,
             )
         report.write(self.folder / "results" / case.name, force=True)
-        last = report.results[self.audited[-1]]
+        last = report.results[pairs[-1]]
         return {key: getattr(last, key) for key in (*ATOMS.values(), "mi_t", "mi_s")}
+
+    def _audit_name(self, layer: str) -> str:
+        """Name of a layer in an audit, which writes ``name/layer`` of several teachers."""
+        name, _, rest = layer.partition(".")
+        return f"{name}/{rest}" if name in self.config.teachers else layer
+
+    def _by_teacher(self, captured: Captured) -> dict[str, dict[str, Any]]:
+        """Layers of several teachers, each teacher's by itself."""
+        layers: dict[str, dict[str, Any]] = {}
+        for path in dict.fromkeys(t for t, _ in self.audited):
+            name, _, layer = path.partition(".")
+            layers.setdefault(name, {})[layer] = captured[path]
+        return layers
 
     def _capture(self, case: Case, network: nn.Module, side: int) -> Captured:
         """Features of the audited layers on the test set."""
@@ -320,22 +263,9 @@ def _row_of(record: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return row
 
 
-def _teaching(config: Config) -> dict[str, Any]:
-    """Settings that identify a trained teacher."""
-    settings = config.to_dict()
-    return {key: settings[key] for key in ("data", "teacher", "teacher_seed", "recipe", "strict")}
-
-
 def _balance(history: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Of the epochs that train the whole student: the last training accuracy, and means of what the balance logged."""
     accuracies = [row["train_accuracy"] for row in history if "train_accuracy" in row]
     balances = [row["balance"] for row in history if row.get("balance", {}).get("ratio") is not None]
     means = {key: fmean(balance[key] for balance in balances) for key in ("ratio", "factor") if balances}
     return {"train_accuracy": accuracies[-1], **means}
-
-
-def _now(row: Mapping[str, Any]) -> str:
-    """The last epoch in words."""
-    if not row:
-        return ""
-    return f"{row['phase']}, loss {row['loss']:.3g}, accuracy {row['valid_accuracy']:.1%}"

@@ -45,9 +45,14 @@ def test_taps_are_layers_of_the_networks(preset: str) -> None:
     config = load_config(preset)
     shape = {"digits": (8, 8, 1), "idx": (28, 28, 1), "cub": (224, 224, 3)}.get(config.data.name, (32, 32, 3))
     with torch.device("meta"):
-        teacher, student = (build_model(n.model, shape, 10, **n.options) for n in (config.teacher, config.student))
+        student = build_model(config.student.model, shape, 10, **config.student.options)
+        teachers = {
+            name: build_model(one.teacher.model, shape, 10, **one.teacher.options)
+            for name, one in config.members().items()
+        }
+    layers = {f"{name}.{layer}".lstrip(".") for name, one in teachers.items() for layer, _ in one.named_modules()}
     for t, s in config.taps:
-        assert t in dict(teacher.named_modules())
+        assert t in layers
         assert s in dict(student.named_modules())
 
 

@@ -41,9 +41,9 @@ def test_a_sweep_reads_no_test_set_and_keeps_its_reason(tmp_path: Path) -> None:
 def test_a_validation_split_is_seen_by_no_network(tmp_path: Path) -> None:
     plain, split = (Workbench(load_config("digits-rid", [f"data.validation={part}"]), tmp_path) for part in (0.0, 0.2))
     held = set(split.test.ids.tolist())
-    assert len(held) == pytest.approx(0.2 * len(plain.teacher_data), abs=5)
-    assert held <= set(plain.teacher_data.ids.tolist())
-    assert not held & set(split.teacher_data.ids.tolist())
+    assert len(held) == pytest.approx(0.2 * len(plain.teachers.data[""]), abs=5)
+    assert held <= set(plain.teachers.data[""].ids.tolist())
+    assert not held & set(split.teachers.data[""].ids.tolist())
     assert not held & set(split.student_data.ids.tolist())
     assert len(split.student_data) == 300
 
@@ -84,7 +84,7 @@ def test_an_untrained_teacher_is_normalised_and_a_raw_one_is_not(tmp_path: Path)
 
     spreads = {}
     for name in ("untrained", "untrained-raw"):
-        network, _ = bench.teacher(Case("none", name, 0, 0), lambda fraction, now: None)
+        network, _ = bench.teachers.get(Case("none", name, 0, 0), lambda fraction, now: None)
         x = torch.from_numpy(bench.test.images[:200].copy()).permute(0, 3, 1, 2).float() / 255
         with torch.no_grad():
             spreads[name] = network.eval()((x - bench.test.mean[0]) / bench.test.std[0]).std().item()
