@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pidkd.errors import InputError, PidkdError, quote
+from pidkd.files.reading import IDS
 
 Inputs: TypeAlias = Any
 """What a network is called with: a tensor, a tuple of arguments, or a mapping of keyword arguments."""
@@ -168,6 +169,12 @@ def _parameters(model: nn.Module) -> Mapping[str, inspect.Parameter]:
 def explicit_arguments(model: nn.Module) -> list[str]:
     """Names of the arguments of a network, as its signature spells them."""
     return [name for name, p in _parameters(model).items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def id_names(*models: Any) -> list[str]:
+    """Entries of a batch that name its samples, where they are no arguments of the networks."""
+    arguments = {name for model in models if isinstance(model, nn.Module) for name in explicit_arguments(model)}
+    return [name for name in IDS if name not in arguments]
 
 
 def takes(model: nn.Module, name: str) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
+import scipy.sparse
 import torch
 from torch.utils.data import (
     BatchSampler,
@@ -21,6 +23,8 @@ from torch.utils.data import (
     TensorDataset,
     WeightedRandomSampler,
 )
+
+pd = pytest.importorskip("pandas")
 
 N, WIDTH = 50, 4
 GENERATOR = torch.Generator().manual_seed(0)
@@ -196,6 +200,16 @@ DATA = [
         RandomSampler(PAIRS), 8, drop_last=False)), refused="set shuffle=False"),
     Data("a part at random", lambda: DataLoader(PAIRS, 8, sampler=SubsetRandomSampler(ROWS[:20])), rows=ROWS[:20],
          ids=None, noted="gives 20 samples of the 50", drawn=True),
+    Data("a batch sampler that drops the rest", lambda: DataLoader(PAIRS, batch_sampler=BatchSampler(
+        SequentialSampler(PAIRS), 8, drop_last=True)), rows=ROWS[:48], ids=ROWS[:48],
+         noted="gives 48 samples of the 50"),
+    Data("dicts with ids", lambda: Mapped(lambda r: {"input": X[r], "labels": Y[r], "id": r})),
+    Data("frames of the same rows in another order", lambda: (pd.DataFrame(X.numpy()), pd.Series(Y.numpy())[::-1]),
+         refused="the same index in the same order", refused_in_training="the same index in the same order"),
+    Data("sparse tensors", lambda: (X.to_sparse(), Y), refused="write x.to_dense()",
+         refused_in_training="write x.to_dense()"),
+    Data("sparse matrices", lambda: (scipy.sparse.csr_matrix(X.numpy()), Y), refused="write x.toarray()",
+         refused_in_training="write x.toarray()"),
     Data("a sampler of one's own", lambda: DataLoader(PAIRS, 8, sampler=Evens(PAIRS)), rows=ROWS[::2], ids=None,
          noted="gives 25 samples of the 50"),
     Data("weighted", lambda: DataLoader(PAIRS, 8, sampler=WeightedRandomSampler([1.0] + [0.0] * 49, 12)),

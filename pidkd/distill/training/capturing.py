@@ -18,7 +18,7 @@ from pidkd.arrays import Array
 from pidkd.distill.corruption import noise_of
 from pidkd.distill.dataset import ImageData
 from pidkd.distill.features import kind
-from pidkd.distill.feeding import Forward, eval_mode, explicit_arguments, layer_path, same_buffers
+from pidkd.distill.feeding import Forward, eval_mode, id_names, layer_path, same_buffers
 from pidkd.distill.lens import Head, Lens
 from pidkd.distill.positions import POSITIONS, Position, answered, at_position, mask_of
 from pidkd.distill.taps import FeatureTap
@@ -32,7 +32,7 @@ from pidkd.distill.training.runtime import device_of, together
 from pidkd.distill.training.shard_folder import SharedFolder
 from pidkd.distill.training.state import fingerprint
 from pidkd.errors import Argument, DataWarning, InputError, quote
-from pidkd.files.reading import BESIDE_LAYERS, IDS, is_beside
+from pidkd.files.reading import BESIDE_LAYERS, is_beside
 from pidkd.parameters import check_choice, check_whole
 from pidkd.runs.output import PathLike
 
@@ -174,7 +174,7 @@ def capture(
             training=False,
             collate=collate,
             tokens=position == "answer",
-            id_names=[name for name in IDS if name not in explicit_arguments(model)],
+            id_names=id_names(model),
         )
         captured = Captured()
         captured.normalisation, captured.position = _normalisation(data), position

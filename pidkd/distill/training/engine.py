@@ -18,6 +18,7 @@ from pidkd.distill.feeding import (
     check_network,
     check_pairs,
     check_trainable,
+    id_names,
     layouts,
     left_alone,
 )
@@ -190,7 +191,8 @@ def train(
     method = _method(method)
     pairs = _pairs(taps, method, teacher, student)
     with Runtime(device, processes=processes, strict=strict, precision=recipe.precision) as runtime, ExitStack() as end:
-        data, evaluated = _data(train_data, valid_data, recipe, seed, runtime, collate)
+        reading = {"collate": collate, "id_names": id_names(teacher, student)}
+        data, evaluated = _data(train_data, valid_data, recipe, seed, runtime, reading)
         teacher_used = teacher if method.needs_teacher else None
         taps_of = _taps(teacher_used, student, pairs, layout, forward, recipe, runtime, end)
         run = _prepare(taps_of, data, evaluated, method, pairs, recipe, seed, runtime, end)
@@ -223,8 +225,7 @@ def train(
         student = run.step.student.model
         if folder is not None:
             folder.finish(student, run.best)
-    place = None if folder is None else folder.path
-    seconds = time.perf_counter() - started
+    place, seconds = None if folder is None else folder.path, time.perf_counter() - started
     return TrainResult(student, teacher, run.step.loss, run.history, run.best, report, place, seconds)
 
 
@@ -233,8 +234,7 @@ def _method(method: Any) -> Method:
     if isinstance(method, type) and issubclass(method, Method):
         got, hint = f"the class {method.__name__}", f"make one: {method.__name__}()"
         raise InputError(Argument("train", "method"), "a distillation method, or its name", got, hint)
-    made: Method = method if isinstance(method, Method) else get_method(method)()
-    return made
+    return method if isinstance(method, Method) else get_method(method)()
 
 
 def _taps(
@@ -357,14 +357,14 @@ def _open_folder(
 
 
 def _data(
-    train_data: Any, valid_data: Any, recipe: Recipe, seed: int, runtime: Runtime, collate: Collate | None
+    train_data: Any, valid_data: Any, recipe: Recipe, seed: int, runtime: Runtime, reading: dict[str, Any]
 ) -> tuple[Batches, dict[str, Batches]]:
     evaluated = {} if valid_data is None else {"valid": valid_data}
     if recipe.held_out:
         train_data, evaluated["held_out"] = hold_out(train_data, Argument("train", "train_data"), recipe.held_out, seed)
-    data = open_batches(train_data, Argument("train", "train_data"), recipe, seed, runtime.place, collate=collate)
+    data = open_batches(train_data, Argument("train", "train_data"), recipe, seed, runtime.place, **reading)
     return data, {
-        name: open_batches(part, f"train({name}_data)", recipe, seed, runtime.place, training=False, collate=collate)
+        name: open_batches(part, f"train({name}_data)", recipe, seed, runtime.place, training=False, **reading)
         for name, part in evaluated.items()
     }
 

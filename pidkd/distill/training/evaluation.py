@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pidkd.distill.feeding import Forward, eval_mode, same_buffers
+from pidkd.distill.feeding import Forward, eval_mode, id_names, same_buffers
 from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.batches import Batches
 from pidkd.distill.training.labels import Batch, check_range, classes_of
@@ -71,7 +71,8 @@ def evaluate(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     recipe = Recipe(batch_size=batch_size)
     place = (device, 0, 1)
-    batches = open_batches(data, Argument("evaluate", "data"), recipe, 0, place, training=False, collate=collate)
+    options: dict[str, Any] = {"training": False, "collate": collate, "id_names": id_names(model)}
+    batches = open_batches(data, Argument("evaluate", "data"), recipe, 0, place, **options)
     if batches.left_out:
         warnings.warn(f"evaluate(data): the loader gives {batches.left_out}", DataWarning, stacklevel=2)
     tap = FeatureTap(model, [], forward=forward, where=Argument("evaluate", "model"))

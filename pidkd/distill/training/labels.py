@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pidkd.arrays import check_same_rows
 from pidkd.distill.feeding import Inputs, batch_length, describe_inputs, tensors_in
 from pidkd.errors import InputError
 from pidkd.files.reading import LABELS
@@ -167,6 +168,7 @@ def arrays_of(data: Any, where: str) -> Batch:
     if not isinstance(data, tuple | list) or len(data) != 2:
         got = f"{type(data).__name__} of {len(data)}" if isinstance(data, tuple | list) else type(data).__name__
         raise InputError(where, "(x, y), a torch Dataset or DataLoader, or ImageData", got)
+    check_same_rows(where, x=data[0], y=data[1])
     x, y = as_tensors(data[0], f"{where}[0]"), as_tensors(data[1], f"{where}[1]")
     if not tensors_in(x):
         raise InputError(f"{where}[0]", "arrays of inputs", type(data[0]).__name__)
@@ -177,6 +179,9 @@ def arrays_of(data: Any, where: str) -> Batch:
 
 def as_tensors(values: Any, where: str) -> Inputs:
     """Arrays, data frames or lists as tensors, dtype kept; of a mapping or a tuple each part."""
+    if getattr(values, "layout", torch.strided) != torch.strided or hasattr(values, "toarray"):
+        dense = "to_dense()" if isinstance(values, Tensor) else "toarray()"
+        raise InputError(where, "a dense array", type(values).__name__, f"write x.{dense}")
     if isinstance(values, Tensor):
         return values.detach()
     if isinstance(values, Mapping):

@@ -118,7 +118,8 @@ class FromLoader(Streamed):
         self.n_samples = _n_given(loader)
         n_held = length_of(loader.dataset)
         if n_held is not None and self.n_samples is not None and self.n_samples != n_held:
-            why = "as it drops the last batch" if loader.drop_last else "as its sampler draws them"
+            drops = loader.drop_last or getattr(loader.batch_sampler, "drop_last", False)
+            why = "as it drops the last batch" if drops else "as its sampler draws them"
             self.left_out = f"{self.n_samples:,} samples of the {n_held:,} of its data set, {why}"
         if self.n_samples is not None and loader.batch_size is not None:
             rest = self.n_samples % loader.batch_size
@@ -161,10 +162,13 @@ def length_of(sized: Any) -> int | None:
 
 def _n_given(loader: DataLoader[Any]) -> int | None:
     """Number of samples that a loader gives, where its samplers tell."""
-    if loader.batch_size is None:
+    size, drops, sampler = loader.batch_size, loader.drop_last, loader.sampler
+    if size is None and type(loader.batch_sampler) is BatchSampler:
+        size, drops, sampler = (getattr(loader.batch_sampler, name) for name in ("batch_size", "drop_last", "sampler"))
+    if size is None:
         return None
-    n = length_of(loader.dataset if isinstance(loader.dataset, IterableDataset) else loader.sampler)
-    return n if n is None or not loader.drop_last else n - n % loader.batch_size
+    n = length_of(loader.dataset if isinstance(loader.dataset, IterableDataset) else sampler)
+    return n if n is None or not drops else n - n % size
 
 
 def _in_order(loader: DataLoader[Any]) -> bool:

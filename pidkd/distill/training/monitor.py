@@ -179,7 +179,10 @@ def filtered(run: Run, data: Any) -> tuple[list[tuple[Array, Array]], Array]:
     was_training = step.training
     step.eval()
     place, collate = (run.runtime.device, 0, 1), getattr(run.train, "collate", None)
-    batches = open_batches(data, Argument("Monitor", "data"), run.recipe, 0, place, training=False, collate=collate)
+    names = getattr(run.train, "id_names", ())
+    batches = open_batches(
+        data, Argument("Monitor", "data"), run.recipe, 0, place, training=False, collate=collate, id_names=names
+    )
     pieces: list[list[tuple[Array, Array]]] = [[] for _ in step.taps]
     labels = []
     for x, y in batches.in_order():
