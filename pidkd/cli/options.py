@@ -59,6 +59,9 @@ Groups = Annotated[
 By = Annotated[
     Path | None, typer.Option("--by", help="A label for each row, such as its class or domain: atoms by label.")
 ]
+Given = Annotated[
+    Path | None, typer.Option("--given", help="A label for each row, such as its prompt: the mean over its strata.")
+]
 Device = Annotated[DeviceOption, typer.Option("--device", help="Where classifiers and critics are trained.")]
 Param = Annotated[
     list[str] | None, typer.Option("--param", metavar="KEY=VALUE", help="A parameter of the estimator; repeatable.")

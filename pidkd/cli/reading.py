@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 import pidkd
 from pidkd.errors import InputError, Keyword
-from pidkd.files.reading import GROUPS, read_array, read_samples
-from pidkd.inputs import Input, as_input
+from pidkd.files.reading import GROUPS, LABELS, read_array, read_layers, read_samples
+from pidkd.inputs import Input, Posteriors, as_input
 from pidkd.inputs.activations import Target
 from pidkd.inputs.dispatch import check_two_sources
+
+SOURCES = (("t", "s", "ts"), ("v", "l", "vl"), ("1", "2", "12"))
+"""Names of two sources and of both together, in a file of posteriors: networks, inputs, or numbers."""
 
 
 def read_data(
@@ -47,3 +52,30 @@ def read_data(
     files = [(path, names[name]) for name, path in samples.items() if path is not None]
     held = read_samples([*files, *([(groups, GROUPS)] if groups is not None else [])])
     return as_input(*held[:3], groups=held[3] if groups is not None else None, target=target)
+
+
+def read_posteriors(file: Path, groups: Path | None) -> Posteriors:
+    """Class probabilities p(y|t), p(y|s) and p(y|t,s), or their logits, from a file of named arrays.
+
+    Raises
+    ------
+    InputError
+        When an array is missing, probabilities and logits are mixed, or the values cannot be used.
+    """
+    arrays = {layer.name: layer for layer in read_layers(file)}
+    labels = next((arrays[name] for name in LABELS if name in arrays), None)
+    ways = [[f"{kind}_{name}" for name in names] for kind in ("p", "z") for names in SOURCES]
+    present = [name for names in ways for name in names if name in arrays]
+    if labels is None or present not in [way for names in ways for way in (names, names[:2])]:
+        expected = "labels, and p_t, p_s, optionally p_ts (or p_v, p_l, p_vl of inputs; z_t, ... of logits)"
+        raise InputError(str(file), expected, f"arrays {', '.join(arrays) or 'none'}")
+    rows = next((arrays[name] for name in GROUPS if name in arrays), None)
+    of_group = rows.held() if rows is not None else None
+    if groups is not None:
+        of_group = read_array(groups, GROUPS)
+    make = Posteriors if present[0].startswith("p") else Posteriors.from_logits
+    p = [arrays[name].held() for name in present]
+    try:
+        return make(np.asarray(labels.held()), p[0], p[1], p[2] if len(p) > 2 else None, groups=of_group)
+    except InputError as error:
+        raise error.at(f"{file}, {error.where}") from error
