@@ -58,11 +58,11 @@ class CriticMI(MIEstimator):
     critic: Kind = "separable"
     base: Base = "copula"
     norms: bool = True
-    n_folds: Annotated[int, Whole(1)] = 5
+    n_folds: Annotated[int, Whole(1, 10_000)] = 5
     steps: Annotated[int, Whole(0, 10_000_000)] = 2000
-    patience: Annotated[int, Whole(0)] = 8
+    patience: Annotated[int, Whole(0, 10_000)] = 8
     batch_size: Annotated[int, Whole(2)] = 128
-    learning_rate: Annotated[float, Positive()] = 1e-3
+    learning_rate: Annotated[float, Positive(high=1e3)] = 1e-3
     hidden: Annotated[int, Whole(2, 65_536)] = 64
     block: Annotated[int, Whole(4)] = 2000
     level: Annotated[float, Level()] = 0.95

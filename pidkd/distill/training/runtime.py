@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pidkd.errors import Argument, InputError, LostWorkersError, PidkdError, reason
 from pidkd.parameters import check_choice
+from pidkd.runs.pool import end_with_parent
 
 PRECISIONS = (
     *(torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul),  # type: ignore[attr-defined]
@@ -216,6 +217,8 @@ def together(device: torch.device) -> Iterator[None]:
         yield
         return
     # CPU tensors always by gloo: what is agreed upon between steps does not wait for the device.
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun, which may be killed before it can end its processes
+        end_with_parent(os.getppid())
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield
