@@ -99,10 +99,10 @@ class Recipe(Parameterised):
     count: Literal["all", "student"] = "all"
     batch_size: Annotated[int, Whole(1)] = 128
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: Annotated[float, Positive(high=1e6)] = 0.05
+    lr: Annotated[float, Positive()] = 0.05
     momentum: Annotated[float, Fraction(ends="[)")] = 0.9
     nesterov: bool = True
-    weight_decay: Annotated[float, NonNegative(high=1e6)] = 5e-4
+    weight_decay: Annotated[float, NonNegative()] = 5e-4
     schedule: Literal["constant", "multistep", "cosine"] = "constant"
     milestones: tuple[Annotated[int, Whole(1)], ...] = ()
     gamma: Annotated[float, Positive()] = 0.2
