@@ -25,7 +25,7 @@ from pidkd.arrays import (
 )
 from pidkd.audits.pair import meet_all
 from pidkd.errors import Argument, InputError, Keyword, UnknownNameError, printable, quote
-from pidkd.files.layer import Layer, rows, wrong_dtype
+from pidkd.files.layer import Layer, by_index, rows, wrong_dtype
 from pidkd.files.opening import MAX_MEMORY
 from pidkd.files.reading import (
     BY,
@@ -254,9 +254,9 @@ def file_of(source: Any) -> str | None:
 
 
 def _opened(network: str, source: Any, where: str, max_memory: int) -> dict[str, Layer]:
-    """Layers of a network; a bare array is a layer of the network's name."""
+    """Layers of a network; a bare array is a layer of the network's name, one of a list has an index."""
     layers = open_layers(source, where, max_memory)
-    if file_of(source) is not None or isinstance(source, Mapping):
+    if file_of(source) is not None or isinstance(source, Mapping) or by_index(source):
         return layers
     [layer] = layers.values()
     return {network: dataclasses.replace(layer, name=network)}

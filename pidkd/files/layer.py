@@ -208,3 +208,10 @@ def wrong_dtype(where: str, dtype: np.dtype[Any]) -> InputError:
         hint = "pidkd never unpickles; save numbers or strings of one type"
         return InputError(where, "numbers or strings", f"Python objects (dtype {dtype})", hint)
     return InputError(where, "real numbers or codes", f"dtype {dtype}")
+
+
+def by_index(source: Any) -> dict[str, Any]:
+    """Hidden states by their index, of a list or tuple of arrays with samples first; empty for anything else."""
+    if not isinstance(source, list | tuple) or not all(len(getattr(one, "shape", ())) > 1 for one in source):
+        return {}
+    return {f"hidden_states.{index}": values for index, values in enumerate(source)}

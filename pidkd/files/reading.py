@@ -17,7 +17,7 @@ import numpy as np
 from pidkd.arrays import Array, as_array, as_labels, as_plain_text
 from pidkd.errors import InputError, printable
 from pidkd.files.format import Entry, Format, Source, format_of, get_format, list_suffixes
-from pidkd.files.layer import Layer
+from pidkd.files.layer import Layer, by_index
 from pidkd.files.opening import MAX_MEMORY, check_budget, existing, faults
 from pidkd.files.shards import ABOUT, FOLDER, capture_record, natural, read_folder
 from pidkd.files.tables import read_column
@@ -43,16 +43,17 @@ WEIGHTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked
 
 
 def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[str, Layer]:
-    """The layers of a file or folder, of a mapping from names to arrays, or of one array, by name and in order.
+    """The layers of a file or folder, of a mapping from names to arrays, of hidden states, or of one array, in order.
 
     Parameters
     ----------
-    source : path, mapping of str to array, or array
+    source : path, mapping of str to array, list or tuple of arrays, or array
         A file in one of the formats of ``pidkd.files.formats``, such as ``.npy`` (one layer), ``.npz``, ``.pt``,
         ``.safetensors``, ``.h5`` or ``.zarr``; a folder of ``.npy`` files (one layer each, by file name); or a folder
         of shards, which are read one after the other: numbered files that each hold every layer, or one subfolder of
-        numbered ``.npy`` files per layer. Arrays called "labels", "label", "targets", "target", "y" or "ids" are no
-        layers.
+        numbered ``.npy`` files per layer. A list or tuple of arrays of two axes or more, also in a ``.pt`` file, is
+        that of hidden states, ``hidden_states.0`` and on. Arrays called "labels", "label", "targets", "target", "y" or
+        "ids" are no layers.
     where : str
         What the user calls it, for arrays: the messages name files by themselves.
     max_memory : int, default 2 GiB
@@ -281,6 +282,8 @@ def _load(file: Source, name: str, entry: Entry, where: str) -> Any:
 def _opened(source: Any, where: str, max_memory: int) -> list[Layer]:
     if isinstance(source, str | os.PathLike):
         return read_layers(os.fspath(source), max_memory)
+    if of_layers := by_index(source):
+        source = of_layers
     if isinstance(source, Mapping):
         named = [(printable(str(name)), values) for name, values in source.items()]
         return [_in_memory(name, f"{where}, layer {name!r}", values) for name, values in named]

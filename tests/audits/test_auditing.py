@@ -372,3 +372,11 @@ def test_tokens_of_a_capture_are_audited_by_their_mean(teacher, pool, used, said
         assert part in note
     by_hand = {"l": t.mean(axis=1) if used == "mean" else t}, {"l": s if pool == "flatten" else s.mean(axis=1)}
     assert report.results["l", "l"].atoms == pytest.approx(pidkd.audit(*by_hand, y, **options).results["l", "l"].atoms)
+
+
+def test_hidden_states_in_a_list_are_paired_by_their_index():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=120)
+    states = [np.eye(3)[y] + rng.normal(size=(120, 3)) for _ in range(2)]
+    report = pidkd.audit(tuple(states), states, y, estimator="kmeans")
+    assert list(report.results) == [("hidden_states.0", "hidden_states.0"), ("hidden_states.1", "hidden_states.1")]

@@ -348,7 +348,7 @@ BAD = {
     "unknown parameter": (
         lambda: None,
         ("decompose", "and.npy", "--param", "tl=1"),
-        "pidkd decompose: --param tl: expected a parameter, one of max_memory, tol, got 'tl'; did you mean 'tol'?",
+        "--param tl: expected a parameter, one of compiled, max_memory, tol, got 'tl'; did you mean 'tol'?",
     ),
     "unusable parameter": (
         lambda: None,

@@ -329,3 +329,18 @@ def test_a_chunk_that_its_shard_lacks_is_no_zeros(tmp_path, place):
     (tmp_path / "whole.zarr" / "c" / "1" / "0").write_bytes(b"")
     with pytest.raises(InputError, match="bytes of an index in 0, got 0; it is damaged"):
         read_array(tmp_path / "whole.zarr", ())
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_hidden_states_are_layers_by_their_index(tmp_path, kind):
+    torch = pytest.importorskip("torch")
+    states = kind(torch.full((6, 4, 3), float(i)) for i in range(11))
+    torch.save(states, tmp_path / "states.pt")
+    for source in (states, tmp_path / "states.pt"):
+        layers = open_layers(source, "teacher")
+        assert list(layers) == [f"hidden_states.{i}" for i in range(11)]
+        assert layers["hidden_states.10"].array().tolist() == np.full((6, 4, 3), 10.0).tolist()
+
+
+def test_a_list_of_rows_is_one_layer():
+    assert list(open_layers([np.zeros(3), np.ones(3)], "teacher")) == ["teacher"]

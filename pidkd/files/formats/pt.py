@@ -20,7 +20,7 @@ from pidkd.arrays import Array, as_array
 from pidkd.errors import InputError, import_extra
 from pidkd.files.archive import verify
 from pidkd.files.format import Entry, Format, Source
-from pidkd.files.layer import Sliced, text_array
+from pidkd.files.layer import Sliced, by_index, text_array
 from pidkd.files.opening import check_budget
 
 
@@ -82,6 +82,7 @@ def _records() -> list[Any]:
 def _tensors(file: Source) -> dict[str, Any]:
     """Dense tensors and arrays of labels, by name."""
     contents = _opened(file)
+    contents = by_index(contents) or contents
     if hasattr(contents, "detach") or isinstance(contents, list):
         contents = {file.path.stem: contents}
     if not isinstance(contents, dict) or not all(isinstance(name, str) for name in contents):
