@@ -150,7 +150,7 @@ def by_domain(rng, n):
 @pytest.mark.slow
 @pytest.mark.xfail(
     strict=True,
-    reason="single atoms by label miss the fit of the potentials: 79 % (Red), 57 (Uni T), 88 (Uni S), 81 (Syn)",
+    reason="errors by label leave out the fit of the potentials: 79 % (Red), 57 (Uni T), 88 (Uni S), 81 (Syn)",
 )
 def test_intervals_of_posteriors_cover():
     rng = np.random.default_rng(2)
