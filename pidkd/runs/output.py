@@ -211,8 +211,8 @@ def scratch(name: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-FRESH = 60.0
-"""Seconds in which a folder without a lock may be one that is just being made."""
+FRESH = 2.0
+"""Seconds in which a lock that nobody holds may be one that is just being taken: two calls of the system."""
 
 
 def _remove(folder: Path) -> None:
