@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,6 +14,9 @@ from pidkd.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+SECONDS_OF_LINES = 30.0
+"""Seconds between lines of progress where there is no terminal."""
 
 
 def say(line: str) -> None:
@@ -47,11 +51,27 @@ def stderr() -> Console:
 
 @contextmanager
 def progress_bar(task: str) -> Iterator[Callable[..., None]]:
-    """A bar with the time left on stderr, gone when done; nothing where stderr is no terminal."""
+    """A bar with the time left on stderr, gone when done; where stderr is no terminal, a line every half minute."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = stderr()
+    if not console.is_terminal:
+        yield _lines(task)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[now]}"))
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         running = bar.add_task(task, total=1.0, now="")
         yield lambda fraction, now="": bar.update(running, completed=fraction, now=now)
+
+
+def _lines(task: str) -> Callable[..., None]:
+    """Progress as lines, not more than one in ``SECONDS_OF_LINES``, as logs keep them."""
+    started = last = time.monotonic()
+
+    def advance(fraction: float, now: str = "") -> None:
+        nonlocal last
+        if (moment := time.monotonic()) - last >= SECONDS_OF_LINES:
+            last = moment
+            say(f"{task}: {fraction:.0%} after {moment - started:.0f} s{now and ', '}{now}")
+
+    return advance
