@@ -21,7 +21,7 @@ from pidkd.distill.experiments.pairing import BASELINE, paired_differences
 
 RECORD = Path(__file__).parents[2] / "benchmarks/results/distillation.jsonl"
 
-ATOMS = {"Red": "redundant", "Uni_T": "unique_t", "Uni_S": "unique_s", "Syn": "synergistic"}
+ATOMS = {"Red": "redundant", "Uni T": "unique_t", "Uni S": "unique_s", "Syn": "synergistic"}
 
 
 def gains(name: str) -> list[str]:
