@@ -14,6 +14,7 @@ release = metadata.version("pidkd")
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_design",
@@ -23,6 +24,7 @@ extensions = [
     "estimator_pages",
     "gate_pages",
     "method_pages",
+    "object_pages",
     "paper_pages",
     "preset_pages",
     "public_names",
@@ -30,6 +32,7 @@ extensions = [
     "result_pages",
 ]
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -46,4 +49,6 @@ bibtex_default_style = "unsrt"
 bibtex_reference_style = "author_year"
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["pidkd.css"]
 html_title = f"pidkd {release}"

@@ -1,7 +1,7 @@
 """Documentation written from the estimators themselves, so that a new one needs no page to be edited.
 
-``estimator-comparison pid`` is a table of the class attributes, ``estimator-reference pid`` documents the classes, and
-``estimator-laws`` lists the laws that they may declare.
+``estimator-comparison pid`` is a table of the class attributes, and ``estimator-laws`` lists the laws that they may
+declare.
 """
 
 from __future__ import annotations
@@ -48,15 +48,6 @@ def laws() -> list[str]:
     return [f"- `{law}`: {text}" for law, text in LAWS.items()]
 
 
-def reference(kind: str) -> list[str]:
-    """An autodoc block for each class."""
-    lines = ["```{eval-rst}"]
-    for name in pidkd.list_estimators(kind):
-        cls = pidkd.get_estimator(name, kind)
-        lines += [f".. autoclass:: {cls.__module__}.{cls.__qualname__}", ""]
-    return [*lines, "```"]
-
-
 class Written(SphinxDirective):
     """A directive whose content a function of its argument writes."""
 
@@ -76,7 +67,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     for name, write in {
         "estimator-comparison": comparison,
         "estimator-laws": laws,
-        "estimator-reference": reference,
     }.items():
         app.add_directive(name, type("Directive", (Written,), {"write": staticmethod(write)}))
     return {"parallel_read_safe": True}

@@ -1,6 +1,6 @@
 """Documentation written from the distillation methods themselves, so that a new one needs no page to be edited.
 
-``method-comparison`` is a table of what they match and train, and ``method-reference`` documents the classes.
+``method-comparison`` is a table of what they match and train.
 """
 
 from __future__ import annotations
@@ -37,17 +37,7 @@ def comparison() -> list[str]:
     return [f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows]]
 
 
-def reference() -> list[str]:
-    """An autodoc block for each class."""
-    lines = ["```{eval-rst}"]
-    for name in list_methods():
-        cls = get_method(name)
-        lines += [f".. autoclass:: {cls.__module__}.{cls.__qualname__}", ""]
-    return [*lines, "```"]
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register one directive for each writer."""
-    for name, write in {"method-comparison": comparison, "method-reference": reference}.items():
-        app.add_directive(name, type("Directive", (Written,), {"write": staticmethod(write)}))
+    """Register the directive."""
+    app.add_directive("method-comparison", type("Directive", (Written,), {"write": staticmethod(comparison)}))
     return {"parallel_read_safe": True}

@@ -1,7 +1,7 @@
 """Tables of what is found by name, so that a new one needs no page to be edited, and the values of parameters.
 
 ``data-comparison``, ``model-comparison``, ``format-comparison``, ``problem-comparison`` and ``peer-comparison`` are a
-table each; ``data-reference`` and ``model-reference`` document the functions.
+table each.
 """
 
 from __future__ import annotations
@@ -48,15 +48,6 @@ def functions(registry: Registry) -> list[str]:
     """A table of functions with their options."""
     rows = [[f"`{name}`", summary(registry, name), options(registry.get(name))] for name in registry.names()]
     return table(["name", "what it is", "options"], rows)
-
-
-def reference(registry: Registry) -> list[str]:
-    """An autodoc block for each function."""
-    lines = ["```{eval-rst}"]
-    for name in registry.names():
-        function = registry.get(name)
-        lines += [f".. autofunction:: {function.__module__}.{function.__qualname__}", ""]
-    return [*lines, "```"]
 
 
 def formats() -> list[str]:
@@ -113,8 +104,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "format-comparison": formats,
         "problem-comparison": problems,
         "peer-comparison": peers,
-        "data-reference": lambda: reference(DATA),
-        "model-reference": lambda: reference(MODELS),
     }
     for name, write in writers.items():
         app.add_directive(name, type("Directive", (Written,), {"write": staticmethod(write)}))
