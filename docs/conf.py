@@ -20,6 +20,7 @@ extensions = [
     "sphinx_design",
     "sphinx-mathjax-offline",  # MathJax's own files, so that formulas need no network to be read
     "sphinxcontrib.bibtex",
+    "sphinx_gallery.gen_gallery",
     "benchmark_pages",
     "estimator_pages",
     "gate_pages",
@@ -31,7 +32,7 @@ extensions = [
     "registry_pages",
     "result_pages",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery"]
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
@@ -47,6 +48,18 @@ napoleon_use_rtype = False
 bibtex_bibfiles = ["../pidkd/references.bib"]
 bibtex_default_style = "unsrt"
 bibtex_reference_style = "author_year"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": ("gallery_figures.scrape", "matplotlib"),
+    "capture_repr": (),
+    "download_all_examples": False,
+    "show_memory": False,
+    "write_computation_times": False,
+}
 
 html_theme = "furo"
 html_static_path = ["_static"]
