@@ -62,7 +62,7 @@ class CriticMI(MIEstimator):
     steps: Annotated[int, Whole(0, 10_000_000)] = 2000
     patience: Annotated[int, Whole(0, 10_000)] = 8
     batch_size: Annotated[int, Whole(2)] = 128
-    learning_rate: Annotated[float, Positive()] = 1e-3
+    learning_rate: Annotated[float, Positive(high=1e6)] = 1e-3
     hidden: Annotated[int, Whole(2, 65_536)] = 64
     block: Annotated[int, Whole(4)] = 2000
     level: Annotated[float, Level()] = 0.95

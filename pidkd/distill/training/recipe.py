@@ -126,6 +126,11 @@ class Recipe(Parameterised):
 
     def __post_init__(self) -> None:
         self.check_params()
+        for parameter in dataclasses.fields(self):
+            value = getattr(self, parameter.name)
+            self._check(
+                parameter.name, "a number that single precision holds", not isinstance(value, float) or value < 1e38
+            )
         self._check("milestones", "rising epochs", sorted(set(self.milestones)) == list(self.milestones))
         measured = self.balance_every is not None or self.cap is None
         self._check("balance_every", "a number of steps, or cap None", measured)
