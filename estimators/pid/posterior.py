@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pidkd.arrays import Array, FloatArray, IntArray
 from pidkd.errors import Argument, PidkdWarning
@@ -202,7 +203,8 @@ class Posterior(PIDEstimator):
                 both = None if both is None else both.lumped(group)
             within = "are the target" if self.lump else "are solved; within a group Red is the smaller information"
             message += f"; {self.max_classes} groups of {n_classes} classes {within}"
-        found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling)
+        with threadpool_limits(1):  # products of a few classes: threads would mostly wait for each other
+            found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling)
         if beside is not None:
             found = beside.added(found)
         for source, one, nothing in (("T", found.t, "unique_s"), ("S", found.s, "unique_t")):

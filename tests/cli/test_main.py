@@ -348,7 +348,8 @@ BAD = {
     "unknown parameter": (
         lambda: None,
         ("decompose", "and.npy", "--param", "tl=1"),
-        "--param tl: expected a parameter, one of compiled, max_memory, tol, got 'tl'; did you mean 'tol'?",
+        "pidkd decompose: --param tl: expected a parameter, one of compiled, max_memory, tol, got 'tl'; "
+        "did you mean 'tol'?",
     ),
     "unusable parameter": (
         lambda: None,
