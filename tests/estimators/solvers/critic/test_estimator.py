@@ -99,10 +99,10 @@ def test_global_random_state_is_left_alone():
     [
         ({"critic": "separabel"}, InputError, r"nwj\(critic=...\): expected one of 'separable', .* got 'separabel'"),
         ({"base": "gaussian"}, InputError, r"nwj\(base=...\): expected one of 'copula', 'none', got 'gaussian'"),
-        ({"n_folds": 0}, InputError, r"nwj\(n_folds=...\): expected a whole number >= 1, got 0"),
+        ({"n_folds": 0}, InputError, r"nwj\(n_folds=...\): expected a whole number from 1 to 10,000, got 0"),
         ({"batch_size": 1}, InputError, r"nwj\(batch_size=...\): expected a whole number >= 2, got 1"),
         ({"block": 2.5}, InputError, r"nwj\(block=...\): expected a whole number >= 4, got 2.5"),
-        ({"learning_rate": 0.0}, InputError, r"nwj\(learning_rate=...\): expected a number > 0"),
+        ({"learning_rate": 0.0}, InputError, r"nwj\(learning_rate=...\): expected a number in \(0, 1e\+06\), got 0"),
         ({"level": 95}, InputError, r"nwj\(level=...\): expected a probability between 0 and 1, got 95"),
     ],
 )
