@@ -236,6 +236,85 @@ def _primal(yt: FloatArray, ys: FloatArray, q: FloatArray) -> tuple[float, Float
 
 
 @njit(cache=True, error_model="numpy")
+def _softmax(a: FloatArray, b: FloatArray, w: FloatArray, p: FloatArray, total: FloatArray) -> None:
+    """Write softmax_y(a + b) into ``p`` and its LSE into ``total``, -1 in cells without mass."""
+    n_t, n_y, n_s = p.shape
+    for t in range(n_t):
+        for s in range(n_s):
+            mass = 0.0
+            for y in range(n_y):
+                p[t, y, s] = np.exp(a[t, y] + b[y, s])
+                mass += p[t, y, s]
+            total[t, s] = -1.0 if w[t, s] == 0.0 else np.log(mass)
+            for y in range(n_y):
+                p[t, y, s] /= mass if mass > 0 else 1.0
+
+
+@njit(cache=True, error_model="numpy")
+def _plan(w: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The plan w p with its two pair marginals."""
+    n_t, n_y, n_s = p.shape
+    q, q_t, q_s = np.empty((n_t, n_y, n_s)), np.zeros((n_t, n_y)), np.zeros((n_y, n_s))
+    for t in range(n_t):
+        for y in range(n_y):
+            for s in range(n_s):
+                q[t, y, s] = w[t, s] * p[t, y, s]
+                q_t[t, y] += q[t, y, s]
+                q_s[y, s] += q[t, y, s]
+    return q, q_t, q_s
+
+
+@njit(cache=True, error_model="numpy")
+def _slack(a: FloatArray, w: FloatArray, total: FloatArray) -> FloatArray:
+    """Shift ``a`` and ``total`` until the start is feasible; its slack, one in cells without mass."""
+    sigma, excess = np.ones(w.shape), -np.inf
+    for t in range(w.shape[0]):
+        for s in range(w.shape[1]):
+            if w[t, s] > 0:
+                excess = max(excess, total[t, s])
+    excess += INSIDE
+    a -= excess
+    for t in range(w.shape[0]):
+        for s in range(w.shape[1]):
+            if w[t, s] > 0:
+                total[t, s] -= excess
+                sigma[t, s] = -total[t, s]
+    return sigma
+
+
+@njit(cache=True, error_model="numpy")
+def _step(
+    p: FloatArray,
+    w: FloatArray,
+    sigma: FloatArray,
+    residual: FloatArray,
+    r_a: FloatArray,
+    r_b: FloatArray,
+    nu: FloatArray,
+    tol: float,
+    system: tuple[FloatArray, FloatArray, FloatArray],
+) -> tuple[FloatArray, FloatArray]:
+    """Mehrotra's predictor, corrector and step: moves ``w`` and ``sigma``, and returns the changes of a and b."""
+    gap = (w * sigma).sum()
+    l_inverse, v, factor = system
+    _, _, dw, d_sigma = _direction(-w * sigma, p, w, sigma, residual, r_a, r_b, l_inverse, v, factor)
+    alpha = min(1.0, _ratio(w, sigma, dw, d_sigma))
+    predicted = ((w + alpha * dw) * (sigma + alpha * d_sigma)).sum()
+    centring = max((predicted / gap) ** 3, 1e-6)
+    behind = CAUTION * (w * np.abs(residual)).sum()
+    aim = max(centring * gap, behind, FLOOR * tol)
+    damping = alpha**2 if alpha < 0.1 else 1.0
+    target = aim * nu - w * sigma - damping * dw * d_sigma
+    da, db, dw, d_sigma = _direction(target, p, w, sigma, residual, r_a, r_b, l_inverse, v, factor)
+    step = min(1.0, max(MARGIN, 1.0 - gap) * _ratio(w, sigma, dw, d_sigma))
+    largest = max(np.abs(da).max(), np.abs(db).max())
+    step = min(step, LARGEST_MOVE / max(largest, LARGEST_MOVE * 1e-3))
+    w += step * dw
+    sigma += step * d_sigma
+    return step * da, step * db
+
+
+@njit(cache=True, error_model="numpy")
 def attempt(
     yt: FloatArray, ys: FloatArray, a: FloatArray, b: FloatArray, pinned: Array, tol: float
 ) -> tuple[float, float, FloatArray, FloatArray, FloatArray, int]:
@@ -260,42 +339,12 @@ def attempt(
         a[t] -= np.log(yt[t].sum())
     for s in range(n_s):
         b[:, s] -= np.log(ys[:, s].sum())
-    p, total = np.empty((n_t, n_y, n_s)), np.empty((n_t, n_s))
-    sigma, nu = np.ones((n_t, n_s)), w / w.sum()
-    excess = -np.inf
-    for iteration in range(ITERATIONS + 1):
-        for t in range(n_t):
-            for s in range(n_s):
-                mass = 0.0
-                for y in range(n_y):
-                    p[t, y, s] = np.exp(a[t, y] + b[y, s])
-                    mass += p[t, y, s]
-                if w[t, s] == 0.0:
-                    total[t, s] = -1.0
-                else:
-                    total[t, s] = np.log(mass)
-                    if iteration == 0:
-                        excess = max(excess, total[t, s])
-                for y in range(n_y):
-                    p[t, y, s] /= mass if mass > 0 else 1.0
-        if iteration == 0:  # the start: feasible, with a slack near constant
-            excess += INSIDE
-            a -= excess
-            for t in range(n_t):
-                for s in range(n_s):
-                    if w[t, s] > 0:
-                        total[t, s] -= excess
-                        sigma[t, s] = -total[t, s]
+    p, total, nu = np.empty((n_t, n_y, n_s)), np.empty((n_t, n_s)), w / w.sum()
+    _softmax(a, b, w, p, total)
+    sigma = _slack(a, w, total)
+    for iteration in range(1, ITERATIONS + 1):
         gap = (w * sigma).sum()
-        if not np.isfinite(gap):
-            return upper, lower, best_q, best_a, best_b, iteration
-        q, q_t, q_s = np.empty((n_t, n_y, n_s)), np.zeros((n_t, n_y)), np.zeros((n_y, n_s))
-        for t in range(n_t):
-            for y in range(n_y):
-                for s in range(n_s):
-                    q[t, y, s] = w[t, s] * p[t, y, s]
-                    q_t[t, y] += q[t, y, s]
-                    q_s[y, s] += q[t, y, s]
+        q, q_t, q_s = _plan(w, p)
         if gap < 1e3 * tol:
             value, one, other = _dual(yt, ys, a, b, total)
             if value > lower:
@@ -304,27 +353,14 @@ def attempt(
             value, rounded = _primal(yt, ys, q)
             if value < upper:
                 upper, best_q = value, rounded
-        if upper - lower <= tol or iteration == ITERATIONS:
-            return upper, lower, best_q, best_a, best_b, iteration + 1
-        theta = w * (1.0 / sigma - 1.0)
-        solved, l_inverse, v, factor = _system(p, q, theta, q_t, q_s, pinned)
+        if upper - lower <= tol or not np.isfinite(gap):
+            return upper, lower, best_q, best_a, best_b, iteration
+        solved, l_inverse, v, factor = _system(p, q, w * (1.0 / sigma - 1.0), q_t, q_s, pinned)
         if not solved:
-            return upper, lower, best_q, best_a, best_b, iteration + 1
-        residual, r_a, r_b = sigma + total, yt - q_t, ys - q_s
-        _, _, dw, d_sigma = _direction(-w * sigma, p, w, sigma, residual, r_a, r_b, l_inverse, v, factor)
-        alpha = min(1.0, _ratio(w, sigma, dw, d_sigma))
-        predicted = ((w + alpha * dw) * (sigma + alpha * d_sigma)).sum()
-        centring = max((predicted / gap) ** 3, 1e-6)
-        behind = CAUTION * (w * np.abs(residual)).sum()
-        aim = max(centring * gap, behind, FLOOR * tol)
-        damping = alpha**2 if alpha < 0.1 else 1.0
-        target = aim * nu - w * sigma - damping * dw * d_sigma
-        da, db, dw, d_sigma = _direction(target, p, w, sigma, residual, r_a, r_b, l_inverse, v, factor)
-        step = min(1.0, max(MARGIN, 1.0 - gap) * _ratio(w, sigma, dw, d_sigma))
-        largest = max(np.abs(da).max(), np.abs(db).max())
-        step = min(step, LARGEST_MOVE / max(largest, LARGEST_MOVE * 1e-3))
-        a += step * da
-        b += step * db
-        w += step * dw
-        sigma += step * d_sigma
+            return upper, lower, best_q, best_a, best_b, iteration
+        system = (l_inverse, v, factor)
+        da, db = _step(p, w, sigma, sigma + total, yt - q_t, ys - q_s, nu, tol, system)
+        a += da
+        b += db
+        _softmax(a, b, w, p, total)
     return upper, lower, best_q, best_a, best_b, ITERATIONS
