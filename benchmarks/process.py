@@ -21,7 +21,7 @@ from pidkd.runs.pool import workers_see
 
 
 class Place(Protocol):
-    """Where runs are made."""
+    """Protocol of what makes the runs of a benchmark: this machine, or a cluster."""
 
     @property
     def n_jobs(self) -> int:
@@ -56,7 +56,7 @@ class ThisMachine:
 
     @property
     def n_jobs(self) -> int:
-        """One, as more would disturb each other's times."""
+        """Number of runs at a time: one, as more would disturb each other's times."""
         return 1
 
     def environment(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Cluster:
 
     @property
     def n_jobs(self) -> int:
-        """One for each thread of a worker."""
+        """Number of runs at a time: one for each thread of a worker."""
         return sum(self.client.nthreads().values())
 
     def environment(self) -> dict[str, Any]:

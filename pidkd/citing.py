@@ -80,7 +80,7 @@ def _parts(result: Any, kind: str) -> Iterator[str]:
 
 def settings(params: Mapping[str, Any]) -> str:
     """Parameters that shape numbers, in words; nothing where there are none."""
-    shown = {name: value for name, value in params.items() if name not in Estimator.means}
+    shown = {name: value for name, value in params.items() if name not in Estimator.resources}
     return f" with {', '.join(f'{name} = {_value(value)}' for name, value in shown.items())}" if shown else ""
 
 

@@ -100,8 +100,8 @@ class Estimator(Parameterised, abc.ABC):
     """Whether a second seed gives the same answer."""
     requires: ClassVar[Mapping[str, str]] = {}
     """Optional modules that it needs, each with the extra of pidkd that installs it."""
-    means: ClassVar[frozenset[str]] = frozenset({"max_memory", "compiled"})
-    """Parameters that say with which means an answer is computed, and do not change it."""
+    resources: ClassVar[frozenset[str]] = frozenset({"max_memory", "compiled"})
+    """Parameters that say by which resources an answer is computed, and do not change it."""
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     cross_check: ClassVar[bool] = False
     """Whether it solves what another estimator solves, to check it: benchmarks then pass it over unless it is named."""

@@ -181,7 +181,9 @@ class AuditEngine(abc.ABC):
     @property
     def params(self) -> dict[str, Any]:
         """Parameters of the estimator that change an answer."""
-        return {name: value for name, value in self.estimator.get_params().items() if name not in self.estimator.means}
+        return {
+            name: value for name, value in self.estimator.get_params().items() if name not in self.estimator.resources
+        }
 
     def probed(self, values: Any, **arrays: Array) -> dict[str, Any]:
         """Probe and arrays of a layer of activations, its Gram matrix among them, as fields of a ``Reading``."""

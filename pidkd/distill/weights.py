@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pidkd.distill.feeding import explain
 from pidkd.errors import InputError, PidkdError, WeightsWarning, import_extra, quote, reason
 from pidkd.files.format import Source
 from pidkd.files.formats.pt import read_state
+from pidkd.files.json import read_json
 from pidkd.files.opening import MAX_MEMORY, existing_file, is_there
 from pidkd.runs.output import PathLike
 
@@ -126,9 +126,8 @@ def _read(path: PathLike) -> Any:
 def _read_parts(path: Path) -> State:
     """Contents of the files that an index names, as models that are too large for one are published."""
     try:
-        names = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
-        parts = sorted({Path(name) for name in names})
-    except Exception as error:  # whatever else a file may hold
+        parts = sorted({Path(name) for name in read_json(path)["weight_map"].values()})
+    except (InputError, LookupError, TypeError, AttributeError) as error:
         raise InputError(str(path), "an index with a weight_map", explain(error)) from error
     odd = next((part for part in parts if len(part.parts) != 1), None)
     if odd is not None or not parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -83,7 +84,9 @@ def solve_unions(
 
 def _with_more_set_aside(margins: PerSource, proven: UnionBounds, tol: float, max_memory: int) -> UnionBounds:
     """The bounds, or closer ones from a solve with more of the small masses set aside."""
-    for negligible in NEGLIGIBLE[1:]:
+    for before, negligible in pairwise(NEGLIGIBLE):
+        if not any(((margin >= before) & (margin < negligible)).any() for margin in margins):
+            continue
         table = Reduction(margins, negligible)
         (solution,) = solve_chain([table], tol / 2, max_memory)
         closer = union_bounds(margins, *table.lift(solution.q, solution.a, solution.b))

@@ -92,7 +92,7 @@ class Experiment:
         return dataclasses.replace(reports[0], pairs=tuple(pairs)) if reports else None
 
     def contributions(self) -> dict[str, ContributionResult]:
-        """What each of several teachers adds for the student, by case; empty where there is one teacher."""
+        """Contributions of several teachers to the student, by case; empty where there is one teacher."""
         paths = {_case(row).name: self.folder / "results" / _case(row).name / CONTRIBUTIONS for row in self.rows}
         return {name: ContributionResult.from_dict(read_json(path)) for name, path in paths.items() if path.exists()}
 

@@ -100,7 +100,7 @@ class Teachers:
         return digests
 
     def contributions(self, case: Case, student: nn.Module, show: Show) -> ContributionResult | None:
-        """What each of several teachers adds for a student, by the classes that they name on the test set."""
+        """Contributions of several teachers to a student, by the classes that they name on the test set."""
         network, _ = self.get(case, show)
         if not isinstance(network, TeacherEnsemble):
             return None
