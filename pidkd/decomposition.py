@@ -118,8 +118,9 @@ def decompose(
             "and decompose_lattice has an atom for every antichain"
         )
         raise InputError("decompose(y, t, s)", "two sources", f"{2 + len(more)}", hint)
-    check_order("decompose", by, y=y, t=t, s=s)
-    check_same_rows(Argument("decompose", "y, t, s"), y=y, t=t, s=s, given=given)
+    if t is not None:  # rows of arrays may have names, those of one object have none
+        check_order("decompose", by, y=y, t=t, s=s)
+        check_same_rows(Argument("decompose", "y, t, s"), y=y, t=t, s=s, given=given)
     data = as_input(*(value for value in (y, t, s) if value is not None), groups=groups, target=target)
     chosen = PIDEstimator.from_name("decompose", estimator, params, lambda: _automatic("decompose", data))
     ctx = Context.of_call("decompose", seed, device, keep, progress)

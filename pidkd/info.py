@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,13 +38,17 @@ def table_information(p: FloatArray) -> float:
     return float((joint * (np.log(joint) - np.log(p_a[a]) - np.log(p_b[b]))).sum())
 
 
-def information(p: FloatArray) -> Information:
-    """I(Y;T), I(Y;S) and I(Y;T,S) of a joint table of shape (n_y, n_t, n_s), in nats."""
-    return Information(
-        t=table_information(p.sum(axis=2)),
-        s=table_information(p.sum(axis=1)),
-        both=table_information(p.reshape(len(p), -1)),
-    )
+def information(p: FloatArray, pairs: Sequence[FloatArray] | None = None) -> Information:
+    """I(Y;T), I(Y;S) and I(Y;T,S) of a joint table of shape (n_y, n_t, n_s), in nats.
+
+    Parameters
+    ----------
+    p : array, shape (n_y, n_t, n_s)
+    pairs : arrays p(y, t) and p(y, s), optional
+        Its pair tables, where they are at hand.
+    """
+    p_yt, p_ys = pairs or (p.sum(axis=2), p.sum(axis=1))
+    return Information(table_information(p_yt), table_information(p_ys), table_information(p.reshape(len(p), -1)))
 
 
 def informations(p: FloatArray) -> list[Information]:

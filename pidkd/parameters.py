@@ -209,7 +209,9 @@ class Parameterised:
         """
         cls: Any = type(self)
         for name, constraint in constraints(cls).items():
-            constraint.check(self._named(name), getattr(self, name))
+            value = getattr(self, name)
+            if not constraint.accepts(value):
+                constraint.check(self._named(name), value)
 
     def _check(self, parameter: str, expected: str, fits: bool) -> None:
         """Refuse a parameter that does not go with others, or whose members do not."""

@@ -38,8 +38,9 @@ def decompose_tables(
     """
     pairs = [(p.sum(axis=2), p.sum(axis=1)) for p in tables]
     raws = []
-    for p, solved in zip(tables, solve_unions(pairs, tol, max_memory, progress, plan, compiled), strict=True):
-        known, union = information(p), solved.certificate
+    unions = solve_unions(pairs, tol, max_memory, progress, plan, compiled)
+    for p, pair, solved in zip(tables, pairs, unions, strict=True):
+        known, union = information(p, pair), solved.certificate
         # No union is below what one source says: a bound that is, is so by rounding.
         lower, upper = (max(bound, known.t, known.s) - known.s for bound in (union.lower, union.upper))
         certificate = Certificate(lower, upper, union.status, union.message)

@@ -24,8 +24,9 @@ the hull, since its curve lies nowhere above, and no joint with these pair margi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -54,25 +55,22 @@ class Hull:
     @classmethod
     def of(cls, margins: PerSource) -> Hull:
         """From pair marginals (2, m_i) of the sources, both classes with positive mass."""
-        sizes = [margin.shape[1] for margin in margins]
-        return cls._of_cells(np.concatenate(margins, axis=1), np.repeat(np.arange(len(sizes)), sizes), len(sizes))
+        return cls._of_cells(np.concatenate(margins, axis=1), [margin.shape[1] for margin in margins])
 
     @classmethod
-    def _of_cells(cls, mass: FloatArray, source: Array, n: int) -> Hull:
-        """From the cells of n sources side by side."""
-        odds = _log_odds(mass)
-        occurs = np.flatnonzero(~np.isnan(odds))
-        order = occurs[np.lexsort((-odds[occurs], source[occurs]))]
-        cells, source = mass[:, order], source[order]
+    def _of_cells(cls, mass: FloatArray, sizes: Sequence[int]) -> Hull:
+        """From the cells of the sources side by side, of each as many as ``sizes`` says."""
+        starts, sources = np.array([0, *accumulate(sizes)]), np.arange(len(sizes))
+        # in falling order of log odds, those without mass last
+        cells = mass[:, np.lexsort((-_log_odds(mass), sources.repeat(sizes)))]
         # the corners of all curves: before the first cell of each source the origin, after each cell the sum so far
-        starts = np.searchsorted(source, np.arange(n + 1))
-        corners = np.zeros((2, len(source) + n))
-        for i, (start, stop) in enumerate(pairwise(starts)):
-            np.cumsum(cells[:, start:stop], axis=1, out=corners[:, start + i + 1 : stop + i + 1])
-        owner = np.repeat(np.arange(n), np.diff(starts) + 1)
-        kept = _upper_hull(corners / cells[:, source == 0].sum(axis=1)[:, None])
+        corners = np.zeros((2, mass.shape[1] + len(sizes)))
+        for i, (start, stop) in enumerate(pairwise(starts.tolist())):
+            cells[:, start:stop].cumsum(axis=1, out=corners[:, start + i + 1 : stop + i + 1])
+        owner = sources.repeat(starts[1:] - starts[:-1] + 1)
+        kept = _upper_hull(corners / corners[:, starts[1], None])
         # all curves share their ends: these are taken from the source that leads beside them
-        kept[0], kept[-1] = (starts + np.arange(n + 1))[owner[kept[1]]], starts[owner[kept[-2]] + 1] + owner[kept[-2]]
+        kept[0], kept[-1] = starts[owner[kept[1]]] + owner[kept[1]], starts[owner[kept[-2]] + 1] + owner[kept[-2]]
         chosen, leaders = corners[:, kept], owner[kept]
         edges = np.maximum(chosen[:, 1:] - chosen[:, :-1], 0.0)
         alone = (leaders[:-1] == leaders[1:]) & (kept[:-1] < kept[1:])
@@ -139,9 +137,9 @@ def solve_two_classes(margins: PerSource) -> tuple[float, float, Hull, list[Floa
         Both classes with positive mass.
     """
     sizes = [margin.shape[1] for margin in margins]
-    mass, source = np.concatenate(margins, axis=1), np.repeat(np.arange(len(sizes)), sizes)
-    hull = Hull._of_cells(mass, source, len(sizes))
-    potentials = hull.potentials(source, mass)
+    mass = np.concatenate(margins, axis=1)
+    hull = Hull._of_cells(mass, sizes)
+    potentials = hull.potentials(np.arange(len(sizes)).repeat(sizes), mass)
     p_y = mass[:, : sizes[0]].sum(axis=1)
     value = float((mass * np.where(mass > 0, potentials, 0.0)).sum() - (p_y * np.log(p_y)).sum())
     ends = np.cumsum([0, *sizes]).tolist()
