@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pidkd import _starting as _starting  # before all that takes time to be imported
 from pidkd import errors
 from pidkd._version import __version__ as __version__
 from pidkd.batch import PIDBatch

@@ -23,15 +23,13 @@ from typing import Annotated, Any
 import typer
 
 import pidkd
+from pidkd._starting import INTERRUPTED, SIGNALS, UNTOUCHED
 from pidkd.cli.console import say
 from pidkd.errors import Argument, InputError, MissingDependencyError, Parameter, PidkdError, PidkdWarning, quote
 from pidkd.registry import Registry
 
 # By its version, typer takes click's exceptions from click or from a copy of its own; this is the one that it raises.
 ClickException: type[Any] = typer.BadParameter.__mro__[2]
-
-INTERRUPTED = 130
-"""The exit status after Ctrl-C."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Why standard output may take no more."""
@@ -125,10 +123,9 @@ def _stoppable() -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     heard = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in numbers if heard}
-    before = {number: handler for number, handler in before.items() if handler is signal.SIG_DFL}
+    before = {number: signal.getsignal(number) for number in SIGNALS if heard}
+    before = {number: handler for number, handler in before.items() if handler in UNTOUCHED}
     for number in before:
         signal.signal(number, stop)
     try:

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from pidkd.arrays import Array, IntArray, as_array, as_labels, describe, read_on
 from pidkd.errors import InputError, quote
 from pidkd.parameters import SEED, Fraction, Whole, check_options
 from pidkd.registry import Registry
-from pidkd.runs.output import PathLike
+from pidkd.runs.output import PathLike, as_path
 
 DATA = Registry("a data set", "pidkd.distill.data", "pidkd.data", "a function read(path, **options)", "read")
 
@@ -209,7 +208,7 @@ def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tup
     read: Callable[..., tuple[ImageData, ImageData]] = DATA.get(name, "data")
     check_options(f"data {quote(name)}", read, options)
     try:
-        return read(None if path is None else Path(path), **options)
+        return read(None if path is None else as_path("data.path", path), **options)
     except (TypeError, AttributeError) as error:
         raise InputError(
             f"data {quote(name)}", f"to be read with {quote(options) if options else 'no options'}", str(error)

@@ -23,6 +23,9 @@ from pidkd.runs.output import PathLike, as_path
 MAX_MEMORY = 2**31
 """Bytes that one array of a file may take in memory, unless the caller says otherwise."""
 
+IN_PIECES = "raise max_memory, or store it as .npy, which is read in pieces"
+"""The hint where it is the format that has an array read whole."""
+
 FAULTS = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, OverflowError, MemoryError, RuntimeError),
     *(AttributeError, IndexError, AssertionError, pickle.UnpicklingError, struct.error),
@@ -193,8 +196,7 @@ def read_text(source: PathLike, max_memory: int = MAX_MEMORY) -> str:
         raise InputError(str(source), "text in UTF-8", reason(error)) from error
 
 
-def check_budget(where: str, n_bytes: int, max_memory: int) -> None:
+def check_budget(where: str, n_bytes: int, max_memory: int, *, hint: str = "raise max_memory") -> None:
     """Refuse what would take more memory than a caller allows, before it is taken."""
     if n_bytes > max_memory:
-        hint = "raise max_memory, or store it as .npy, which is read in pieces"
         raise InputError(where, f"data of at most {max_memory:,} bytes in memory", f"{n_bytes:,} or more", hint)

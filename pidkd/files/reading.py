@@ -18,7 +18,7 @@ from pidkd.arrays import Array, as_array, as_labels, as_plain_text
 from pidkd.errors import InputError, printable
 from pidkd.files.format import Entry, Format, Source, format_of, get_format, list_suffixes
 from pidkd.files.layer import Layer, by_index
-from pidkd.files.opening import MAX_MEMORY, check_budget, existing, faults
+from pidkd.files.opening import IN_PIECES, MAX_MEMORY, check_budget, existing, faults
 from pidkd.files.shards import ABOUT, FOLDER, capture_record, natural, read_folder
 from pidkd.files.tables import read_column
 from pidkd.runs.output import PathLike
@@ -273,7 +273,7 @@ def _layer(file: Source, format_: Format, entry: Entry) -> Layer:
 
 def _load(file: Source, name: str, entry: Entry, where: str) -> Any:
     """Values of an array of a file, in the process that asks for them."""
-    check_budget(where, entry.in_memory, file.max_memory)
+    check_budget(where, entry.in_memory, file.max_memory, hint=IN_PIECES)
     existing(file.path)
     with faults(where):
         return get_format(name).load(file, entry.name)

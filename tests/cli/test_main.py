@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -547,6 +549,25 @@ def test_an_interrupt_is_no_fault(folder, run, monkeypatch):
     status, out, err = run("decompose", "and.npy", "--estimator", "mmi")
     assert (status, out) == (130, "")
     assert err.strip() == "pidkd decompose: interrupted"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals of a terminal")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_while_the_command_is_imported_is_no_fault(tmp_path, number):
+    (tmp_path / "numpy.py").write_text("import os, sys\nos.kill(os.getpid(), int(sys.argv[-1]))\nimport absent")
+    done = subprocess.run(
+        [sys.executable, "-m", "pidkd", "list", str(int(number))],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(pidkd.__file__).parents[1]}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "pidkd: interrupted\n")
+
+
+def test_a_program_that_imports_the_package_keeps_its_signals():
+    code = "import signal, pidkd; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 def test_a_reader_that_goes_away_is_no_fault(folder):

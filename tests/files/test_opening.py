@@ -192,6 +192,13 @@ def test_text_of_hdf5(tmp_path):
     assert "bytes in memory" in complaint(read_labels, tmp_path / "y.h5", "", max_memory=BUDGET)
 
 
+def test_what_is_stored_as_npy_is_not_asked_to_be(tmp_path):
+    np.save(tmp_path / "y.npy", np.zeros(BUDGET // 8 + 1, np.int64))
+    said = complaint(read_labels, tmp_path / "y.npy", "", max_memory=BUDGET)
+    assert "bytes in memory" in said
+    assert "store it as" not in said
+
+
 def test_one_huge_chunk(tmp_path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "a.h5", "w") as file:

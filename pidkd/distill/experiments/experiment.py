@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from pidkd.distill.experiments.pairing import BASELINE, paired_differences
 from pidkd.distill.experiments.provenance import check_alike, telling
 from pidkd.distill.experiments.workbench import ATOMS, CONFIG, CONTRIBUTIONS, Workbench
 from pidkd.distill.training.preflight import Preflight
-from pidkd.distill.training.runtime import device_of, together
+from pidkd.distill.training.runtime import device_of, from_main, together
 from pidkd.errors import InputError
 from pidkd.files.json import read_json
 from pidkd.files.opening import is_there
@@ -194,18 +193,10 @@ def run_experiment(
         another configuration.
     """
     folder = Path(out)
-    check_folder(folder)
     cases = cases_of(config, seeds, methods, teachers, teacher_seeds)
-    if is_there(folder / CONFIG) and not resume:
-        hint = "go on with it by --resume (resume=True), or take another folder"
-        raise InputError(str(folder), "a new folder", "one with an experiment", hint)
-    if is_there(folder / CONFIG):  # as one case of either, for the cases may be others
-        stored = load_config(folder / CONFIG)
-        check_alike(folder / CONFIG, telling(cases[0].of(stored)), telling(cases[0].of(config)))
     with ExitStack() as stack:
-        if int(os.environ.get("RANK", 0)) == 0:
-            stack.enter_context(holding(folder))
         stack.enter_context(together(device_of(config.device)))  # from run to run
+        from_main(lambda: _hold(stack, folder, config, cases[0], resume))
         bench = Workbench(config, folder, resume=resume, processes=processes, tensorboard=tensorboard)
         _check(bench, cases, before)
         bench.record(CONFIG, config.to_yaml())
@@ -222,6 +213,18 @@ def run_experiment(
         if bench.is_main:
             experiment.write_pages(config)
     return experiment
+
+
+def _hold(stack: ExitStack, folder: Path, config: Config, case: Case, resume: bool) -> None:
+    """Hold the folder of an experiment, unless something else is in it."""
+    check_folder(folder)
+    if is_there(folder / CONFIG) and not resume:
+        hint = "go on with it by --resume (resume=True), or take another folder"
+        raise InputError(str(folder), "a new folder", "one with an experiment", hint)
+    if is_there(folder / CONFIG):  # as one case of either, for the cases may be others
+        stored = load_config(folder / CONFIG)
+        check_alike(folder / CONFIG, telling(case.of(stored)), telling(case.of(config)))
+    stack.enter_context(holding(folder))
 
 
 def preview(

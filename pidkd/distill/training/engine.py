@@ -34,7 +34,7 @@ from pidkd.distill.training.preflight import Preflight, preflight
 from pidkd.distill.training.recipe import Recipe
 from pidkd.distill.training.run import Run
 from pidkd.distill.training.run_folder import RunFolder
-from pidkd.distill.training.runtime import Runtime
+from pidkd.distill.training.runtime import Runtime, from_main
 from pidkd.distill.training.state import check_can_be_kept, fingerprint
 from pidkd.distill.training.step import Step, tap
 from pidkd.errors import Argument, DivergenceError, InputError, UnknownNameError, import_extra
@@ -345,7 +345,7 @@ def _open_folder(
     out: PathLike, settings: Mapping[str, Any], resume: bool, about: Mapping[str, Any], run: Run
 ) -> RunFolder | None:
     """The folder, in the main process; and every process goes on from the checkpoint that is there, if so asked."""
-    folder = RunFolder(out, settings, resume, about) if run.runtime.is_main else None
+    folder = from_main(lambda: RunFolder(out, settings, resume, about))
     state = folder.load() if folder is not None else None
     run.runtime.gather(None)
     if folder is None and resume:

@@ -7,10 +7,10 @@ import random
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ PRECISIONS = (
     *(torch.backends.mkldnn.conv, torch.backends.mkldnn.rnn, torch.backends.mkldnn.matmul),  # type: ignore[attr-defined]
 )
 """Where torch may have been told, or decides by itself (convolutions on CUDA), to use fewer bits for float32."""
+
+T = TypeVar("T")
 
 
 class Runtime(AbstractContextManager["Runtime"]):
@@ -183,6 +185,20 @@ def gather(value: Any) -> list[Any]:
     return values
 
 
+def from_main(attempt: Callable[[], T]) -> T | None:
+    """What the main process gets from an attempt, ``None`` elsewhere; what it is refused, all are refused."""
+    result: T | None = None
+    refusal: PidkdError | None = None
+    if rank_of()[0] == 0:
+        try:
+            result = attempt()
+        except PidkdError as error:
+            refusal = error
+    if (refusal := gather(refusal)[0]) is not None:
+        raise refusal
+    return result
+
+
 def random_state(device: torch.device) -> dict[str, Any]:
     """States of the global generators of torch, numpy and random, as plain values and tensors."""
     legacy: Any = np.random.get_state()  # noqa: NPY002
@@ -219,7 +235,8 @@ def together(device: torch.device) -> Iterator[None]:
     # CPU tensors always by gloo: what is agreed upon between steps does not wait for the device.
     if "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun, which may be killed before it can end its processes
         end_with_parent(os.getppid())
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    with _ended_by_signals():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield
     except RuntimeError as error:
@@ -232,6 +249,18 @@ def together(device: torch.device) -> Iterator[None]:
         ) from error
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """The system ends this process: while it waits for others in torch, Python hears of no signal."""
+    numbers = [signal.SIGTERM, signal.SIGINT] if threading.current_thread() is threading.main_thread() else []
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _is_of_a_lost_rank(error: RuntimeError) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pidkd.arrays import Array
-from pidkd.distill.training.runtime import gather, rank_of
+from pidkd.distill.training.runtime import from_main, gather, rank_of
 from pidkd.errors import InputError
 from pidkd.files.archive import contents_digest, is_whole
 from pidkd.files.json import read_json
@@ -125,17 +125,8 @@ class SharedFolder:
 
     def __init__(self, path: PathLike, made_from: Mapping[str, Any], resume: bool) -> None:
         self.path, self.rank, self.world_size = Path(path), *rank_of()
-        self.kept: ShardFolder | None = None
-        refusal: InputError | None = None
-        if self.rank == 0:
-            try:
-                self.kept = ShardFolder(path, made_from, resume)
-            except InputError as error:
-                refusal = error
-        outcome = gather((refusal, self.kept.shards if self.kept else []))[0]
-        if outcome[0] is not None:
-            raise outcome[0]
-        self.entries: list[dict[str, Any]] = list(outcome[1])
+        self.kept = from_main(lambda: ShardFolder(path, made_from, resume))
+        self.entries: list[dict[str, Any]] = list(gather(self.kept.shards if self.kept else [])[0])
         self.n_done = len(self.entries)
         self._new: dict[int, dict[str, Any]] = {}
 

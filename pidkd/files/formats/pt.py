@@ -21,7 +21,7 @@ from pidkd.errors import InputError, import_extra
 from pidkd.files.archive import verify
 from pidkd.files.format import Entry, Format, Source
 from pidkd.files.layer import Sliced, by_index, text_array
-from pidkd.files.opening import check_budget
+from pidkd.files.opening import IN_PIECES, check_budget
 
 
 class Pt(Format):
@@ -106,7 +106,7 @@ def _dense(file: Source, name: str, values: Any) -> Any:
         raise InputError(where, "a dense tensor", "another layout")
     size, stored = values.numel() * values.element_size(), values.untyped_storage().nbytes()
     if size > stored:  # a stride of 0 repeats values
-        check_budget(where, size, file.max_memory)
+        check_budget(where, size, file.max_memory, hint=IN_PIECES)
     return values.detach()
 
 
@@ -117,7 +117,7 @@ def _opened(file: Source) -> Any:
         _check_members(file)
     else:  # the format before torch 1.6, which is read whole
         _check_is_pickle(file)
-        check_budget(file.where, file.path.stat().st_size, file.max_memory)
+        check_budget(file.where, file.path.stat().st_size, file.max_memory, hint=IN_PIECES)
     with warnings.catch_warnings():  # of pickles that are refused a moment later
         warnings.simplefilter("ignore")
         try:

@@ -20,3 +20,5 @@ def test_all_digits_are_in_one_part_at_their_brightness() -> None:
 def test_needs_no_path() -> None:
     with pytest.raises(InputError, match="scikit-learn"):
         load_data("digits", "somewhere")
+    with pytest.raises(InputError, match=r"data\.path: expected the name of a file or folder, got an empty one"):
+        load_data("digits", "")

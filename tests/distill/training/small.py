@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from pidkd.distill import Recipe, TrainResult, get_method, list_methods, train
 from pidkd.distill.method import Method
 from pidkd.distill.training.monitor import Monitor
-from pidkd.errors import LostWorkersError
+from pidkd.errors import InputError, LostWorkersError
 from pidkd.quantize import Quantizer
 
 SIDE, CLASSES, N = 8, 3, 96
@@ -224,6 +224,15 @@ def keep_with_buffers(folder: Path) -> None:
     """Keep what this process has trained of a network with batch statistics."""
     result = run_with_state(folder, resume=False)
     torch.save(result.student.state_dict(), f"{folder}.{os.environ['RANK']}")
+
+
+def be_refused(folder: Path) -> None:
+    """Each process keeps why it was refused a folder that another run holds."""
+    try:
+        run_with_state(folder)
+    except InputError as error:
+        Path(f"{folder}.{os.environ['RANK']}").write_text(str(error))
+        raise SystemExit(2) from error
 
 
 def lose_a_rank(folder: Path) -> None:

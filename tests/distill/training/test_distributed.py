@@ -18,6 +18,7 @@ from pidkd.distill import Recipe, list_methods  # noqa: E402
 from pidkd.distill.training.opening import open_batches  # noqa: E402
 from pidkd.distill.training.runtime import Runtime  # noqa: E402
 from pidkd.errors import InputError  # noqa: E402
+from pidkd.runs.output import holding  # noqa: E402
 
 
 def check_same(folder, reference):
@@ -56,6 +57,14 @@ def test_two_processes_hold_what_was_saved_batch_statistics_included(tmp_path):
     first, second = (torch.load(tmp_path / f"run.{rank}", weights_only=True) for rank in (0, 1))
     assert equal(first, second)
     assert equal(first, torch.load(tmp_path / "run" / "last.pt", weights_only=True)["student"])
+
+
+def test_a_folder_that_the_main_process_is_refused_is_refused_to_all(tmp_path):
+    with holding(tmp_path / "run"):
+        assert in_two_processes(small.be_refused, tmp_path / "run") == [2, 2]
+    said = [(tmp_path / f"run.{rank}").read_text() for rank in (0, 1)]
+    assert said[0] == said[1]
+    assert f"held by process {os.getpid()}" in said[0]
 
 
 def test_a_lost_process_ends_the_others_with_one_line(tmp_path):
