@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pidkd.errors import InputError, Keyword, PidkdError, quote
+from pidkd.mapping import release
 
 Array: TypeAlias = npt.NDArray[Any]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -200,6 +201,7 @@ def iter_chunks(values: Any, where: str = "activations", n_bytes: int | None = N
         except UNREADABLE as error:
             raise _unreadable(where, values, error) from error
         yield start, as_array(where, piece)
+        release()
 
 
 def is_array(values: Any) -> bool:

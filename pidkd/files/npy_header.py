@@ -11,6 +11,7 @@ import numpy as np
 
 from pidkd.arrays import Array
 from pidkd.errors import InputError, reason
+from pidkd.mapping import mapped
 
 LONGEST = 2**16
 """Bytes of the longest header: that of an array of numbers takes 128."""
@@ -29,7 +30,7 @@ class Header(NamedTuple):
         if not math.prod(self.shape):
             return np.empty(self.shape, self.dtype)
         order: Any = "F" if self.fortran else "C"
-        return np.memmap(path, self.dtype, "r", start + self.offset, self.shape, order)
+        return mapped(path, self.dtype, "r", start + self.offset, self.shape, order)
 
 
 def read_header(stream: BinaryIO, n_bytes: int, where: str) -> Header:

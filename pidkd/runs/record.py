@@ -20,6 +20,7 @@ import numpy as np
 from pidkd._version import __version__
 from pidkd.arrays import Array, iter_chunks
 from pidkd.errors import InputError, quote
+from pidkd.mapping import mapped, release
 from pidkd.runs.output import PathLike, writing
 
 PIECE = 2**20
@@ -161,7 +162,7 @@ def _mapped(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Ar
     with path.open("rb") as file:
         file.seek(member.header_offset + 26)
         names = sum(struct.unpack("<HH", file.read(4)))
-    return np.memmap(path, dtype, "r", member.header_offset + 30 + names + inside, shape, "F" if fortran else "C")
+    return mapped(path, dtype, "r", member.header_offset + 30 + names + inside, shape, "F" if fortran else "C")
 
 
 def _digest(key: str, text: str, arrays: Mapping[str, Array]) -> str:
@@ -170,6 +171,8 @@ def _digest(key: str, text: str, arrays: Mapping[str, Array]) -> str:
     for name in sorted(arrays):
         values = np.asarray(arrays[name])
         digest.update(f"{name} {values.dtype} {values.shape}".encode())
-        if values.size:
-            digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+        flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8) if values.size else np.empty(0, np.uint8)
+        for start in range(0, len(flat), PIECE):
+            digest.update(flat[start : start + PIECE].data)
+            release()
     return digest.hexdigest()

@@ -13,6 +13,7 @@ import numpy as np
 
 from pidkd.arrays import Array, IntArray, iter_chunks
 from pidkd.errors import InputError, reason
+from pidkd.mapping import mapped, release
 
 PIECE_BYTES = 2**22
 """How much of a layer, as float64, is looked at in one piece."""
@@ -77,7 +78,7 @@ def empty(shape: tuple[int, ...], dtype: Any, on_disk: bool) -> Array:
     except OSError as error:
         expected = f"room for {n_bytes / 2**30:.1f} GiB of posteriors that do not fit into max_memory"
         raise InputError(tempfile.gettempdir(), expected, reason(error), "name another folder by TMPDIR") from error
-    return np.memmap(file, dtype, "r+", shape=shape)
+    return mapped(file, dtype, "r+", 0, shape)
 
 
 ENTRIES = 2**18
@@ -108,6 +109,7 @@ def by_rows(function: Callable[..., Array], *arrays: Array) -> Array:
     values[..., :step, :] = first
     for start in range(step, n, step):
         values[..., start : start + step, :] = piece(start)
+        release()
     return values
 
 
@@ -119,6 +121,7 @@ def taken(values: Array, rows: IntArray) -> Array:
     step = max(1, ENTRIES // values[..., :1, :].size)
     for start in range(0, len(rows), step):
         chosen[..., start : start + step, :] = values[..., rows[start : start + step], :]
+    release()  # not before: the rows may be in any order
     return chosen
 
 

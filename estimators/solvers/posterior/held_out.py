@@ -15,6 +15,7 @@ from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.pool import fit_weights, pooled, smoothed
 from pidkd.estimators.solvers.posterior.scaling import scaled
 from pidkd.estimators.solvers.posterior.thresholds import Thresholds
+from pidkd.mapping import release
 
 COMPARED = 5000
 """Rows of each half, at most, that say whether potentials earn more than one source alone."""
@@ -108,6 +109,7 @@ def together(logs: list[Logs]) -> Array:
         for role, values in enumerate(one):
             for rows in pieces(values.shape[1]):
                 joined[labelling, role, :, rows] = values[:, rows]
+                release()
     return joined
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray, IntArray
+from pidkd.mapping import release
 
 ENTRIES = 2**24
 """Numbers that the weights are fitted to: more rows than these hold are not looked at."""
@@ -79,4 +80,5 @@ def smoothed(p: FloatArray, prior: FloatArray, n: int) -> FloatArray:
 
 def _with_prior(logs: Sequence[Array], rows: slice, prior: FloatArray) -> Array:
     parts = [np.ascontiguousarray(part[:, rows], dtype=np.float64) for part in logs]
+    release()
     return np.concatenate([*parts, np.broadcast_to(np.log(prior), (1, *parts[0].shape[1:]))])

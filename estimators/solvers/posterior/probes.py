@@ -24,6 +24,7 @@ from pidkd.arrays import Array, IntArray
 from pidkd.errors import InputError, Keyword, PidkdWarning
 from pidkd.estimators.solvers.posterior.columns import Columns, empty
 from pidkd.estimators.solvers.posterior.held_out import Logs
+from pidkd.mapping import release
 
 HIDDEN = 64
 DROPOUT = 0.3
@@ -231,6 +232,7 @@ class _Probes:
             for f, rows in enumerate(by_model):
                 for part in rows.split(PIECE):
                     logs[role][:, part] = self._alone(weights, f, part).transpose(1, 2).cpu().numpy()
+                release()
         return Logs(logs[0], logs[1])
 
     def _weights(self, flat: Any) -> _Weights:

@@ -15,6 +15,7 @@ from pidkd.arrays import Array
 from pidkd.errors import InputError, import_extra
 from pidkd.files.format import Entry, Format, Source
 from pidkd.files.layer import Sliced
+from pidkd.mapping import mapped
 
 STORED = {
     "F64": "<f8",
@@ -58,7 +59,7 @@ class Safetensors(Format):
         shape, dtype = tuple(header[name]["shape"]), np.dtype(STORED[header[name]["dtype"]])
         if not math.prod(shape):
             return np.empty(shape, dtype)
-        values = np.memmap(file.path, dtype, "r", start + header[name]["data_offsets"][0], shape)
+        values = mapped(file.path, dtype, "r", start + header[name]["data_offsets"][0], shape)
         if header[name]["dtype"] != "BF16":
             return values
         # The upper half of a float32, which holds each of its values.
