@@ -17,6 +17,7 @@ from pidkd.distill.experiments.cases import Case
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.pairing import BASELINE, paired_differences
 from pidkd.errors import InputError
+from pidkd.files.json import read_json
 from pidkd.files.opening import read_text
 from pidkd.result import ATOMS
 
@@ -47,7 +48,10 @@ def experiment_page(folder: Path, rows: Sequence[Row], config: Config, title: st
         n_cases=len(rows),
         numbers={method: number for number, method in enumerate(methods)},
         baseline=BASELINE,
-        accuracies=[_accuracies(group, by_method, differences) for group, by_method in groups.items()],
+        accuracies=[
+            {**_accuracies(group, by_method, differences), "scale": _scale(folder, by_method)}
+            for group, by_method in groups.items()
+        ],
         atoms=ATOMS,
         looks=LOOKS,
         stacks=[_stacks(group, by_method, differences) for group, by_method in groups.items()] if audited else [],
@@ -88,6 +92,18 @@ def _lede(rows: Sequence[Row], groups: Mapping[Group, Any]) -> list[str]:
     seeds = sorted({row["seed"] for row in rows})
     texts.append(f"Students have seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}.")
     return texts
+
+
+def _scale(folder: Path, by_method: Mapping[str, list[Row]]) -> str:
+    """Sentence on the scale of a teacher's outputs, from the preflight of a run with it; empty where none needed it."""
+    for run in (row["run"] for rows in by_method.values() for row in rows):
+        teacher = read_json(folder / "runs" / run / "run.json")["preflight"]["teacher"]
+        if teacher:
+            spreads = {**teacher["features"], "logits": teacher["logits"]}
+            shown = ", ".join(f"{name} {value:.3g}" for name, value in spreads.items())
+            right = "" if teacher["accuracy"] is None else f"{teacher['accuracy']:.1%} accuracy and "
+            return f"The teacher on {teacher['n_samples']} training samples: {right}standard deviations of {shown}."
+    return ""
 
 
 def _accuracies(group: Group, by_method: Mapping[str, list[Row]], differences: Mapping[Any, Row]) -> dict[str, Any]:

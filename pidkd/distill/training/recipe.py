@@ -52,7 +52,8 @@ class Recipe(Parameterised):
     label_smoothing : float
         :math:`\varepsilon`, in [0, 1). Losses and accuracies of evaluation are those of the labels as they are.
     clip : float, optional
-        Largest norm of the gradient of each group of parameters: the student, and every part of the method's loss.
+        Largest norm of the gradient of each group of parameters: the student, and every part of the method's loss. None
+        clips nothing, with which FitNet's hints and RID's filters diverge at the rates that a student learns at.
     clip_jointly : bool
         Clip the norm of all groups together, as published codes do; a large gradient of the loss's own parts then
         makes the student's small.
@@ -108,7 +109,7 @@ class Recipe(Parameterised):
     gamma: Annotated[float, Positive()] = 0.2
     warm_up: Annotated[int, Whole(0, MOST_EPOCHS)] = 0
     label_smoothing: Annotated[float, Fraction(ends="[)")] = 0.0
-    clip: Annotated[float, Positive()] | None = None
+    clip: Annotated[float, Positive()] | None = 2.0
     clip_jointly: bool = False
     cap: Annotated[float, Positive()] | None = 3.0
     balance_every: Annotated[int, Whole(1)] | None = 20

@@ -60,6 +60,9 @@ def folder(tmp_path: Path) -> Path:
                 "balance": {"task": 1.0, "matching": 8.0, "ratio": 8.0, "cosine": 0.25, "factor": 0.375},
             },
         ]
+        spread = {"n_samples": 256, "accuracy": 0.25, "logits": 2890.0, "features": {"stage<3>": 4080.0}}
+        record = {"preflight": {"teacher": {} if run == "none-s0" else spread}}
+        (place / "run.json").write_text(json.dumps(record))
         (place / "log.jsonl").write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs))
     return tmp_path
 
@@ -108,6 +111,7 @@ def test_its_numbers_are_those_of_rows_and_logs(folder: Path, config: Config) ->
     ]
     assert not re.search(r"\bNone\b|\bnan\b", page)
     assert "+10.0" in page
+    assert "25.0% accuracy and standard deviations of stage&lt;3&gt; 4.08e+03, logits 2.89e+03." in page
     assert page.count("<figure>") == 2
 
 

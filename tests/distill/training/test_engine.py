@@ -316,7 +316,7 @@ def test_a_loss_that_is_not_finite_stops_names_term_and_layer_and_keeps_the_last
     message = (
         r"train: expected a finite loss, got nan in epoch 1, step 1 \(term 'task' and 'kd'; "
         r"first not finite: student\.2\); lower the learning rate \(recipe\.lr\), or clip gradients "
-        r"\(recipe\.clip, now None\); the last good checkpoint is .*last\.pt"
+        r"\(recipe\.clip, now 2\.0\); the last good checkpoint is .*last\.pt"
     )
     recipe = Recipe(epochs=3, batch_size=16, cap=None, balance_every=None)
     with pytest.raises(DivergenceError, match=message):
