@@ -41,8 +41,7 @@ def on_cluster(where: str, address: str | None) -> Iterator[Any]:
     import joblib
 
     distributed = import_extra("distributed", "cluster", needed_by=where)
-    for name in ("distributed", "tornado"):  # what is gone is said in one line, by what waits for it
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    _silence("distributed", "tornado")  # what is gone is said in one line, by what waits for it
     expected = "the address of a dask scheduler, as in tcp://host:8786"
     try:
         client = distributed.Client(address, timeout=SECONDS, set_as_default=True)
@@ -57,6 +56,13 @@ def on_cluster(where: str, address: str | None) -> Iterator[Any]:
             yield client
     finally:
         client.close(timeout=1)
+
+
+def _silence(*packages: str) -> None:
+    """Log nothing of these packages, whose modules have levels and handlers of their own."""
+    for name in (*packages, *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in packages:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def lost(call: str, error: BaseException, done: int, total: int, hint: str) -> LostWorkersError | None:

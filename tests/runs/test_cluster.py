@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ def test_where_no_scheduler_answers_that_is_said(address, monkeypatch):
     with pytest.raises(InputError, match=expected) as caught, cluster.on_cluster("bench --cluster", address):
         pass
     assert "\n" not in str(caught.value)
+    assert not logging.getLogger("distributed.client").isEnabledFor(logging.CRITICAL)  # it has a level of its own
 
 
 def test_without_an_address_nothing_changes():
