@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,8 @@ def read_folder(path: Path, read: Read) -> list[Layer]:
             if set(shard) != set(shards[0]):
                 odd = sorted(set(shard) ^ set(shards[0]))[0]
                 raise InputError(str(piece), f"the layers of {pieces[0].name}", f"a difference in {odd!r}")
+        if not is_there(path / CAPTURE):
+            _none_twice([p for p, shard in zip(pieces, shards, strict=True) if any(map(_measures, shard.values()))])
         return [_joined(name, path, [shard[name] for shard in shards]) for name in shards[0]]
     if len(arrays) > 1 and not folders and all(SHARD.fullmatch(p.stem) for p in arrays):
         return [_sharded(path, arrays, read)]
@@ -96,6 +99,22 @@ def _check_capture(folder: Path, pieces: Sequence[Path]) -> None:
         with faults(str(piece)):
             if contents_digest(existing_file(piece)) != digest:
                 raise InputError(str(piece), f"the shard that {CAPTURE} knows", "another file", hint)
+
+
+def _measures(layer: Layer) -> bool:
+    """Whether a layer holds numbers that no two shards have alike: more than one row of floats."""
+    return layer.dtype.kind == "f" and layer.shape[:1] > (1,)
+
+
+def _none_twice(pieces: Sequence[Path]) -> None:
+    """Refuse an archive that is a copy of another, by their check sums: nothing else says what was in its place."""
+    known: dict[str, Path] = {}
+    for piece in pieces:
+        with faults(str(piece)):
+            digest = contents_digest(piece) if zipfile.is_zipfile(existing_file(piece)) else piece.name
+        if (first := known.setdefault(digest, piece)) is not piece:
+            hint = "one was copied over another; write it anew"
+            raise InputError(str(piece), f"other samples than in {first.name}", "the same ones", hint)
 
 
 def _sharded(path: Path, files: Sequence[Path], read: Read) -> Layer:

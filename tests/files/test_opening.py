@@ -271,3 +271,20 @@ def test_an_old_file_of_torch_that_claims_too_much(tmp_path):
 def test_pickles_are_refused(tmp_path):
     (tmp_path / "a.pt").write_bytes(pickle.dumps(np.arange(3)))
     complaint(read_all, tmp_path / "a.pt")
+
+
+def test_a_shard_that_was_copied_over_another_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        np.savez(tmp_path / f"shard-{i}.npz", h=rng.normal(size=(20, 4)), labels=np.zeros(20, int))
+    assert read_all(tmp_path)["h"].shape == (60, 4)
+    (tmp_path / "shard-2.npz").write_bytes((tmp_path / "shard-0.npz").read_bytes())
+    said = complaint(open_layers, tmp_path, "", BUDGET)
+    assert said.startswith(str(tmp_path / "shard-2.npz"))
+    assert "other samples than in shard-0.npz" in said
+
+
+def test_shards_of_codes_may_be_alike(tmp_path):
+    for i in range(2):
+        np.savez(tmp_path / f"shard-{i}.npz", codes=np.zeros(20, int))
+    assert read_all(tmp_path)["codes"].shape == (40,)
