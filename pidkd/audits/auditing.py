@@ -178,7 +178,7 @@ def audit(
     pictures = None if images is None else open_images(images, len(plan.target))
     readings, measured = run(engine, plan, n_jobs, None if resume is None else os.fspath(resume), progress)
     results = with_notes(measured if plan.continuous else with_alignment(measured), plan.notes)
-    unions = unions_of(plan, engine, readings, results)
+    unions = unions_of(plan, engine, readings, results, n_jobs)
     report = AuditReport.of(plan, engine, readings, results, unions, time.perf_counter() - started, pictures)
     if not plan.continuous:
         warn_of_limits(report)
