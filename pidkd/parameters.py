@@ -96,8 +96,8 @@ def constraint_of(hint: Any) -> Constraint | None:
 def constraints(of: Any) -> Mapping[str, Constraint]:
     """Constraints of the parameters of a class or a function, by name; those of which anything goes are left out."""
     annotated = of if inspect.isfunction(of) or hasattr(of, "__dataclass_fields__") else of.__init__
-    hints = _hints(annotated)
-    constraints = {name: constraint_of(hints.get(name, Any)) for name in parameter_names(of)}
+    annotations = hints(annotated)
+    constraints = {name: constraint_of(annotations.get(name, Any)) for name in parameter_names(of)}
     return {name: constraint for name, constraint in constraints.items() if constraint is not None}
 
 
@@ -135,8 +135,8 @@ class _Unknown:
         return cls
 
 
-def _hints(annotated: Any) -> dict[str, Any]:
-    """Annotations with what they say. Names that exist only while types are checked stand for anything."""
+def hints(annotated: Any) -> dict[str, Any]:
+    """Types of annotations, by name. Names that exist only while types are checked stand for anything."""
     unknown: dict[str, type] = {}
     while True:
         try:

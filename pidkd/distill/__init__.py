@@ -13,6 +13,7 @@ from pidkd.distill.dataset import ImageData, list_data, load_data
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.loading import list_presets, load_config
 from pidkd.distill.method import get_method, list_methods
+from pidkd.distill.text_data import TextData
 from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import import_extra
 
@@ -45,6 +46,7 @@ __all__ = [
     "Monitor",
     "Recipe",
     "TeacherEnsemble",
+    "TextData",
     "TrainResult",
     "audit",
     "build_model",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pidkd.errors import InputError, PidkdError, UnknownNameError, import_extra, quote
-from pidkd.parameters import Whole, check_options
+from pidkd.parameters import Whole, check_options, hints
 from pidkd.registry import Registry
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Widths: TypeAlias = Sequence[Annotated[int, Whole(1, 65_536)]]
 """Units or channels of each layer or stage."""
+
+KINDS = {3: "images", 2: "texts"}
+"""What a network is for, by the number of axes of ``shape``."""
 
 MODELS = Registry(
     "a model", "pidkd.distill.models", "pidkd.models", "a function build(shape, n_classes, **options)", "build"
@@ -39,15 +43,17 @@ def list_models() -> list[str]:
     return MODELS.names()
 
 
-def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: int = 0, /, **options: Any) -> nn.Module:
-    """A network with fresh weights, for images of a shape and a number of classes.
+def build_model(name: str, shape: tuple[int, ...], n_classes: int, seed: int = 0, /, **options: Any) -> nn.Module:
+    """A network with fresh weights, for images or texts of a shape and a number of classes.
 
     Parameters
     ----------
     name : str
         One of ``list_models()``; or ``"package.module:callable"``, of which the code is run: it is called with the
-        options alone and returns a module from images (B, C, H, W) to logits (B, n_classes).
-    shape : (height, width, channels)
+        options alone and returns a module from images (B, C, H, W), or from ``input_ids`` and ``attention_mask``, to
+        logits (B, n_classes).
+    shape : (height, width, channels) or (length, n_tokens)
+        Of images or of texts, as ``ImageData`` and ``TextData`` have it.
     n_classes : int
     seed : int
         That of the weights. The generator of the CPU is left as it was.
@@ -90,13 +96,15 @@ def build_model(name: str, shape: tuple[int, int, int], n_classes: int, seed: in
     return model
 
 
-def _family(
-    name: str, shape: tuple[int, int, int], n_classes: int, options: Mapping[str, Any]
-) -> Callable[..., nn.Module]:
+def _family(name: str, shape: tuple[int, ...], n_classes: int, options: Mapping[str, Any]) -> Callable[..., nn.Module]:
     if not isinstance(name, str) or name not in MODELS:
         raise UnknownNameError("model", "a model, or package.module:callable", name, list_models())
     build = MODELS.get(name)
     check_options(f"model {quote(name)}", build, options)
+    n_axes = len(typing.get_args(hints(build).get("shape"))) or len(shape)
+    if len(shape) != n_axes:
+        expected, got = (KINDS.get(n, f"samples of {n} axes") for n in (n_axes, len(shape)))
+        raise InputError(f"model {quote(name)}", f"data of {expected}", got, "take another model, or other data")
     return partial(build, shape, n_classes)
 
 

@@ -1,4 +1,4 @@
-"""Labelled images in memory, as training takes them, and the registry of their readers. Nothing here needs torch.
+"""Labelled samples in memory, as training takes them, and the registry of their readers. Nothing here needs torch.
 
 A reader is a module ``pidkd/distill/data/<name>.py`` with a function ``read(path, **options)`` that gives the training
 and the test set, or such a function that an entry point in the group ``pidkd.data`` names. No list is edited anywhere
@@ -7,12 +7,13 @@ to add one.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -25,8 +26,133 @@ from pidkd.runs.output import PathLike, as_path
 DATA = Registry("a data set", "pidkd.distill.data", "pidkd.data", "a function read(path, **options)", "read")
 
 
+class LabelledData(abc.ABC):
+    """Samples in memory with their labels: what images and texts share.
+
+    A kind of samples is a frozen dataclass of this class. It has ``labels`` of shape (n,), ``n_classes``, ``ids`` and
+    ``name`` among its fields, and in those that ``of_samples`` names one entry for each sample.
+    """
+
+    of_samples: ClassVar[tuple[str, ...]]
+    """Fields with one entry for each sample, beside labels and ids."""
+    noun: ClassVar[str]
+    """A sample in messages."""
+    position: ClassVar[Literal["mean"] | None] = None
+    """The state of a tapped layer that stands for a sample in audits, as ``capture`` takes it."""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    labels: IntArray
+    n_classes: int
+    ids: Array
+    name: str
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """What ``build_model`` is told of a sample."""
+
+    @property
+    @abc.abstractmethod
+    def inputs(self) -> Any:
+        """Arrays that networks are called with: one, or a mapping of keyword arguments."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """SHA-256 of samples, labels and classes, in hexadecimal: equal for equal content."""
+
+    def _check(self, n: int) -> None:
+        """Check labels, classes and ids against the number of samples, and keep labels and ids as arrays."""
+        labels = as_labels(f"{self.name}: labels", self.labels)
+        if labels.shape != (n,) or labels.dtype.kind not in "iu":
+            got = f"{labels.dtype} of shape {labels.shape}"
+            raise InputError(f"{self.name}: labels", f"{n} integers, one for each {self.noun}", got)
+        if isinstance(self.n_classes, bool) or not isinstance(self.n_classes, int | np.integer) or self.n_classes < 1:
+            raise InputError(f"{self.name}: n_classes", "a whole number >= 1", quote(self.n_classes))
+        odd = np.flatnonzero((labels < 0) | (labels >= self.n_classes))
+        if len(odd):
+            got = f"{labels[odd[0]]} in row {odd[0]}"
+            raise InputError(f"{self.name}: labels", f"classes from 0 to {self.n_classes - 1}", got)
+        ids = np.arange(n) if self.ids is None else as_array(f"{self.name}: ids", self.ids)
+        if ids.shape != labels.shape:
+            raise InputError(f"{self.name}: ids", f"{n} of them, one for each {self.noun}", f"shape {ids.shape}")
+        self._keep(labels=read_only(labels.astype(np.int64)), ids=ids)
+
+    def _keep(self, **values: Any) -> None:
+        """Set fields of a frozen dataclass while it is made."""
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+
+    def _with(self, **changes: Any) -> Self:
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]  # every kind is a dataclass
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Any) -> Self:
+        """The samples of these rows."""
+        rows = np.asarray(rows)
+        return self._with(**{field: getattr(self, field)[rows] for field in (*self.of_samples, "labels", "ids")})
+
+    def per_class(self, n: int, seed: int = 0) -> Self:
+        """``n`` samples of each class, drawn without replacement, in their order.
+
+        Raises
+        ------
+        InputError
+            When a class has fewer.
+        """
+        Whole(1).check("samples_per_class", n)
+        SEED.check("seed", seed)
+        counts = np.bincount(self.labels, minlength=self.n_classes)
+        rarest = int(counts.argmin())
+        if n > counts[rarest]:
+            expected = f"a number from 1 to {counts[rarest]}, as many as class {rarest} of {self.name} has"
+            raise InputError("samples_per_class", expected, quote(n))
+        rng = np.random.default_rng([seed, 1])
+        chosen = [rng.permutation(np.flatnonzero(self.labels == c))[:n] for c in range(self.n_classes)]
+        return self.take(np.sort(np.concatenate(chosen)))
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[Self, Self]:
+        """The samples without, and those in, a held-out ``fraction`` of each class, both in their order.
+
+        Raises
+        ------
+        InputError
+            When one of the two would be empty.
+        """
+        Fraction().check("held_out", fraction)
+        SEED.check("seed", seed)
+        rng = np.random.default_rng([seed, 2])
+        held_out = np.zeros(len(self), dtype=bool)
+        for c in range(self.n_classes):
+            rows = rng.permutation(np.flatnonzero(self.labels == c))
+            held_out[rows[: round(fraction * len(rows))]] = True
+        if not held_out.any() or held_out.all():
+            expected = f"a fraction that leaves samples of {self.name} on both sides"
+            raise InputError("held_out", expected, quote(fraction))
+        return self.take(np.flatnonzero(~held_out)), self.take(np.flatnonzero(held_out))
+
+    def with_label_noise(self, fraction: float, seed: int = 0) -> Self:
+        """The same with a ``fraction`` of the labels, rounded, replaced by another class each, all others alike likely.
+
+        Raises
+        ------
+        InputError
+            When ``fraction`` is not between 0 and 1.
+        """
+        Fraction().check("label_noise", fraction)
+        SEED.check("seed", seed)
+        rng = np.random.default_rng([seed, 3])
+        rows = rng.permutation(len(self))[: round(fraction * len(self))]
+        labels = self.labels.copy()
+        labels[rows] = (labels[rows] + rng.integers(1, self.n_classes, len(rows))) % self.n_classes
+        return self._with(labels=labels)
+
+
 @dataclass(frozen=True, eq=False)
-class ImageData:
+class ImageData(LabelledData):
     r""":math:`(x_i, y_i)`, i = 1..n: images as bytes, with their labels.
 
     Parameters
@@ -64,40 +190,32 @@ class ImageData:
     ids: Array = None  # type: ignore[assignment]
     name: str = "images"
 
+    of_samples = ("images",)
+    noun = "image"
+
     def __post_init__(self) -> None:
-        images, labels = self.images, as_labels(f"{self.name}: labels", self.labels)
+        images = self.images
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
             got = describe(images)
             raise InputError(f"{self.name}: images", "bytes (uint8) of shape (n, height, width, channels)", got)
-        if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
-            got = f"{labels.dtype} of shape {labels.shape}"
-            raise InputError(f"{self.name}: labels", f"{len(images)} integers, one for each image", got)
-        if isinstance(self.n_classes, bool) or not isinstance(self.n_classes, int | np.integer) or self.n_classes < 1:
-            raise InputError(f"{self.name}: n_classes", "a whole number >= 1", quote(self.n_classes))
-        odd = np.flatnonzero((labels < 0) | (labels >= self.n_classes))
-        if len(odd):
-            got = f"{labels[odd[0]]} in row {odd[0]}"
-            raise InputError(f"{self.name}: labels", f"classes from 0 to {self.n_classes - 1}", got)
-        ids = np.arange(len(images)) if self.ids is None else as_array(f"{self.name}: ids", self.ids)
-        if ids.shape != labels.shape:
-            raise InputError(f"{self.name}: ids", f"{len(images)} of them, one for each image", f"shape {ids.shape}")
+        self._check(len(images))
         given = [_numbers(f"{self.name}: {name}", getattr(self, name)) for name in ("mean", "std")]
         mean, std = given if all(given) else _moments(images)
         if len(mean) != images.shape[3] or len(std) != images.shape[3] or not all(s > 0 for s in std):
             expected = f"{images.shape[3]} of each, one for each channel, std above 0"
             raise InputError(f"{self.name}: mean, std", expected, f"{mean}, {std}")
-        arrays = {"labels": read_only(labels.astype(np.int64)), "ids": ids, "mean": mean, "std": std}
-        for field, value in arrays.items():
-            object.__setattr__(self, field, value)
-
-    def __len__(self) -> int:
-        return len(self.labels)
+        self._keep(mean=mean, std=std)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of an image."""
         _, height, width, channels = self.images.shape
         return height, width, channels
+
+    @property
+    def inputs(self) -> Array:
+        """The images."""
+        return self.images
 
     @cached_property
     def fingerprint(self) -> str:
@@ -107,66 +225,6 @@ class ImageData:
         digest.update(np.ascontiguousarray(self.images).data)
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return digest.hexdigest()
-
-    def take(self, rows: Any) -> ImageData:
-        """The samples of these rows."""
-        rows = np.asarray(rows)
-        return dataclasses.replace(self, images=self.images[rows], labels=self.labels[rows], ids=self.ids[rows])
-
-    def per_class(self, n: int, seed: int = 0) -> ImageData:
-        """``n`` samples of each class, drawn without replacement, in their order.
-
-        Raises
-        ------
-        InputError
-            When a class has fewer.
-        """
-        Whole(1).check("samples_per_class", n)
-        SEED.check("seed", seed)
-        counts = np.bincount(self.labels, minlength=self.n_classes)
-        rarest = int(counts.argmin())
-        if n > counts[rarest]:
-            expected = f"a number from 1 to {counts[rarest]}, as many as class {rarest} of {self.name} has"
-            raise InputError("samples_per_class", expected, quote(n))
-        rng = np.random.default_rng([seed, 1])
-        chosen = [rng.permutation(np.flatnonzero(self.labels == c))[:n] for c in range(self.n_classes)]
-        return self.take(np.sort(np.concatenate(chosen)))
-
-    def split(self, fraction: float, seed: int = 0) -> tuple[ImageData, ImageData]:
-        """The samples without, and those in, a held-out ``fraction`` of each class, both in their order.
-
-        Raises
-        ------
-        InputError
-            When one of the two would be empty.
-        """
-        Fraction().check("held_out", fraction)
-        SEED.check("seed", seed)
-        rng = np.random.default_rng([seed, 2])
-        held_out = np.zeros(len(self), dtype=bool)
-        for c in range(self.n_classes):
-            rows = rng.permutation(np.flatnonzero(self.labels == c))
-            held_out[rows[: round(fraction * len(rows))]] = True
-        if not held_out.any() or held_out.all():
-            expected = f"a fraction that leaves samples of {self.name} on both sides"
-            raise InputError("held_out", expected, quote(fraction))
-        return self.take(np.flatnonzero(~held_out)), self.take(np.flatnonzero(held_out))
-
-    def with_label_noise(self, fraction: float, seed: int = 0) -> ImageData:
-        """The same with a ``fraction`` of the labels, rounded, replaced by another class each, all others alike likely.
-
-        Raises
-        ------
-        InputError
-            When ``fraction`` is not between 0 and 1.
-        """
-        Fraction().check("label_noise", fraction)
-        SEED.check("seed", seed)
-        rng = np.random.default_rng([seed, 3])
-        rows = rng.permutation(len(self))[: round(fraction * len(self))]
-        labels = self.labels.copy()
-        labels[rows] = (labels[rows] + rng.integers(1, self.n_classes, len(rows))) % self.n_classes
-        return dataclasses.replace(self, labels=labels)
 
 
 def list_data() -> list[str]:
@@ -180,8 +238,8 @@ def list_data() -> list[str]:
     return DATA.names()
 
 
-def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tuple[ImageData, ImageData]:
-    """The training and the test set of a data set, normalised alike, by the moments of the training set.
+def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tuple[LabelledData, LabelledData]:
+    """The training and the test set of a data set; images are normalised by the moments of the training set.
 
     Parameters
     ----------
@@ -205,7 +263,7 @@ def load_data(name: str, path: PathLike | None = None, /, **options: Any) -> tup
     >>> len(train), len(test), train.shape, train.n_classes
     (1078, 719, (8, 8, 1), 10)
     """
-    read: Callable[..., tuple[ImageData, ImageData]] = DATA.get(name, "data")
+    read: Callable[..., tuple[LabelledData, LabelledData]] = DATA.get(name, "data")
     check_options(f"data {quote(name)}", read, options)
     try:
         return read(None if path is None else as_path("data.path", path), **options)

@@ -54,16 +54,24 @@ def without_padding(outputs: Outputs, mask: Tensor) -> Outputs:
     torch.Size([3, 4])
     """
     logits, features = outputs
-    kept = mask.bool()
-    rows = {}
-    for name, feature in features.items() if isinstance(features, Mapping) else enumerate(features):
-        if kind(feature) != "tokens" or feature.shape[:2] != kept.shape:
-            expected = f"tokens ({', '.join(map(str, kept.shape))}, D), as the mask has"
-            raise InputError("mask", expected, f"a feature of shape {tuple(feature.shape)}")
-        rows[name] = feature[kept]
-    return logits, {str(name): value for name, value in rows.items()} if isinstance(features, Mapping) else [
-        *rows.values()
-    ]
+    if isinstance(features, Mapping):
+        return logits, {name: tokens_in(feature, mask) for name, feature in features.items()}
+    return logits, [tokens_in(feature, mask) for feature in features]
+
+
+def tokens_in(feature: Tensor, mask: Tensor) -> Tensor:
+    """Tokens that are no padding, shape (n_tokens, D), in the order of the samples.
+
+    Raises
+    ------
+    InputError
+        When the feature has other tokens than the mask.
+    """
+    if kind(feature) != "tokens" or feature.shape[:2] != mask.shape:
+        expected = f"tokens ({', '.join(map(str, mask.shape))}, D), as the mask has"
+        hint = "tap layers that put out every token of the input, in both networks"
+        raise InputError("mask", expected, f"a feature of shape {tuple(feature.shape)}", hint)
+    return feature[mask.bool()]
 
 
 def full(x: Tensor) -> Tensor:

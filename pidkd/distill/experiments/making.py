@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -14,11 +14,12 @@ from torch.optim.swa_utils import update_bn
 
 from pidkd.distill.architectures import build_model
 from pidkd.distill.corruption import corrupt
-from pidkd.distill.dataset import ImageData, load_data
+from pidkd.distill.dataset import ImageData, LabelledData, load_data
 from pidkd.distill.experiments.config import Config, StudentConfig
 from pidkd.distill.training.batches import stream
 from pidkd.distill.training.opening import open_batches
 from pidkd.distill.training.recipe import Recipe
+from pidkd.errors import InputError
 
 N_CALIBRATION = 4096
 """Samples from which the statistics of an untrained teacher are taken."""
@@ -27,7 +28,7 @@ Side = Literal["teacher", "student"]
 SIDES: tuple[Side, Side] = ("teacher", "student")
 
 
-def read_data(config: Config) -> tuple[ImageData, ImageData]:
+def read_data(config: Config) -> tuple[LabelledData, LabelledData]:
     """The training and the test set, whole.
 
     Raises
@@ -39,10 +40,13 @@ def read_data(config: Config) -> tuple[ImageData, ImageData]:
     train_data, test = load_data(settings.name, settings.path, **settings.options)
     if not settings.mean and not settings.std:
         return train_data, test
-    return tuple(dataclasses.replace(d, mean=settings.mean, std=settings.std) for d in (train_data, test))  # type: ignore[return-value]
+    if not (isinstance(train_data, ImageData) and isinstance(test, ImageData)):
+        raise InputError("data.mean, data.std", "none but for images", f"{settings.mean}, {settings.std}")
+    train_data, test = (replace(d, mean=settings.mean, std=settings.std) for d in (train_data, test))
+    return train_data, test
 
 
-def make_network(config: Config, side: Side, data: ImageData) -> nn.Module:
+def make_network(config: Config, side: Side, data: LabelledData) -> nn.Module:
     """The teacher or the student of a configuration with fresh weights, by its seed.
 
     Raises
@@ -57,7 +61,7 @@ def make_network(config: Config, side: Side, data: ImageData) -> nn.Module:
     return build_model(network.model, data.shape, n_classes, seed, **network.options)
 
 
-def calibrate_batchnorm(network: nn.Module, data: ImageData) -> None:
+def calibrate_batchnorm(network: nn.Module, data: LabelledData) -> None:
     """Set running statistics of BatchNorm to means over batches of one pass over data, 4,096 samples where it has more.
 
     A network that was never trained has 0 and 1 there, which normalise nothing: its features grow from block to block.

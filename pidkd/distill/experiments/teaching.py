@@ -12,7 +12,7 @@ from torch import nn
 
 from pidkd.arrays import IntArray
 from pidkd.contribution_result import ContributionResult
-from pidkd.distill.dataset import ImageData
+from pidkd.distill.dataset import LabelledData
 from pidkd.distill.experiments.cases import UNFILED, Case
 from pidkd.distill.experiments.config import Config, TeacherConfig
 from pidkd.distill.experiments.keys import key_in_configuration
@@ -47,13 +47,13 @@ class Teachers:
     config : Config
     folder : path
         Trained ones are kept in ``teachers/`` there.
-    data, test : ImageData
+    data, test : LabelledData
         What they are trained and evaluated on.
     **options
         As for ``train``.
     """
 
-    def __init__(self, config: Config, folder: Path, data: ImageData, test: ImageData, **options: Any) -> None:
+    def __init__(self, config: Config, folder: Path, data: LabelledData, test: LabelledData, **options: Any) -> None:
         self.config, self.folder, self.test, self.options = config, folder, test, options
         self.data = {name: taught(data, one.teacher, config.data.seed) for name, one in config.members().items()}
         self.made: dict[str, tuple[nn.Module, float | None]] = {}
@@ -168,7 +168,7 @@ class Teachers:
             raise error.at(place if isinstance(place, Argument) else place.replace("student", "teacher")) from error
 
 
-def taught(data: ImageData, teacher: TeacherConfig, seed: int) -> ImageData:
+def taught(data: LabelledData, teacher: TeacherConfig, seed: int) -> LabelledData:
     """Samples that a teacher is trained on: so many of each class, of these its part, of these its classes."""
     if teacher.samples_per_class is not None:
         data = data.per_class(teacher.samples_per_class, seed)

@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from pidkd.audits.auditing import audit
-from pidkd.distill.dataset import ImageData
+from pidkd.distill.dataset import LabelledData
 from pidkd.distill.experiments.cases import Case
 from pidkd.distill.experiments.config import Config
 from pidkd.distill.experiments.keys import key_in_configuration
@@ -72,7 +72,7 @@ class Workbench:
         self.student_data = whole if n is None else whole.per_class(n, settings.seed)
         if settings.label_noise:
             self.student_data = self.student_data.with_label_noise(settings.label_noise, settings.seed)
-        self.held_out: ImageData | None = None
+        self.held_out: LabelledData | None = None
         if config.monitor is not None:
             self.student_data, self.held_out = self.student_data.split(config.monitor.held_out, settings.seed)
         self.teachers = Teachers(config, self.folder, whole, self.test, **self.options)

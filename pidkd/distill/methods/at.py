@@ -60,7 +60,9 @@ class ATLoss(DistillationLoss):
         """No parts, but a check."""
         for t, _ in pairs:
             if kind(t) == "vector":
-                raise InputError("at: taps", "layers with positions (maps or tokens)", f"a vector {tuple(t.shape)}")
+                raise InputError(
+                    "at: taps", "layers with positions (maps, or tokens without padding)", f"a vector {tuple(t.shape)}"
+                )
 
     def terms(self, t_logits: Tensor, s_logits: Tensor, pairs: list[tuple[Tensor, Tensor]], y: Tensor) -> Terms:
         """The task's, and the distance of attentions."""

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from pidkd.arrays import Array
 from pidkd.distill.corruption import noise_of
-from pidkd.distill.dataset import ImageData
+from pidkd.distill.dataset import LabelledData
 from pidkd.distill.features import kind
 from pidkd.distill.feeding import Forward, eval_mode, id_names, layer_path, same_buffers
 from pidkd.distill.lens import Head, Lens
@@ -92,7 +92,7 @@ def capture(
     model : torch.nn.Module
         It is run in eval mode on ``device``, and left there, every layer in the mode that it had. It need not put out
         logits.
-    data : ImageData, (x, y), torch Dataset, DataLoader, or any iterable of batches
+    data : ImageData or TextData, (x, y), torch Dataset, DataLoader, or any iterable of batches
         Nothing is shuffled or augmented; a ``DataLoader`` must not shuffle either. Every sample that it gives is
         written. A batch is a pair, or a mapping with "labels" beside the arguments of the network, as "input_ids" and
         "attention_mask"; its "ids", "id" or "idx" name the samples.
@@ -100,8 +100,8 @@ def capture(
         Paths of layers or hidden states, as ``FeatureTap`` takes them.
     out : path, optional
         A new folder. It gets ``shard-00000.npz`` and so on, each with an array for every path, "labels" and "ids": the
-        ids of ``ImageData``, else row numbers, and none where the order of the samples is not known; and
-        ``capture.json`` with the accuracy, the normalisation and what was noted. ``pidkd.audit`` reads the folder.
+        ids of ``ImageData`` and ``TextData``, else row numbers, and none where the order of the samples is not known;
+        and ``capture.json`` with the accuracy, the normalisation and what was noted. ``pidkd.audit`` reads the folder.
         Without it, all is returned.
     shard_size : int
         Samples of a shard, rounded up to whole batches: what has to fit into memory.
@@ -114,7 +114,8 @@ def capture(
         The state that stands for a sample: of tokens the mean, that of the first or of the last one, or that from which
         a causal model predicts the first answered token (``labels`` of shape (B, L), -100 where nothing is answered;
         that token is then the label). Tokens that ``attention_mask`` calls padding count nowhere. Of maps "mean" keeps
-        the mean over their positions. Without it all positions are kept, and padded tokens are refused.
+        the mean over their positions. Without it the mean over the
+        tokens of ``TextData``; of all else every position is kept, and padded tokens are refused.
     head : path, sequence of paths, or callable, optional
         Layers of the model that what is kept goes through, one after the other, before it is written: with the model's
         own head this is the logit lens, whose logits ``Posteriors.from_logits`` takes.
@@ -160,6 +161,8 @@ def capture(
     """
     check_arguments("capture", batch_size=batch_size, device=device, resume=resume, layout=layout, out=out)
     check_arguments("capture", forward=forward, collate=collate, progress=progress)
+    if position is None and isinstance(data, LabelledData):
+        position = data.position
     _check(model, data, taps, shard_size, position)
     place = device_of(device)
     tap = FeatureTap(model, taps, layout=layout, forward=forward, logits=False, where=Argument("capture", "model"))
@@ -354,7 +357,7 @@ def _ends_in_one(batches: Batches, batch_size: int) -> bool:
 
 
 def _normalisation(data: Any) -> str:
-    if not isinstance(data, ImageData):
+    if not isinstance(data, LabelledData) or not data.mean:
         return "none: inputs as the data gives them"
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (data.mean, data.std))
     return f"pixels / 255, then mean {mean} and std {std}"

@@ -110,7 +110,7 @@ def train(
         None where the method asks nothing of a teacher.
     student : torch.nn.Module
         It returns its logits, as the teacher does.
-    train_data, valid_data : ImageData, (x, y), torch Dataset or DataLoader
+    train_data, valid_data : ImageData or TextData, (x, y), torch Dataset or DataLoader
         Arrays or tensors x of shape (n, ...) and class labels y of shape (n,), or soft labels of shape (n, n_classes):
         probabilities, each row with sum 1. What is valid is only ever evaluated.
     method : str or Method

@@ -39,7 +39,7 @@ def evaluate(
     ----------
     model : torch.nn.Module
         It returns logits. It is run in eval mode, where it is, and every layer is left in the mode that it had.
-    data : ImageData, (x, y), torch Dataset or DataLoader
+    data : ImageData or TextData, (x, y), torch Dataset or DataLoader
     batch_size : int
     forward : callable, optional
         ``forward(model, inputs)`` runs the model on the inputs of a batch.

@@ -167,7 +167,7 @@ def arrays_of(data: Any, where: str) -> Batch:
     """
     if not isinstance(data, tuple | list) or len(data) != 2:
         got = f"{type(data).__name__} of {len(data)}" if isinstance(data, tuple | list) else type(data).__name__
-        raise InputError(where, "(x, y), a torch Dataset or DataLoader, or ImageData", got)
+        raise InputError(where, "(x, y), a torch Dataset or DataLoader, ImageData or TextData", got)
     check_same_rows(where, x=data[0], y=data[1])
     x, y = as_tensors(data[0], f"{where}[0]"), as_tensors(data[1], f"{where}[1]")
     if not tensors_in(x):

@@ -45,7 +45,7 @@ class Monitor:
     Parameters
     ----------
     teacher : torch.nn.Module
-    data : ImageData, (x, y), torch Dataset or DataLoader
+    data : ImageData or TextData, (x, y), torch Dataset or DataLoader
         What is neither trained on nor tested on.
     pairs : sequence of (teacher layer, student layer)
     every : int
@@ -186,12 +186,13 @@ def filtered(run: Run, data: Any) -> tuple[list[tuple[Array, Array]], Array]:
     pieces: list[list[tuple[Array, Array]]] = [[] for _ in step.taps]
     labels = []
     for x, y in batches.in_order():
-        of_t, of_s = list(step.paired(teacher(x), 0)[1]), list(step.paired(step.student(x), 1)[1])
+        mask = step.mask(x)
+        of_t, of_s = step.paired(teacher(x), 0, mask)[1], step.paired(step.student(x), 1, mask)[1]
         for k, pair in enumerate(zip(of_t, of_s, strict=True)):
             t, s = align(*pair)
             f_t, f_s = step.loss.f_t[k](t), step.loss.f_s[k](s)  # type: ignore[index, operator]
             pieces[k].append(((f_t - f_s).float().cpu().numpy(), f_s.float().cpu().numpy()))
-        labels.append(y.cpu().numpy())
+        labels.append((y if mask is None else y[mask.nonzero()[:, 0]]).cpu().numpy())
     step.train(was_training)
     whole = [
         (np.concatenate([eps for eps, _ in of_pair]), np.concatenate([f_s for _, f_s in of_pair])) for of_pair in pieces
@@ -290,7 +291,7 @@ def prospect(
     teacher : torch.nn.Module
     student : torch.nn.Module
         Trained without a teacher.
-    data : ImageData, (x, y), torch Dataset or DataLoader
+    data : ImageData or TextData, (x, y), torch Dataset or DataLoader
         Not trained on.
     pairs : sequence of (teacher layer, student layer)
     device : {"cpu", "cuda", "auto"}

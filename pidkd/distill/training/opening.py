@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, random_split
 
-from pidkd.distill.dataset import ImageData
+from pidkd.distill.dataset import LabelledData
 from pidkd.distill.feeding import Inputs, take_rows, tensors_in
 from pidkd.distill.training.batches import Batches, InMemory, stream
-from pidkd.distill.training.labels import are_batches, arrays_of
+from pidkd.distill.training.labels import are_batches, arrays_of, as_tensors
 from pidkd.distill.training.loader import Collate, FromLoader, Streamed, length_of
 from pidkd.distill.training.recipe import Recipe
 from pidkd.errors import Argument, InputError, quote
@@ -33,7 +33,7 @@ def open_batches(
 
     Parameters
     ----------
-    data : ImageData, (x, y), torch Dataset or DataLoader, or, where nothing is trained, any iterable of batches
+    data : LabelledData, (x, y), torch Dataset or DataLoader, or, where nothing is trained, any iterable of batches
     where : str
         What messages call it.
     recipe : Recipe
@@ -54,8 +54,8 @@ def open_batches(
     batches: Batches
     if not training:
         recipe = dataclasses.replace(recipe, flip=False, crop=0)
-    if isinstance(data, ImageData):
-        x, y = torch.from_numpy(np.array(data.images)), torch.from_numpy(np.array(data.labels))
+    if isinstance(data, LabelledData):
+        x, y = as_tensors(data.inputs, data.name), torch.from_numpy(np.array(data.labels))
         batches = InMemory(x, y, recipe, seed, *place, name=data.name, mean=data.mean, std=data.std)
         batches.n_classes, batches.ids = data.n_classes, data.ids
     elif isinstance(data, DataLoader | Dataset):
@@ -100,7 +100,7 @@ def hold_out(data: Any, where: str, fraction: float, seed: int) -> tuple[Any, An
     InputError
         When the data is a loader, or one part would be empty.
     """
-    if isinstance(data, ImageData):
+    if isinstance(data, LabelledData):
         return data.split(fraction, seed)
     if isinstance(data, DataLoader | IterableDataset):
         hint = "give its data set, or held_out=0" if isinstance(data, DataLoader) else "held_out=0 needs no split"

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pidkd.distill.features import Outputs
+from pidkd.distill.features import Outputs, kind, tokens_in
 from pidkd.distill.feeding import Forward, Inputs, check_network
 from pidkd.distill.loss import ON_LOGITS, TASK, DistillationLoss
 from pidkd.distill.method import Method, Phase
+from pidkd.distill.positions import mask_of
 from pidkd.distill.taps import FeatureTap, guided_parameters
 from pidkd.distill.training.labels import classes_of, smoothed
 from pidkd.errors import Argument, InputError
@@ -69,8 +70,11 @@ class Step(nn.Module):
             raise InputError(
                 Argument("train", "student"), "logits of shape (n_samples, n_classes)", f"shape {tuple(seen[0].shape)}"
             )
-        shown = self.paired(seen, 1)
-        self.loss: DistillationLoss = method.loss(shown if teacher is None else self.paired(teacher(x), 0), shown)
+        self.by_token = any(kind(seen[1][s]) == "tokens" for _, s in self.taps)
+        mask = self.mask(x)
+        shown = self.paired(seen, 1, mask)
+        teaching = shown if teacher is None else self.paired(teacher(x), 0, mask)
+        self.loss: DistillationLoss = method.loss(teaching, shown)
         named = [name for name, p in student.model.named_parameters() if p.requires_grad]
         self.reach = {
             "frozen": [],
@@ -79,16 +83,24 @@ class Step(nn.Module):
         }
         self.train()
 
-    def paired(self, outputs: tuple[Tensor, dict[str, Tensor]], side: int) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and the features in the order of the layer pairs."""
+    def paired(
+        self, outputs: tuple[Tensor, dict[str, Tensor]], side: int, mask: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and the features in the order of the layer pairs; with a mask those of its tokens."""
         logits, features = outputs
-        return _as_float32(logits), [_as_float32(features[pair[side]]) for pair in self.taps]
+        ordered = [_as_float32(features[pair[side]]) for pair in self.taps]
+        return _as_float32(logits), ordered if mask is None else [tokens_in(one, mask) for one in ordered]
+
+    def mask(self, x: Inputs) -> Tensor | None:
+        """Mask of the tokens to match, shape (B, L); None where inputs have none, or tapped layers no tokens."""
+        return mask_of(x, self.taps[0][1]) if self.by_token else None
 
     def forward(self, x: Inputs, teacher: Outputs | None, y: Tensor) -> StepResult:
         """The loss of a batch and its terms."""
         student = self.paired(self.student(x), 1)
         labels = smoothed(y, student[0].shape[1], self.label_smoothing) if self.label_smoothing else y
-        weighted, values = self.loss.weighted(student if teacher is None else teacher, student, labels)
+        teaching = student if teacher is None else teacher
+        weighted, values = self.loss.weighted(teaching, student, labels, self.mask(x))
         if self.loss.method.phases[self.loss.phase].student == "whole":
             values["train_accuracy"] = (student[0].detach().argmax(1) == classes_of(y)).float().mean()
         on_logits = [value for name, value in weighted.items() if name in ON_LOGITS]

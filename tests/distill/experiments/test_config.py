@@ -43,7 +43,9 @@ def test_every_method_can_be_chosen_in_every_preset(preset: str, method: str) ->
 def test_taps_are_layers_of_the_networks(preset: str) -> None:
     torch = pytest.importorskip("torch")
     config = load_config(preset)
-    shape = {"digits": (8, 8, 1), "idx": (28, 28, 1), "cub": (224, 224, 3)}.get(config.data.name, (32, 32, 3))
+    shape = {"digits": (8, 8, 1), "idx": (28, 28, 1), "cub": (224, 224, 3), "sentences": (24, 522)}.get(
+        config.data.name, (32, 32, 3)
+    )
     with torch.device("meta"):
         student = build_model(config.student.model, shape, 10, **config.student.options)
         teachers = {
