@@ -7,6 +7,8 @@ first call of an installation compiles it, a minute; later ones load what was co
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numba import njit
 
@@ -21,15 +23,17 @@ ITERATIONS = 60
 CAUTION = 0.1
 TINY = np.finfo(np.float64).tiny
 
+System: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, Array, Array, Array]
+"""L_t^-1, V, the factor of the Schur complement, and the numbers of the unknowns, as ``_system`` has them."""
+Point: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
+"""p(y|t,s), w, sigma, and the residuals of the cells and of both pair marginals."""
+
 
 @njit(cache=True, error_model="numpy")
 def _inverse_factor(block: FloatArray, inverse: FloatArray) -> bool:
     """Write L^-1 of block = L L^T into ``inverse``; False where a pivot is not positive."""
     n = len(block)
     shift = SHIFT
-    diagonal = np.empty(n)
-    for i in range(n):
-        diagonal[i] = block[i, i]
     while shift < 1.0:
         lower = np.zeros((n, n))
         solved = True
@@ -62,93 +66,128 @@ def _inverse_factor(block: FloatArray, inverse: FloatArray) -> bool:
 
 
 @njit(cache=True, error_model="numpy")
+def _numbers(pairs: FloatArray) -> tuple[Array, Array]:
+    """Numbers of the positive pairs, of the others how many these are; and the first number of each row, their end."""
+    numbers, first = np.full(pairs.shape, (pairs > 0).sum()), np.zeros(len(pairs) + 1, dtype=np.int64)
+    count = 0
+    for i in range(pairs.shape[0]):
+        for j in range(pairs.shape[1]):
+            if pairs[i, j] > 0:
+                numbers[i, j] = count
+                count += 1
+        first[i + 1] = count
+    return numbers, first
+
+
+@njit(cache=True, error_model="numpy")
 def _system(
-    p: FloatArray, q: FloatArray, theta: FloatArray, q_t: FloatArray, q_s: FloatArray, pinned: Array
+    p: FloatArray,
+    q: FloatArray,
+    theta: FloatArray,
+    q_t: FloatArray,
+    q_s: FloatArray,
+    rows: Array,
+    first_row: Array,
+    columns: Array,
+    first_column: Array,
+    pinned: Array,
 ) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
-    """Newton's system by elimination of the cells t: L_t^-1, V = L^-1 M_ab, and the factor of the Schur complement."""
+    """Newton's system by elimination of the cells t: L_t^-1, V = L^-1 M_ab, and the factor of the Schur complement.
+
+    Unknowns are the pairs with mass, by their numbers in ``rows`` (t, y) and ``columns`` (y, s).
+    """
     n_t, n_y, n_s = p.shape
-    side = n_y * n_s
+    side = first_column[n_y]
     l_inverse = np.zeros((n_t, n_y, n_y))
-    v = np.zeros((n_t * n_y, side))
-    schur = np.zeros((side, side))
-    between = np.zeros((n_y, side))
+    v = np.zeros((first_row[n_t], side))
+    schur = np.zeros((side + 1, side + 1))  # the last is for pairs without mass
+    between, block = np.empty((n_y + 1, side + 1)), np.empty((n_y, n_y))
     for t in range(n_t):
-        block = np.zeros((n_y, n_y))
-        between[:] = 0.0
+        start, size = first_row[t], first_row[t + 1] - first_row[t]
+        block[:], between[:] = 0.0, 0.0
         for y in range(n_y):
-            for x in range(n_y):
+            i, scaled = rows[t, y] - start, theta[t] * p[t, y]
+            if rows[t, y] == len(v):
+                continue
+            for x in range(y + 1):
+                j = rows[t, x] - start
+                if rows[t, x] == len(v):
+                    continue
                 for s in range(n_s):
-                    product = theta[t, s] * p[t, y, s] * p[t, x, s]
-                    between[y, x * n_s + s] = product
-                    block[y, x] += product
-                    schur[y * n_s + s, x * n_s + s] += product
+                    product = scaled[s] * p[t, x, s]
+                    block[i, j] += product
+                    schur[columns[y, s], columns[x, s]] += product
+                    between[i, columns[x, s]] = product
+                    between[j, columns[y, s]] = product
             for s in range(n_s):
-                between[y, y * n_s + s] += q[t, y, s]
-            block[y, y] += q_t[t, y]
-            if block[y, y] == 0.0:
-                block[y, y] = 1.0
-        if not _inverse_factor(block, l_inverse[t]):
+                between[i, columns[y, s]] += q[t, y, s]
+            block[i, i] += q_t[t, y]
+            if block[i, i] == 0.0:
+                block[i, i] = 1.0
+        if not _inverse_factor(block[:size, :size], l_inverse[t]):
             return False, l_inverse, v, schur
-        v[t * n_y : (t + 1) * n_y] = np.dot(l_inverse[t], between)
+        for i in range(size):
+            for k in range(i + 1):
+                factor = l_inverse[t, i, k]
+                for c in range(side):
+                    v[start + i, c] += factor * between[k, c]
     for y in range(n_y):
         for s in range(n_s):
-            schur[y * n_s + s, y * n_s + s] += q_s[y, s]
-            if schur[y * n_s + s, y * n_s + s] == 0.0:
-                schur[y * n_s + s, y * n_s + s] = 1.0
-    for i in pinned:
+            i = columns[y, s]
+            schur[i, i] += q_s[y, s]
+            if schur[i, i] == 0.0:
+                schur[i, i] = 1.0
+    for pair in pinned:
+        i = columns[pair // n_s, pair % n_s]
         schur[i, i] = PINNED
     less = np.dot(v.T, v)
     shift = SHIFT
     while shift < 1.0:
-        raised = schur - less
+        raised = schur[:side, :side] - less
         for i in range(side):
             raised[i, i] += shift * schur[i, i]
         try:
-            factor = np.linalg.cholesky(raised)
-            return True, l_inverse, v, factor
+            return True, l_inverse, v, np.linalg.cholesky(raised)
         except Exception:  # LinAlgError; numba knows no other
             shift *= 100.0
     return False, l_inverse, v, schur
 
 
 @njit(cache=True, error_model="numpy")
-def _solve(
-    l_inverse: FloatArray, v: FloatArray, factor: FloatArray, f_a: FloatArray, f_b: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Forward elimination, the other source, back substitution."""
-    n_t, n_y = f_a.shape
-    side = len(factor)
-    head = np.empty(n_t * n_y)
-    for t in range(n_t):
-        head[t * n_y : (t + 1) * n_y] = np.dot(l_inverse[t], f_a[t])
-    x = f_b.copy().reshape(side) - np.dot(head, v)
+def _solve(system: System, f_a: FloatArray, f_b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Forward elimination, the other source, back substitution; zero for pairs without mass."""
+    l_inverse, v, factor, rows, first_row, columns = system
+    n_rows, side = v.shape
+    head, x = np.zeros(n_rows + 1), np.zeros(side + 1)  # the last of each is for pairs without mass
+    head[rows.ravel()], x[columns.ravel()] = f_a.ravel(), f_b.ravel()
+    for t in range(len(rows)):
+        own = head[first_row[t] : first_row[t + 1]]
+        for i in range(len(own) - 1, -1, -1):
+            own[i] = np.dot(l_inverse[t, i, : i + 1], own[: i + 1])
+    x[:side] -= np.dot(head[:n_rows], v)
     for i in range(side):
         x[i] = (x[i] - np.dot(factor[i, :i], x[:i])) / factor[i, i]
     for i in range(side - 1, -1, -1):
         x[i] /= factor[i, i]
         for j in range(i):
             x[j] -= factor[i, j] * x[i]
-    head -= np.dot(v, x)
-    da = np.empty((n_t, n_y))
-    for t in range(n_t):
-        da[t] = np.dot(head[t * n_y : (t + 1) * n_y], l_inverse[t])
-    return da, x.reshape(n_y, side // n_y)
+    head[:n_rows] -= np.dot(v, x[:side])
+    for t in range(len(rows)):
+        own = head[first_row[t] : first_row[t + 1]]
+        for i in range(len(own)):
+            own[i] *= l_inverse[t, i, i]
+            for k in range(i + 1, len(own)):
+                own[i] += own[k] * l_inverse[t, k, i]
+    head[n_rows] = x[side] = 0.0
+    return head[rows.ravel()].reshape(rows.shape), x[columns.ravel()].reshape(columns.shape)
 
 
 @njit(cache=True, error_model="numpy")
 def _direction(
-    target: FloatArray,
-    p: FloatArray,
-    w: FloatArray,
-    sigma: FloatArray,
-    residual: FloatArray,
-    r_a: FloatArray,
-    r_b: FloatArray,
-    l_inverse: FloatArray,
-    v: FloatArray,
-    factor: FloatArray,
+    target: FloatArray, point: Point, system: System
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Changes of a, b, w and sigma towards the complementarity ``target``."""
+    p, w, sigma, residual, r_a, r_b = point
     n_t, n_y, n_s = p.shape
     f_a, f_b = r_a.copy(), r_b.copy()
     for t in range(n_t):
@@ -157,7 +196,7 @@ def _direction(
                 less = p[t, y, s] * ((target[t, s] + w[t, s] * residual[t, s]) / sigma[t, s])
                 f_a[t, y] -= less
                 f_b[y, s] -= less
-    da, db = _solve(l_inverse, v, factor, f_a, f_b)
+    da, db = _solve(system, f_a, f_b)
     d_sigma = -residual
     for t in range(n_t):
         for y in range(n_y):
@@ -283,21 +322,11 @@ def _slack(a: FloatArray, w: FloatArray, total: FloatArray) -> FloatArray:
 
 
 @njit(cache=True, error_model="numpy")
-def _step(
-    p: FloatArray,
-    w: FloatArray,
-    sigma: FloatArray,
-    residual: FloatArray,
-    r_a: FloatArray,
-    r_b: FloatArray,
-    nu: FloatArray,
-    tol: float,
-    system: tuple[FloatArray, FloatArray, FloatArray],
-) -> tuple[FloatArray, FloatArray]:
-    """Mehrotra's predictor, corrector and step: moves ``w`` and ``sigma``, and returns the changes of a and b."""
+def _step(point: Point, nu: FloatArray, tol: float, system: System) -> tuple[FloatArray, FloatArray]:
+    """Mehrotra's predictor, corrector and step: moves w and sigma, and returns the changes of a and b."""
+    _, w, sigma, residual, _, _ = point
     gap = (w * sigma).sum()
-    l_inverse, v, factor = system
-    _, _, dw, d_sigma = _direction(-w * sigma, p, w, sigma, residual, r_a, r_b, l_inverse, v, factor)
+    _, _, dw, d_sigma = _direction(-w * sigma, point, system)
     alpha = min(1.0, _ratio(w, sigma, dw, d_sigma))
     predicted = ((w + alpha * dw) * (sigma + alpha * d_sigma)).sum()
     centring = max((predicted / gap) ** 3, 1e-6)
@@ -305,7 +334,7 @@ def _step(
     aim = max(centring * gap, behind, FLOOR * tol)
     damping = alpha**2 if alpha < 0.1 else 1.0
     target = aim * nu - w * sigma - damping * dw * d_sigma
-    da, db, dw, d_sigma = _direction(target, p, w, sigma, residual, r_a, r_b, l_inverse, v, factor)
+    da, db, dw, d_sigma = _direction(target, point, system)
     step = min(1.0, max(MARGIN, 1.0 - gap) * _ratio(w, sigma, dw, d_sigma))
     largest = max(np.abs(da).max(), np.abs(db).max())
     step = min(step, LARGEST_MOVE / max(largest, LARGEST_MOVE * 1e-3))
@@ -342,6 +371,7 @@ def attempt(
     p, total, nu = np.empty((n_t, n_y, n_s)), np.empty((n_t, n_s)), w / w.sum()
     _softmax(a, b, w, p, total)
     sigma = _slack(a, w, total)
+    (rows, first_row), (columns, first_column) = _numbers(yt), _numbers(ys)
     for iteration in range(1, ITERATIONS + 1):
         gap = (w * sigma).sum()
         q, q_t, q_s = _plan(w, p)
@@ -355,11 +385,12 @@ def attempt(
                 upper, best_q = value, rounded
         if upper - lower <= tol or not np.isfinite(gap):
             return upper, lower, best_q, best_a, best_b, iteration
-        solved, l_inverse, v, factor = _system(p, q, w * (1.0 / sigma - 1.0), q_t, q_s, pinned)
+        theta = w * (1.0 / sigma - 1.0)
+        solved, l_inverse, v, factor = _system(p, q, theta, q_t, q_s, rows, first_row, columns, first_column, pinned)
         if not solved:
             return upper, lower, best_q, best_a, best_b, iteration
-        system = (l_inverse, v, factor)
-        da, db = _step(p, w, sigma, sigma + total, yt - q_t, ys - q_s, nu, tol, system)
+        system = (l_inverse, v, factor, rows, first_row, columns)
+        da, db = _step((p, w, sigma, sigma + total, yt - q_t, ys - q_s), nu, tol, system)
         a += da
         b += db
         _softmax(a, b, w, p, total)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, islice, pairwise
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from pidkd.estimators.solvers.union.chain import Solution, solve_chain
 from pidkd.estimators.solvers.union.reduction import NEGLIGIBLE, Reduction
 from pidkd.estimators.solvers.union.two_classes import solve_two_classes
 from pidkd.result import NATS_PER, Certificate
+
+CELLS_TOGETHER = 2**17
+"""Cells of the tables whose bounds are evaluated at once, so that they stay in cache."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,33 @@ def solve_unions(
     reduced = [Reduction(problems[index]) for index in left]
     # Half of the gap is left for what lifting back may cost.
     solutions = solve_chain(reduced, nats / 2, max_memory, progress, compiled)
-    for index, table, solution in zip(left, reduced, solutions, strict=True):
-        proven = union_bounds(problems[index], *table.lift(solution.q, solution.a, solution.b))
+    lifted = [table.lift(each.q, each.a, each.b) for table, each in zip(reduced, solutions, strict=True)]
+    certified = _bounds([problems[index] for index in left], lifted)
+    for index, proven, solution in zip(left, certified, solutions, strict=True):
         if not proven.upper - proven.lower <= nats and solution.route != "alternating":
             proven = _with_more_set_aside(problems[index], proven, nats, max_memory)
         certificate = _certificate(float(proven.lower), float(proven.upper), nats, max_memory, solution)
         solved[index] = Solved(certificate, proven.potentials, proven.plan, {"iterations": solution.iterations})
     return [solved[index] for index in range(len(problems))]
+
+
+def _bounds(problems: Sequence[PerSource], witnesses: Sequence[tuple[FloatArray, PerSource]]) -> Iterator[UnionBounds]:
+    """The bounds of each problem from its plan and potentials; small ones of one shape that come in a row together."""
+    pairs = zip(problems, witnesses, strict=True)
+    for shape, alike in groupby(pairs, lambda pair: pair[1][0].shape):
+        most = max(1, CELLS_TOGETHER // math.prod(shape))
+        while together := list(islice(alike, most)):
+            margins = [_stacked(each) for each in zip(*(margins for margins, _ in together), strict=True)]
+            plan = _stacked([plan for _, (plan, _) in together])
+            potentials = [_stacked(each) for each in zip(*(each for _, (_, each) in together), strict=True)]
+            lower, upper, plans, shifted = union_bounds(margins, plan, potentials)
+            for i in range(len(together)):
+                yield UnionBounds(lower[i], upper[i], plans[i], tuple(each[i] for each in shifted))
+
+
+def _stacked(arrays: Sequence[FloatArray]) -> FloatArray:
+    """The arrays along a new first axis; one alone is not copied."""
+    return np.stack(arrays) if len(arrays) > 1 else arrays[0][None]
 
 
 def _with_more_set_aside(margins: PerSource, proven: UnionBounds, tol: float, max_memory: int) -> UnionBounds:
