@@ -22,7 +22,7 @@ from pidkd.errors import InputError, MissingDependencyError
 from pidkd.estimator import Context, Estimator
 from pidkd.estimators.solvers.union.certificate import Potentials, bounds
 from pidkd.info import information
-from pidkd.inputs import Gaussian, Pmf
+from pidkd.inputs import Gaussian, Pmf, Posteriors
 from pidkd.mi import MIEstimator, Pairs, RawMI
 from pidkd.pid import PIDEstimator, Raw
 from pidkd.registry import Registry
@@ -42,7 +42,7 @@ class Solves:
     Parameters
     ----------
     inputs : tuple of type
-        Kinds of input: of tables, Gaussian systems, or pairs of variables.
+        Kinds of input: of tables, Gaussian systems, posteriors, or pairs of variables.
     measure : str
         As our own estimators call it, or a name of its own.
     variant : bool
@@ -141,11 +141,11 @@ class AtomsPeer(PIDEstimator):
     name = "peer"
     measure = "its own"
     reference = "bertschinger2014"
-    accepts = (Pmf, Gaussian)
+    accepts = (Pmf, Gaussian, Posteriors)
     certifies = False
     laws = frozenset()
 
-    def _decompose(self, data: Pmf | Gaussian, ctx: Context) -> Raw:
+    def _decompose(self, data: Pmf | Gaussian | Posteriors, ctx: Context) -> Raw:
         bit = NATS_PER["bits"]
         atoms = {name: float(value) * bit for name, value in self.find(data).items()}
         t, s = atoms["redundant"] + atoms["unique_t"], atoms["redundant"] + atoms["unique_s"]
