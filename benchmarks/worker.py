@@ -29,8 +29,8 @@ from pidkd.errors import IncompatibleInputError, MissingDependencyError, PidkdEr
 from pidkd.estimator import Context, Estimator, cuda_is_there
 from pidkd.inputs import Gaussian, Pmf
 from pidkd.mi import MIEstimator
+from pidkd.parent import end_with_parent
 from pidkd.pid import PIDEstimator
-from pidkd.runs.pool import end_with_parent
 from pidkd.synthetic import random_pmf
 from pidkd.uncertainty import Method
 

@@ -8,6 +8,8 @@ import signal
 import sys
 from typing import Any, NoReturn
 
+from pidkd.parent import end_with_parent
+
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """What stops a command: Ctrl-C, a batch system, and a terminal that is closed."""
 
@@ -32,6 +34,8 @@ UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler, _end)
 """What happens at a signal where nobody has asked for something else, such as to ignore it."""
 
 if _is_command():
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun may be killed before what it has started has imported torch
+        end_with_parent(os.getppid())
     for _number in SIGNALS:
         if signal.getsignal(_number) in UNTOUCHED:
             signal.signal(_number, _end)

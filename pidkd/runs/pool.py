@@ -5,22 +5,18 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pidkd.errors import InputError, Keyword, quote
+from pidkd.parent import end_with_parent
 from pidkd.runs.cluster import lost
 from pidkd.runs.output import PREFIX, UNFINISHED, PathLike
 
 PER_CORE = 4
 """Processes per core at most, whatever was asked for: more only wait for each other."""
-
-LOOK = 0.5
-"""Seconds between two looks of a worker for its parent."""
 
 
 def run_spread(
@@ -79,27 +75,6 @@ def workers_see(folder: PathLike) -> bool:
         except Exception:  # whatever a cluster does: run_spread says it of the first task
             return False
     return bool(seen) and all(seen.values())
-
-
-def end_with_parent(parent: int) -> None:
-    """End this process as soon as its parent is no more, whatever ended it."""
-
-    def watch() -> None:
-        _wait_for_end(parent)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="pidkd-parent").start()
-
-
-def _wait_for_end(parent: int) -> None:
-    if os.name == "nt":
-        import _winapi
-
-        synchronize = 0x00100000
-        handle = _winapi.OpenProcess(synchronize, False, parent)  # type: ignore[attr-defined]
-        _winapi.WaitForSingleObject(handle, _winapi.INFINITE)  # type: ignore[attr-defined]
-    while os.name != "nt" and os.getppid() == parent:  # an orphan is given another one
-        time.sleep(LOOK)
 
 
 @contextmanager

@@ -564,6 +564,21 @@ def test_an_interrupt_while_the_command_is_imported_is_no_fault(tmp_path, number
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "pidkd: interrupted\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the parent of a process")
+def test_a_rank_ends_with_torchrun_while_the_command_is_imported(tmp_path):
+    (tmp_path / "numpy.py").write_text("import sys, time\nprint('begun', flush=True)\ntime.sleep(60)")
+    launcher = (
+        "import os, subprocess, sys\n"
+        "rank = subprocess.Popen([sys.executable, '-m', 'pidkd', 'list'], stdout=subprocess.PIPE)\n"
+        "rank.stdout.readline()\n"
+        "os._exit(0)\n"
+    )
+    path = f"{tmp_path}{os.pathsep}{Path(pidkd.__file__).parents[1]}"
+    environ = {**os.environ, "PYTHONPATH": path, "TORCHELASTIC_RUN_ID": "none"}
+    # Its standard error is ours, which is at its end when all that hold it are.
+    subprocess.run([sys.executable, "-c", launcher], env=environ, stderr=subprocess.PIPE, timeout=20, check=True)
+
+
 def test_a_program_that_imports_the_package_keeps_its_signals():
     code = "import signal, pidkd; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pidkd.errors import Argument, InputError, LostWorkersError, PidkdError, reason
 from pidkd.parameters import check_choice
-from pidkd.runs.pool import end_with_parent
+from pidkd.parent import end_with_parent
 
 PRECISIONS = (
     *(torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul),  # type: ignore[attr-defined]
