@@ -40,5 +40,5 @@ def test_the_same_layer_costs_nothing_and_disjoint_attention_the_most():
 
 
 def test_vectors_are_refused():
-    with pytest.raises(InputError, match=r"layers with positions \(maps or tokens\), got a vector"):
+    with pytest.raises(InputError, match=r"layers with positions \(maps, or tokens without padding\), got a vector"):
         AT().loss((logits, [torch.ones(6, 3)]), (logits, [torch.ones(6, 3)]))
