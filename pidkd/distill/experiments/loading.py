@@ -33,8 +33,8 @@ def list_presets() -> list[str]:
 
     Examples
     --------
-    >>> list_presets()[-2:]
-    ['digits-specialists', 'fmnist-rid']
+    >>> "digits-rid" in list_presets()
+    True
     """
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 

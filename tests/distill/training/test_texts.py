@@ -141,6 +141,7 @@ def test_augmentation_and_pixels_are_refused(data: TextData) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")
 def test_the_preset_trains_audits_and_gains(tmp_path: Path) -> None:
     from pidkd.distill.experiments.experiment import run_experiment
     from pidkd.distill.experiments.loading import load_config
