@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -28,7 +27,16 @@ from pidkd.arrays import (
     is_float,
     is_whole,
 )
-from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning, SolverError, quote
+from pidkd.errors import (
+    Argument,
+    IncompatibleInputError,
+    InputError,
+    Keyword,
+    PidkdWarning,
+    SolverError,
+    one_of_each_kind,
+    quote,
+)
 from pidkd.estimator import Context
 from pidkd.inputs import Activations, Codes, Input, Posteriors
 from pidkd.mi import MIEstimator, MIResult, Pairs
@@ -98,7 +106,7 @@ def _information_of_strata(estimator: MIEstimator, data: Pairs, z: Array, units:
     if len(ends) == len(results):
         widths = np.linalg.norm(share * np.abs(np.subtract(ends, [[result.value] for result in results])).T, axis=1)
         interval = (value - float(widths[0]), value + float(widths[1]))
-    texts = tuple(Counter(text for result in results for text in result.warnings))
+    texts = tuple(one_of_each_kind(text for result in results for text in result.warnings))
     for text in texts:
         warnings.warn(text, PidkdWarning, stacklevel=3)
     return dataclasses.replace(
@@ -224,5 +232,5 @@ def _mean(results: list[PIDResult], sizes: list[int]) -> PIDResult:
         parts=None,
         plan=None,
         potentials=None,
-        warnings=tuple(Counter(text for result in results for text in result.warnings)),
+        warnings=tuple(one_of_each_kind(text for result in results for text in result.warnings)),
     )

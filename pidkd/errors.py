@@ -297,3 +297,30 @@ def reason(error: Exception) -> str:
     """Cause of an error of another library, on one line of at most 120 letters."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     return textwrap.shorten(next(iter(text.split("\n")), ""), 120, placeholder="...") or type(error).__name__
+
+
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
+"""A number in a warning: texts that differ in numbers only are of one kind."""
+
+
+def one_of_each_kind(texts: Iterable[str]) -> list[str]:
+    """Warnings of which those that differ in numbers only are one: the worst, with the number of its like.
+
+    Examples
+    --------
+    >>> one_of_each_kind(["5 samples are few", "7 samples are few", "not certified"])
+    ['7 samples are few (the worst of 2 such warnings)', 'not certified']
+    """
+    kinds: dict[str, list[str]] = {}
+    for text in texts:
+        kinds.setdefault(NUMBER.sub("#", text), []).append(text)
+    folded = []
+    for alike in kinds.values():
+        which = "" if len(set(alike)) == 1 else "the worst of "
+        folded.append(max(alike, key=_largest) + (f" ({which}{len(alike)} such warnings)" if len(alike) > 1 else ""))
+    return folded
+
+
+def _largest(text: str) -> float:
+    """Largest number in a warning, by which it is compared to its like."""
+    return max((abs(float(number.replace(",", ""))) for number in NUMBER.findall(text)), default=0.0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pidkd.arrays import FloatArray
+from pidkd.arrays import Array, FloatArray
 from pidkd.inputs import Codes, Input, Pmf
 from pidkd.result import Information
 
@@ -84,12 +84,18 @@ def too_few_samples(data: Input, mi: float) -> str | None:
     table = data.pmf() if isinstance(data, Codes) else data
     if not isinstance(table, Pmf) or table.n_samples is None:
         return None
-    n_y, n_ts = int((table.p.sum(axis=(1, 2)) > 0).sum()), int((table.p.sum(axis=0) > 0).sum())
-    n, what = table.n_samples, "samples"
-    if isinstance(data, Codes) and data.groups is not None:
-        n, what = int(data.groups.max()) + 1, "groups"
-    cells = f"{n_y} classes and {n_ts} occupied pairs of cells"
-    return biased("I(Y;T,S)", mi, (n_y - 1) * (n_ts - 1), n, cells, what)
+    groups = data.groups if isinstance(data, Codes) else None
+    return too_few_for("I(Y;T,S)", mi, table.p.reshape(len(table.p), -1), table.n_samples, groups, "pairs of cells")
+
+
+def too_few_for(
+    quantity: str, mi: float, table: FloatArray, n_samples: int, groups: Array | None, cells: str
+) -> str | None:
+    """The same of the information, in bits, of a table p(y, x) that was counted from samples, or groups of them."""
+    n_y, n_x = int(table.any(axis=1).sum()), int(table.any(axis=0).sum())
+    n, what = (n_samples, "samples") if groups is None else (int(groups.max()) + 1, "groups")
+    words = f"{n_y} classes and {n_x} occupied {cells}"
+    return biased(quantity, mi, (n_y - 1) * (n_x - 1), n, words, what)
 
 
 def biased(quantity: str, value: float, freedom: int, n: int, cells: str, what: str = "samples") -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 import warnings
@@ -12,16 +13,24 @@ import numpy as np
 
 from pidkd.antichains import MOST, SIZES, label, lattice
 from pidkd.arrays import FloatArray, IntArray, as_labels, check_equal_lengths, check_same_rows
-from pidkd.errors import ConvergenceWarning, IncompatibleInputError, InputError, Keyword, SolverError, quote
+from pidkd.errors import (
+    ConvergenceWarning,
+    IncompatibleInputError,
+    InputError,
+    Keyword,
+    SmallSampleWarning,
+    SolverError,
+    quote,
+)
 from pidkd.estimator import Context
-from pidkd.info import set_tables, table_information
+from pidkd.info import set_tables, table_information, too_few_for
 from pidkd.inputs import Pmf
 from pidkd.inputs.codes import counted
 from pidkd.inputs.tables import is_dit
 from pidkd.lattice import LatticeResult
 from pidkd.pid import PIDEstimator, RawLattice, lattice_measures
 from pidkd.registry import get_estimator
-from pidkd.result import Units, check_units
+from pidkd.result import NATS_PER, Units, check_units
 
 CALL = "decompose_lattice"
 
@@ -77,7 +86,7 @@ def decompose_lattice(
     --------
     >>> import itertools
     >>> import pidkd
-    >>> rows = list(itertools.product((0, 1), repeat=3))
+    >>> rows = list(itertools.product((0, 1), repeat=3)) * 100
     >>> y, sources = [a ^ b ^ c for a, b, c in rows], [list(column) for column in zip(*rows)]
     >>> result = pidkd.decompose_lattice(y, sources, measure="i_min")  # parity of three bits
     >>> {antichain: round(atom, 9) for antichain, atom in result.atoms.items() if abs(atom) > 1e-9}
@@ -86,7 +95,7 @@ def decompose_lattice(
     check_units(Keyword(CALL, "units"), units)
     estimator = PIDEstimator.from_name(CALL, measure, params, lambda: get_estimator("sx"))
     ctx = Context.of_call(CALL, seed, "cpu", keep)
-    p, cells, names = _table(y, sources)
+    p, cells, names, n_samples = _table(y, sources)
     _check_lattice(estimator)
     ctx = estimator.prepared(ctx)
     started = time.perf_counter()
@@ -95,11 +104,17 @@ def decompose_lattice(
         if name != "local" or raw.local is None:
             has = "an empty list" if raw.local is None else "'local'"
             raise InputError(Keyword(CALL, "keep"), has, f"{name!r}, which {estimator.name!r} does not have")
-    result = _result(raw, p, names, estimator, cells, time.perf_counter() - started).to(units)
+    result = _result(raw, p, names, estimator, cells, n_samples, time.perf_counter() - started).to(units)
     if not all(map(math.isfinite, result.atoms.values())):
         raise SolverError(f"{estimator.name}: no finite answer; {raw.message}", result)
     for text in result.warnings:
         warnings.warn(text, ConvergenceWarning, stacklevel=2)
+    together = p.reshape(len(p), -1)
+    bits = table_information(together) / NATS_PER["bits"]
+    quantity = f"I(Y;{','.join(names)})"
+    if n_samples is not None and (few := too_few_for(quantity, bits, together, n_samples, None, "cells together")):
+        warnings.warn(few, SmallSampleWarning, stacklevel=2)
+        result = dataclasses.replace(result, warnings=(few, *result.warnings))
     return result
 
 
@@ -110,15 +125,15 @@ def _check_lattice(estimator: PIDEstimator) -> None:
         raise IncompatibleInputError(Keyword(CALL, "measure"), expected, quote(estimator.name), estimator.lattice_hint)
 
 
-def _table(y: Any, sources: Any) -> tuple[FloatArray, tuple[IntArray, ...] | None, tuple[str, ...]]:
-    """Joint table, cell of each sample where there are samples, and the names of the sources."""
+def _table(y: Any, sources: Any) -> tuple[FloatArray, tuple[IntArray, ...] | None, tuple[str, ...], int | None]:
+    """Joint table, cell of each sample where there are samples, the names of the sources, and how many samples."""
     y = Pmf(y) if is_dit(y) else y
     if isinstance(y, Pmf):
         if sources is not None:
             raise InputError(f"{CALL}(sources)", "None beside a Pmf, which holds them", type(sources).__name__)
         n = y.p.ndim - 1
         _check_number(n)
-        return y.p, None, tuple(f"x{i}" for i in range(1, n + 1))
+        return y.p, None, tuple(f"x{i}" for i in range(1, n + 1)), y.n_samples
     if isinstance(sources, Mapping):
         names, columns = tuple(map(str, sources)), list(sources.values())
     elif isinstance(sources, Sequence) and not isinstance(sources, str):
@@ -132,7 +147,7 @@ def _table(y: Any, sources: Any) -> tuple[FloatArray, tuple[IntArray, ...] | Non
     check_equal_lengths(f"{CALL}(y, sources)", **{name: len(one) for name, one in labels.items()})
     cells = tuple(np.unique(one, return_inverse=True)[1].astype(np.int64) for one in labels.values())
     counts = counted(f"{CALL}(y, sources)", "y and the sources", cells)
-    return counts / len(cells[0]), cells, names
+    return counts / len(cells[0]), cells, names, len(cells[0])
 
 
 def _check_number(n: int) -> None:
@@ -148,6 +163,7 @@ def _result(
     names: tuple[str, ...],
     estimator: PIDEstimator,
     cells: tuple[IntArray, ...] | None,
+    n_samples: int | None,
     seconds: float,
 ) -> LatticeResult:
     """The result in nats."""
@@ -174,7 +190,7 @@ def _result(
         params=estimator.get_params(),
         status=raw.status,
         message=raw.message,
-        n_samples=None if cells is None else len(cells[0]),
+        n_samples=n_samples,
         seconds=seconds,
         parts=None if raw.parts is None else {part: named(order.moebius @ of) for part, of in raw.parts.items()},
         local=local,

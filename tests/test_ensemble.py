@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 import pidkd
 from pidkd.errors import InputError, UnknownNameError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*may be bias:pidkd.errors.SmallSampleWarning")
+"""Rows here are exact tables, written as samples."""
+
 TOL = 1e-9
 PROVEN = 2e-9
 """Twice the tolerance: what two certified numbers may differ by."""

@@ -17,6 +17,9 @@ from pidkd.pid import lattice_measures
 from pidkd.result import ATOMS
 from pidkd.synthetic import gate, list_gates
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*may be bias:pidkd.errors.SmallSampleWarning")
+"""Rows here are exact tables, written as samples."""
+
 ROUNDING = 1e-12
 NATIVE = [name for name in lattice_measures() if name not in ("dit_measure", "broja")]
 BITS = list(itertools.product((0, 1), repeat=3))

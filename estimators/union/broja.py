@@ -11,13 +11,13 @@ from typing import Annotated
 import numpy as np
 
 from pidkd.arrays import FloatArray
-from pidkd.errors import ConvergenceWarning, InputError, Parameter
+from pidkd.errors import ConvergenceWarning, InputError, Parameter, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.union.certificate import PerSource
 from pidkd.estimators.solvers.union.chain import needed_memory
 from pidkd.estimators.solvers.union.merging import merged
 from pidkd.estimators.solvers.union.solving import Solved, solve_unions
-from pidkd.info import entropy, table_information
+from pidkd.info import entropy, table_information, too_few_for
 from pidkd.inputs.several import PairTables
 from pidkd.parameters import Positive, Whole
 from pidkd.result import NATS_PER, Certificate
@@ -102,7 +102,17 @@ class _Tables:
         table = self.data.tables[name]
         with np.errstate(divide="ignore", invalid="ignore"):
             posterior = np.log(table) - np.log(table.sum(axis=0))
-        return dataclasses.replace(_known(table), local=self._local((name,), [posterior]))
+        known = _known(table)
+        return dataclasses.replace(known, local=self._local((name,), [posterior]), concerns=self._few(name, known))
+
+    def _few(self, name: str, known: RawUnion) -> list[tuple[type[PidkdWarning], str]]:
+        """Warning about too few samples for the table of one source; the union is biased no less."""
+        n_samples, counted = self.data.n_samples, self.data.counted
+        if n_samples is None:
+            return []
+        bits, groups = known.value / NATS_PER["bits"], None if counted is None else counted.groups
+        few = too_few_for(f"I(Y;{name})", bits, self.data.tables[name], n_samples, groups, "cells")
+        return [(SmallSampleWarning, f"broja: {few}")] if few else []
 
     def _local(self, subset: Subset, potentials: PerSource) -> FloatArray | None:
         """Local union of each counted row by its potentials, less log p(y), where it is wanted."""

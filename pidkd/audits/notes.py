@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 
 from pidkd.audits.findings import Findings
+from pidkd.errors import one_of_each_kind
 from pidkd.result import NATS_PER
 
 
@@ -61,24 +61,8 @@ SEVERITY = ("misaligned", "not certified", "negative beyond", "samples for", "")
 def warnings_of(report: Findings) -> list[str]:
     """Warnings of all pairs and stages, one of each kind, the gravest first: the worst with the number of its like."""
     stages = [stage for pair in report.pairs for stage in pair.stages]
-    kinds: dict[str, list[str]] = {}
-    for stage in stages:
-        for text in stage.result.warnings:
-            kinds.setdefault(re.sub(NUMBER, "#", text), []).append(text)
-    folded = []
-    for texts in kinds.values():
-        which = "" if len(set(texts)) == 1 else "the worst of "
-        folded.append(max(texts, key=_largest) + (f" ({which}{len(texts)} such warnings)" if len(texts) > 1 else ""))
+    folded = one_of_each_kind(text for stage in stages for text in stage.result.warnings)
     return sorted(folded, key=lambda text: next(i for i, part in enumerate(SEVERITY) if part in text))
-
-
-def _largest(text: str) -> float:
-    """Largest number in a warning, by which it is compared to its like."""
-    return max((abs(float(number.replace(",", ""))) for number in re.findall(NUMBER, text)), default=0.0)
-
-
-NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
-"""A number in a warning: texts that differ in numbers only are of one kind."""
 
 
 def notes_of(report: Findings) -> list[str]:
