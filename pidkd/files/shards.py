@@ -27,6 +27,9 @@ Read = Callable[[Path], list[Layer]]
 SHARD = re.compile(r"(?:shard|part|chunk)?[-_.]?(\d{1,18})", re.ASCII)
 """File names by which the pieces of one whole are known, with their number."""
 
+OF = re.compile(r"(.*?)[-_.]?(\d{1,18})[-_.]of[-_.](\d{1,18})", re.ASCII | re.DOTALL)
+"""File names that say of how many pieces they are one, such as model-00001-of-00004: whole, number, how many."""
+
 
 def read_folder(path: Path, read: Read) -> list[Layer]:
     """One layer per .npy file or subfolder of shards; or shards that each hold all layers."""
@@ -48,7 +51,11 @@ def read_folder(path: Path, read: Read) -> list[Layer]:
         if not is_there(path / CAPTURE):
             _none_twice([p for p, shard in zip(pieces, shards, strict=True) if any(map(_measures, shard.values()))])
         return [_joined(name, path, [shard[name] for shard in shards]) for name in shards[0]]
-    if len(arrays) > 1 and not folders and all(SHARD.fullmatch(p.stem) for p in arrays):
+    if (
+        len(arrays) > 1
+        and not folders
+        and any(all(map(each.fullmatch, (p.stem for p in arrays))) for each in (SHARD, OF))
+    ):
         return [_sharded(path, arrays, read)]
     if not arrays and not folders:
         raise InputError(str(path), FOLDER, "a folder without any")
@@ -124,6 +131,7 @@ def _sharded(path: Path, files: Sequence[Path], read: Read) -> Layer:
 
 def _none_missing(files: Sequence[Path]) -> None:
     """Refuse numbered shards that skip a number, or of which two bear the same."""
+    _none_missing_of([(file, match) for file in files if (match := OF.fullmatch(file.stem))])
     numbers = sorted(int(match[1]) for file in files if (match := SHARD.fullmatch(file.stem)))
     if not len(numbers) == len(files) > 1:
         return
@@ -133,6 +141,19 @@ def _none_missing(files: Sequence[Path]) -> None:
             raise InputError(place, f"{expected}, one of each", f"number {number} twice")
         if number > previous + 1:
             raise InputError(place, expected, f"{len(numbers)} of them, without number {previous + 1}")
+
+
+def _none_missing_of(shards: Sequence[tuple[Path, re.Match[str]]]) -> None:
+    """Refuse shards that say of how many each is one, and are not as many, or are of two wholes."""
+    if not shards:
+        return
+    first, of_first = shards[0]
+    place, total = str(first.parent), int(of_first[3])
+    odd = next((file for file, of in shards if (of[1], int(of[3])) != (of_first[1], total)), None)
+    if odd is not None:
+        raise InputError(place, "shards of one whole", f"{first.name} and {odd.name}")
+    if len({int(of[2]) for _, of in shards}) != total:
+        raise InputError(place, f"{total:,} shards, as {first.name} says", f"{len(shards):,}")
 
 
 def _joined(name: str, path: Path, shards: Sequence[Layer]) -> Layer:

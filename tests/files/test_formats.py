@@ -228,6 +228,32 @@ def test_a_missing_shard_is_named(tmp_path):
     )
 
 
+def _write_of(folder, whole, total, first):
+    """Shards by the names that say of how many each is one, as published data sets and models have them."""
+    safetensors = pytest.importorskip("safetensors.numpy")
+    folder.mkdir(exist_ok=True)
+    for number, rows in enumerate(np.array_split(np.arange(60), total), first):
+        arrays = {name: np.ascontiguousarray(layer[rows]) for name, layer in LAYERS.items()}
+        safetensors.save_file(arrays, folder / f"{whole}-{number:05d}-of-{total:05d}.safetensors")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_shards_that_say_how_many_they_are(tmp_path, first):
+    _write_of(tmp_path / "s", "model", 4, first)
+    layers = open_layers(tmp_path / "s", "")
+    for name, layer in LAYERS.items():
+        np.testing.assert_array_equal(layers[name].load()[:], layer[:60])
+    (tmp_path / "s" / f"model-{3 + first:05d}-of-00004.safetensors").unlink()
+    expected = f"expected 4 shards, as model-{first:05d}-of-00004.safetensors says, got 3"
+    assert expected in complaint(open_layers, tmp_path / "s", "")
+
+
+def test_shards_of_two_wholes_are_refused(tmp_path):
+    _write_of(tmp_path / "s", "train", 2, 0)
+    _write_of(tmp_path / "s", "test", 2, 0)
+    assert "expected shards of one whole" in complaint(open_layers, tmp_path / "s", "")
+
+
 def test_a_shard_of_another_type_is_named(tmp_path):
     save_npy_shards(tmp_path / "s", LAYERS)
     np.save(tmp_path / "s" / "h1" / "00003.npy", LAYERS["h1"][:10].astype(np.float64))
