@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 HEAVY = 30.0
-"""Times the task's gradient above which the task starves."""
+"""Times the task's gradient above which the task starves, where there is no cap."""
+
+ALIGNED = 0.4
+"""Cosine with the task's gradient from which matching serves the task, however hard it pushes."""
+
+OPPOSED = -0.7
+"""Cosine below which matching undoes what the task does: seen with teachers that do not know the labels."""
 
 LIGHT = 0.5
 """Times the task's gradient below which nothing is gained once all labels are fitted."""
@@ -34,24 +40,30 @@ def advice_on(
     gate : float
         A gate that is not open explains matching that has no say.
     is_capped : bool
-        Whether there is a cap; what pushes too hard all the same is on logits, where it does not act.
+        Whether there is a cap. What pushes harder all the same is on logits, and is judged by its direction alone.
     is_last : bool
         Whether it is the last epoch, after which the student's room is judged.
 
     Examples
     --------
-    >>> row = {"epoch": 7, "balance": {"ratio": 57.2, "factor": 1.0}, "train_accuracy": 0.6}
+    >>> row = {"epoch": 7, "balance": {"ratio": 57.2, "factor": 1.0, "cosine": 0.1}, "train_accuracy": 0.6}
     >>> print(advice_on(row, "vid")["heavy"])
     epoch 7: matching pushes the student 57 times as hard as the task; lower methods.vid.weight, or set recipe.cap
     """
     lines, epoch = {}, f"epoch {row['epoch']}"
     balance, accuracy = row.get("balance", {}), row.get("train_accuracy")
     if balance.get("ratio") is not None:
-        ratio = balance["ratio"] * balance["factor"]
-        if ratio > HEAVY:
+        ratio, cosine = balance["ratio"] * balance["factor"], balance["cosine"]
+        if ratio > HEAVY and cosine < ALIGNED and not is_capped:
             lines["heavy"] = (
                 f"{epoch}: matching pushes the student {ratio:.0f} times as hard as the task; "
-                f"lower methods.{method}.weight{'' if is_capped else ', or set recipe.cap'}"
+                f"lower methods.{method}.weight, or set recipe.cap"
+            )
+        if ratio > LIGHT and cosine < OPPOSED:
+            lines["opposed"] = (
+                f"{epoch}: matching pushes the student against the task (cosine {cosine:.2f}), as with a teacher that "
+                f"does not know the labels; look at the teacher (pidkd prospect), lower methods.{method}.weight, or "
+                "set gate=information"
             )
         if ratio < LIGHT and gate == 1 and accuracy is not None and accuracy >= FITTED:
             lines["light"] = (

@@ -40,6 +40,7 @@ def test_a_cached_teacher_is_a_live_one_to_the_bit(method):
         assert calls < more_calls
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")  # of random teachers
 @pytest.mark.parametrize(
     ("given", "recipe", "why"),
     [
