@@ -50,12 +50,13 @@ class Balance:
         self.cap, self.every, self.runtime = recipe.cap, recipe.balance_every, runtime
         self.tally = Tally()
         self.steps = self.measurements = 0
+        self.is_acting = True
         self.norms = torch.zeros(2, device=runtime.device)
         self.factor = torch.ones((), device=runtime.device)
 
     def is_due(self) -> bool:
-        """Whether the next step is to be measured."""
-        return self.every is not None and self.steps % self.every == 0
+        """Whether the next step is to be measured: half as often where that is for the log alone."""
+        return self.every is not None and self.steps % (self.every if self.is_acting else 2 * self.every) == 0
 
     def before(self, result: StepResult, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
         """The gradients of the task and of terms on logits, before the backward pass; None where there is no match."""
@@ -79,7 +80,8 @@ class Balance:
         self.measurements += 1
         averaged = torch.lerp(self.norms, norms, 1 / min(self.measurements, MEMORY))
         self.norms = torch.where((gate > 0) & norms.isfinite().all(), averaged, self.norms)
-        if self.cap is not None and result.on_features:
+        self.is_acting = self.cap is not None and bool(result.on_features)
+        if self.is_acting:
             task_norm, capped_norm = self.norms
             limit = self.cap * task_norm / (capped_norm * gate)
             self.factor = torch.where(limit < 1, limit, torch.ones_like(limit))  # nothing to cap is no number: 1
@@ -103,11 +105,13 @@ class Balance:
             "measurements": self.measurements,
             "norms": self.norms.cpu(),
             "factor": self.factor.cpu(),
+            "is_acting": self.is_acting,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.steps, self.measurements = state["steps"], state["measurements"]
+        self.is_acting = state.get("is_acting", True)
         self.norms, self.factor = (state[name].to(self.runtime.device) for name in ("norms", "factor"))
 
     def _gradient(self, value: Tensor, parameters: Sequence[Tensor]) -> Tensor:

@@ -60,7 +60,8 @@ class Recipe(Parameterised):
     cap : float, optional
         c: how many times as large as the task's the matching gradient on the student may be.
     balance_every : int, optional
-        Steps from one measurement of both gradients to the next; None measures, logs and caps nothing.
+        Steps from one measurement of both gradients to the next, twice as many where there is nothing to cap; None
+        measures, logs and caps nothing.
     part_lr, part_weight_decay : mapping from str to float
         Those of parts of the method's loss (filters, heads, variances), by name, where they differ from the student's.
     flip : bool

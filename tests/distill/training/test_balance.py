@@ -209,3 +209,13 @@ def test_two_processes_have_the_factor_of_one(tmp_path):
         torch.testing.assert_close(value, expected["student"][name], rtol=1e-4, atol=1e-6)
     for a, b in zip(last["history"], expected["history"], strict=True):
         assert a["balance"] == pytest.approx(b["balance"], rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
+@pytest.mark.parametrize(("method", "cap", "every"), [("vid", 3.0, 2), ("vid", None, 4), ("kd", 3.0, 4)])
+def test_what_is_measured_for_the_log_alone_is_measured_half_as_often(method, cap, every, monkeypatch):
+    counted = []
+    after = Balance.after
+    monkeypatch.setattr(Balance, "after", lambda self, *given: (counted.append(self.steps), after(self, *given)))
+    run(method, cap=cap, balance_every=2, epochs=3)
+    assert sorted(set(counted))[:3] == [0, every, 2 * every]

@@ -18,6 +18,9 @@ from pidkd.distill import Recipe, get_method  # noqa: E402
 from pidkd.distill.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from pidkd.errors import CheckpointWarning, InputError  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
+"""Runs here are some steps long, and learn nothing."""
+
 
 class Noisy(Dataset):
     """Augments with torch's and Python's generators, as data sets of others do."""
@@ -51,7 +54,6 @@ def check_same(folder, reference):
     [data, Noisy, lambda: DataLoader(Noisy(), 16, shuffle=True, generator=torch.Generator())],
     ids=["arrays", "dataset", "loader"],
 )
-@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
 def test_a_run_that_is_stopped_within_epochs_goes_on_to_the_bit(tmp_path, given):
     recipe = RECIPE if given is not data else Recipe(**RECIPE.to_dict() | {"crop": 1, "flip": True})
     if not isinstance(given(), tuple | Noisy):
