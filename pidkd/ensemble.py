@@ -92,7 +92,7 @@ def union_information(
     Each source knows one bit of the target:
 
     >>> import pidkd
-    >>> y, a, b = [0, 1, 2, 3], [0, 0, 1, 1], [0, 1, 0, 1]
+    >>> y, a, b = [0, 1, 2, 3] * 50, [0, 0, 1, 1] * 50, [0, 1, 0, 1] * 50
     >>> print(f"{pidkd.union_information(y, {'a': a, 'b': b}).value:.6f}")
     2.000000
     """
@@ -173,8 +173,8 @@ def contributions(
     Examples
     --------
     >>> import pidkd
-    >>> y = [0, 1, 2, 3] * 2
-    >>> sources = {"student": [0, 0, 1, 1] * 2, "copy": [0, 0, 1, 1] * 2, "other": [0, 1, 0, 1] * 2}
+    >>> y, high, low = [0, 1, 2, 3] * 50, [0, 0, 1, 1] * 50, [0, 1, 0, 1] * 50
+    >>> sources = {"student": high, "copy": high, "other": low}
     >>> result = pidkd.contributions(y, sources, given="student")
     >>> [(step.source, round(step.gain.value, 6)) for step in result.order]
     [('other', 1.0), ('copy', 0.0)]

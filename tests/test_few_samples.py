@@ -8,7 +8,7 @@ import pytest
 import pidkd
 from pidkd.errors import one_of_each_kind
 
-N = 1000
+N = 4000
 RNG = np.random.default_rng(0)
 Y, Z, S, T = (RNG.integers(0, k, N) for k in (2, 2, 3, 3))
 IDS = np.arange(N)
