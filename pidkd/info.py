@@ -91,7 +91,7 @@ def too_few_samples(data: Input, mi: float) -> str | None:
 def too_few_for(
     quantity: str, mi: float, table: FloatArray, n_samples: int, groups: Array | None, cells: str
 ) -> str | None:
-    """The same of the information, in bits, of a table p(y, x) that was counted from samples, or groups of them."""
+    """Warning about too few samples, or groups of them, for a table p(y, x) that has ``mi`` bits; None for enough."""
     n_y, n_x = int(table.any(axis=1).sum()), int(table.any(axis=0).sum())
     n, what = (n_samples, "samples") if groups is None else (int(groups.max()) + 1, "groups")
     words = f"{n_y} classes and {n_x} occupied {cells}"

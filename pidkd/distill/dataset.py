@@ -50,7 +50,7 @@ class LabelledData(abc.ABC):
     @property
     @abc.abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """What ``build_model`` is told of a sample."""
+        """Shape of a sample, as ``build_model`` takes it."""
 
     @property
     @abc.abstractmethod

@@ -51,11 +51,8 @@ def read_folder(path: Path, read: Read) -> list[Layer]:
         if not is_there(path / CAPTURE):
             _none_twice([p for p, shard in zip(pieces, shards, strict=True) if any(map(_measures, shard.values()))])
         return [_joined(name, path, [shard[name] for shard in shards]) for name in shards[0]]
-    if (
-        len(arrays) > 1
-        and not folders
-        and any(all(map(each.fullmatch, (p.stem for p in arrays))) for each in (SHARD, OF))
-    ):
+    are_shards = any(all(names.fullmatch(p.stem) for p in arrays) for names in (SHARD, OF))
+    if len(arrays) > 1 and not folders and are_shards:
         return [_sharded(path, arrays, read)]
     if not arrays and not folders:
         raise InputError(str(path), FOLDER, "a folder without any")

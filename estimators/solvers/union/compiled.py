@@ -67,7 +67,7 @@ def _inverse_factor(block: FloatArray, inverse: FloatArray) -> bool:
 
 @njit(cache=True, error_model="numpy")
 def _numbers(pairs: FloatArray) -> tuple[Array, Array]:
-    """Numbers of the positive pairs, of the others how many these are; and the first number of each row, their end."""
+    """Number of each positive pair, row by row, with their count for all other pairs; and where each row begins."""
     numbers, first = np.full(pairs.shape, (pairs > 0).sum()), np.zeros(len(pairs) + 1, dtype=np.int64)
     count = 0
     for i in range(pairs.shape[0]):

@@ -114,8 +114,8 @@ def capture(
         The state that stands for a sample: of tokens the mean, that of the first or of the last one, or that from which
         a causal model predicts the first answered token (``labels`` of shape (B, L), -100 where nothing is answered;
         that token is then the label). Tokens that ``attention_mask`` calls padding count nowhere. Of maps "mean" keeps
-        the mean over their positions. Without it the mean over the
-        tokens of ``TextData``; of all else every position is kept, and padded tokens are refused.
+        the mean over their positions. Without it
+        ``TextData`` has the mean over its tokens; of all else every position is kept, and padded tokens are refused.
     head : path, sequence of paths, or callable, optional
         Layers of the model that what is kept goes through, one after the other, before it is written: with the model's
         own head this is the logit lens, whose logits ``Posteriors.from_logits`` takes.

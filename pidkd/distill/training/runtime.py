@@ -186,7 +186,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def from_main(attempt: Callable[[], T]) -> T | None:
-    """What the main process gets from an attempt, ``None`` elsewhere; what it is refused, all are refused."""
+    """Result of an attempt of the main process, ``None`` in all others; an error of pidkd is raised in each."""
     result: T | None = None
     refusal: PidkdError | None = None
     if rank_of()[0] == 0:
