@@ -14,7 +14,7 @@ from numba import njit
 
 from pidkd.arrays import Array, FloatArray
 from pidkd.estimators.solvers.union.interior_point import FLOOR, INSIDE, LARGEST_MOVE, MARGIN
-from pidkd.estimators.solvers.union.newton_cells import PINNED, SHIFT
+from pidkd.estimators.solvers.union.newton_cells import SHIFT
 
 MOST_UNKNOWNS = 250
 """Classes times cells of the smaller source, beyond which array functions are as quick."""
@@ -84,62 +84,61 @@ def _system(
     p: FloatArray,
     q: FloatArray,
     theta: FloatArray,
-    q_t: FloatArray,
     q_s: FloatArray,
     rows: Array,
     first_row: Array,
     columns: Array,
     first_column: Array,
-    pinned: Array,
 ) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
     """Newton's system by elimination of the cells t: L_t^-1, V = L^-1 M_ab, and the factor of the Schur complement.
 
-    Unknowns are the pairs with mass, by their numbers in ``rows`` (t, y) and ``columns`` (y, s).
+    Unknowns are the pairs with mass that are not held, by their numbers in ``rows`` (t, y) and ``columns`` (y, s).
     """
     n_t, n_y, n_s = p.shape
     side = first_column[n_y]
-    l_inverse = np.zeros((n_t, n_y, n_y))
-    v = np.zeros((first_row[n_t], side))
-    schur = np.zeros((side + 1, side + 1))  # the last is for pairs without mass
-    between, block = np.empty((n_y + 1, side + 1)), np.empty((n_y, n_y))
+    l_inverse, v = np.zeros((n_t, n_y, n_y)), np.zeros((first_row[n_t], side))
+    own, block = np.zeros((n_y, n_y, n_s)), np.empty((n_y, n_y))
+    between, numbered = np.empty((n_y, n_y, n_s)), np.empty((n_y, side + 1))  # the last is for pairs without a number
     for t in range(n_t):
         start, size = first_row[t], first_row[t + 1] - first_row[t]
-        block[:], between[:] = 0.0, 0.0
         for y in range(n_y):
-            i, scaled = rows[t, y] - start, theta[t] * p[t, y]
-            if rows[t, y] == len(v):
-                continue
+            scaled = theta[t] * p[t, y]
             for x in range(y + 1):
-                j = rows[t, x] - start
-                if rows[t, x] == len(v):
-                    continue
                 for s in range(n_s):
                     product = scaled[s] * p[t, x, s]
-                    block[i, j] += product
-                    schur[columns[y, s], columns[x, s]] += product
-                    between[i, columns[x, s]] = product
-                    between[j, columns[y, s]] = product
+                    own[y, x, s] += product
+                    between[y, x, s] = product
+                    between[x, y, s] = product
             for s in range(n_s):
-                between[i, columns[y, s]] += q[t, y, s]
-            block[i, i] += q_t[t, y]
+                between[y, y, s] += q[t, y, s]
+        for y in range(n_y):
+            if rows[t, y] == len(v):
+                continue
+            i = rows[t, y] - start
+            for x in range(y + 1):
+                if rows[t, x] < len(v):
+                    block[i, rows[t, x] - start] = between[y, x].sum()
             if block[i, i] == 0.0:
                 block[i, i] = 1.0
+            for x in range(n_y):
+                for s in range(n_s):
+                    numbered[i, columns[x, s]] = between[y, x, s]
         if not _inverse_factor(block[:size, :size], l_inverse[t]):
-            return False, l_inverse, v, schur
+            return False, l_inverse, v, block
         for i in range(size):
             for k in range(i + 1):
                 factor = l_inverse[t, i, k]
                 for c in range(side):
-                    v[start + i, c] += factor * between[k, c]
+                    v[start + i, c] += factor * numbered[k, c]
+    schur = np.zeros((side + 1, side + 1))
     for y in range(n_y):
         for s in range(n_s):
+            for x in range(y + 1):
+                schur[columns[y, s], columns[x, s]] = own[y, x, s]
             i = columns[y, s]
             schur[i, i] += q_s[y, s]
             if schur[i, i] == 0.0:
                 schur[i, i] = 1.0
-    for pair in pinned:
-        i = columns[pair // n_s, pair % n_s]
-        schur[i, i] = PINNED
     less = np.dot(v.T, v)
     shift = SHIFT
     while shift < 1.0:
@@ -155,10 +154,10 @@ def _system(
 
 @njit(cache=True, error_model="numpy")
 def _solve(system: System, f_a: FloatArray, f_b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Forward elimination, the other source, back substitution; zero for pairs without mass."""
+    """Forward elimination, the other source, back substitution; zero for pairs without a number."""
     l_inverse, v, factor, rows, first_row, columns = system
     n_rows, side = v.shape
-    head, x = np.zeros(n_rows + 1), np.zeros(side + 1)  # the last of each is for pairs without mass
+    head, x = np.zeros(n_rows + 1), np.zeros(side + 1)  # the last of each is for pairs without a number
     head[rows.ravel()], x[columns.ravel()] = f_a.ravel(), f_b.ravel()
     for t in range(len(rows)):
         own = head[first_row[t] : first_row[t + 1]]
@@ -371,7 +370,10 @@ def attempt(
     p, total, nu = np.empty((n_t, n_y, n_s)), np.empty((n_t, n_s)), w / w.sum()
     _softmax(a, b, w, p, total)
     sigma = _slack(a, w, total)
-    (rows, first_row), (columns, first_column) = _numbers(yt), _numbers(ys)
+    free = ys.copy()  # the gauge leaves one potential of every class free, which stays where it is
+    for pair in pinned:
+        free[pair // n_s, pair % n_s] = 0.0
+    (rows, first_row), (columns, first_column) = _numbers(yt), _numbers(free)
     for iteration in range(1, ITERATIONS + 1):
         gap = (w * sigma).sum()
         q, q_t, q_s = _plan(w, p)
@@ -386,7 +388,7 @@ def attempt(
         if upper - lower <= tol or not np.isfinite(gap):
             return upper, lower, best_q, best_a, best_b, iteration
         theta = w * (1.0 / sigma - 1.0)
-        solved, l_inverse, v, factor = _system(p, q, theta, q_t, q_s, rows, first_row, columns, first_column, pinned)
+        solved, l_inverse, v, factor = _system(p, q, theta, q_s, rows, first_row, columns, first_column)
         if not solved:
             return upper, lower, best_q, best_a, best_b, iteration
         system = (l_inverse, v, factor, rows, first_row, columns)

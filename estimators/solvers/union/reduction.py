@@ -36,6 +36,8 @@ class Reduction:
         For every class, each source sums to the same probability.
     sizes : tuple of int
         Cells of the other sources, in the order of ``ys``.
+    one_to_one : bool
+        Whether every pair is solved as a pair of its own: none is merged, without mass or set aside.
     """
 
     def __init__(self, margins: PerSource, negligible: float = NEGLIGIBLE[0]) -> None:
@@ -55,6 +57,10 @@ class Reduction:
             np.where(inside, margin, 0.0) / np.where(whole > 0, whole, 1.0)[:, group]
             for inside, margin, whole, group in zip(self.kept, margins, merged, self.groups, strict=True)
         ]
+        self.one_to_one = all(
+            len(cells) == margin.shape[1] and bool(inside.all())
+            for cells, margin, inside in zip(self.cells, margins, self.kept, strict=True)
+        )
         p_y = margins[0].sum(axis=1)
         compact = [self._compact(*each, p_y) for each in zip(merged, kept, self.cells, strict=True)]
         self.order = sorted(range(len(compact)), key=lambda i: -compact[i].shape[1])
@@ -85,6 +91,9 @@ class Reduction:
         solved = q.transpose(1, 0, 2).reshape(self.shape).transpose(0, *(1 + back))
         parts = [a.T, *np.split(b, np.cumsum(self.sizes)[:-1], axis=1)]
         at = [self._positions(*each) for each in zip(self.cells, self.groups, strict=True)]
+        if self.one_to_one:
+            parts = [parts[back[i]][:, cells] for i, cells in enumerate(at)]
+            return solved[np.ix_(np.arange(len(solved)), *at)], parts
         plan = np.zeros((len(self.margins[0]), *(margin.shape[1] for margin in self.margins)))
         plan[self.classes] = solved[np.ix_(np.arange(len(solved)), *at)]
         potentials = []
@@ -135,8 +144,12 @@ def _groups(marginal: FloatArray) -> Array:
     mass = marginal.sum(axis=0)
     posterior = np.divide(marginal, mass, out=np.full_like(marginal, -1.0), where=mass > 0)
     rounded = np.round(posterior, POSTERIOR_DIGITS)
-    order = np.lexsort(rounded)
-    differs = np.any(np.diff(rounded[:, order], axis=1) != 0, axis=0)
+    last = rounded[-1]
+    order = last.argsort()
+    differs = last[order[1:]] != last[order[:-1]]
+    if not differs.all():
+        order = np.lexsort(rounded)
+        differs = (rounded[:, order[1:]] != rounded[:, order[:-1]]).any(axis=0)
     group = np.zeros(len(mass), dtype=np.int64)
     group[order[1:]] = np.cumsum(differs)
     return group
