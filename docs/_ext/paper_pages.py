@@ -51,11 +51,12 @@ class PaperRecord(SphinxDirective):
         sources = ", ".join(dict.fromkeys(row.source for row in rows if row.source))
         if sources:
             section += nodes.paragraph(text=f"Printed in: {sources}.")
+        head = (*HEAD, "note") if any(row.message for row in rows) else HEAD
         texts = []
         for setting in dict.fromkeys(row.setting for row in rows):
-            texts.append((setting, *[""] * (len(HEAD) - 1)))
-            texts += [cells(row) for row in rows if row.setting == setting]
-        section += _table(HEAD, texts)
+            texts.append((setting, *[""] * (len(head) - 1)))
+            texts += [(*cells(row), row.message)[: len(head)] for row in rows if row.setting == setting]
+        section += _table(head, texts)
         return section
 
 
