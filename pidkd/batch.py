@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from pidkd.arrays import Array, FloatArray
-from pidkd.export import COLORS, axis, data_frame, latex_table
+from pidkd.export import COLORS, axis, data_frame, html_table, latex_table
 from pidkd.result import ATOMS, FORMULAS, INFORMATION, SYMBOLS, PIDResult, Units
+
+SHOWN = 10
+"""Members that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -136,3 +139,17 @@ class PIDBatch:
     def __repr__(self) -> str:
         finished = f", finished_on_cpu={self.finished_on_cpu}" if self.finished_on_cpu else ""
         return f"PIDBatch(n={len(self)}, seconds={self.seconds:.3g}{finished})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [
+                str(place),
+                *(f"{getattr(result, name):z.6f}" for name in (*ATOMS, *INFORMATION)),
+                result.certificate.status,
+            ]
+            for place, result in enumerate(self.results[:SHOWN])
+        ]
+        shown = "" if len(self) <= SHOWN else f", of which the first {SHOWN} are shown"
+        header = ["", *SYMBOLS.values(), *INFORMATION.values(), "status"]
+        units = self.results[0].units if len(self) else "bits"
+        return html_table(rows, f"{len(self)} members, in {units}{shown}", header)

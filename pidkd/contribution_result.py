@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pidkd.codec import PlainData
-from pidkd.export import data_frame
+from pidkd.export import data_frame, html_table
 from pidkd.result import NATS_PER, Units, check_units
 
 
@@ -227,6 +226,4 @@ class ContributionResult(PlainData):
 
     def _repr_html_(self) -> str:
         header, body = self._table()
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in body)
-        return f"<table><tr>{head}</tr>{rows}<caption>{html.escape(self._footer())}</caption></table>"
+        return html_table(body, self._footer(), header)

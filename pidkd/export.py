@@ -1,7 +1,8 @@
-"""Results outside of the toolkit: data frames, LaTeX tables, and axes of matplotlib."""
+"""Results outside of the toolkit: data frames, tables in LaTeX and HTML, and axes of matplotlib."""
 
 from __future__ import annotations
 
+import html
 import importlib
 import math
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,16 @@ def latex_table(headings: Sequence[str], rows: Sequence[Sequence[Any]], digits: 
     columns = "l" + "r" * (len(headings) - 1)
     body = "\n".join([r"\hline", lines[0], r"\hline", *lines[1:], r"\hline"])
     return f"\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}\n"
+
+
+def html_table(rows: Sequence[Sequence[str]], caption: str, header: Sequence[str] = ()) -> str:
+    """A ``table`` with escaped cells, for notebooks; without a header the first cell of each row is its heading."""
+    first = "td" if header else "th"
+    lines = [[("th", text) for text in header]] if header else []
+    lines += [[("td" if place else first, text) for place, text in enumerate(row)] for row in rows]
+    cells = ("".join(f"<{tag}>{html.escape(text)}</{tag}>" for tag, text in line) for line in lines)
+    body = "".join(f"<tr>{line}</tr>" for line in cells)
+    return f"<table>{body}<caption>{html.escape(caption)}</caption></table>"
 
 
 def escaped(text: str) -> str:

@@ -33,7 +33,7 @@ from pidkd.codec import PlainData
 from pidkd.constraints import COUNT, NonNegative
 from pidkd.errors import Argument, IncompatibleInputError, InputError, Keyword, PidkdWarning, SmallSampleWarning
 from pidkd.estimator import Context, Estimator
-from pidkd.export import axis, bars, data_frame, latex_table, whiskers
+from pidkd.export import axis, bars, data_frame, html_table, latex_table, whiskers
 from pidkd.groups import as_groups, joined, one_of_each, repeats, told
 from pidkd.inputs.activations import Target
 from pidkd.parameters import check_choice
@@ -146,12 +146,21 @@ class MIResult(PlainData):
         """By the numbers; the parameters stay out."""
         return hash((self.method, self.units, self.value, self.n_samples))
 
-    def __str__(self) -> str:
-        text = f"I(X;Y{'|Z' if self.conditional else ''}) {self.value:z.6f} {self.units}"
+    def _row(self) -> tuple[str, str]:
+        text = f"{self.value:z.6f} {self.units}"
         if self.interval is not None:
             text += f"  [{self.interval[0]:z.6f}, {self.interval[1]:z.6f}]"
+        return f"I(X;Y{'|Z' if self.conditional else ''})", text
+
+    def _footer(self) -> str:
         kind = {"exact": "of the table itself", "lower": "a lower bound", "upper": "an upper bound"}
-        return f"{text}\n{self.method}: {kind.get(self.bound, 'an estimate')}, n={self.n_samples}"
+        return f"{self.method}: {kind.get(self.bound, 'an estimate')}, n={self.n_samples}"
+
+    def __str__(self) -> str:
+        return f"{' '.join(self._row())}\n{self._footer()}"
+
+    def _repr_html_(self) -> str:
+        return html_table([self._row()], self._footer())
 
 
 @dataclass(frozen=True, eq=False)

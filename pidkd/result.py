@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pidkd.by_label import LabelAtoms, label_lines
 from pidkd.codec import PlainData
 from pidkd.constraints import COUNT, NonNegative
 from pidkd.errors import InputError, quote
-from pidkd.export import COLORS, axis, bars, data_frame, latex_table, whiskers
+from pidkd.export import COLORS, axis, bars, data_frame, html_table, latex_table, whiskers
 
 Units: TypeAlias = Literal["bits", "nats"]
 Status: TypeAlias = Literal["exact", "optimal", "bound", "max_iter", "uncertified"]
@@ -377,5 +376,4 @@ class PIDResult(PlainData):
         return "\n".join([*rows, self._footer(), *label_lines(self.by, HEADINGS)])
 
     def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self._rows())
-        return f"<table>{cells}<caption>{html.escape(self._footer())}</caption></table>"
+        return html_table(self._rows(), self._footer())

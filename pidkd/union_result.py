@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 from pidkd.arrays import FloatArray
 from pidkd.codec import PlainData
 from pidkd.constraints import COUNT, NonNegative
+from pidkd.export import html_table
 from pidkd.result import NATS_PER, Certificate, Units, check_units
 
 
@@ -117,5 +117,4 @@ class UnionResult(PlainData):
         return "\n".join([*(f"{label:<{width}} {value}" for label, value in rows), self._footer()])
 
     def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in self._rows())
-        return f"<table>{cells}<caption>{html.escape(self._footer())}</caption></table>"
+        return html_table(self._rows(), self._footer())

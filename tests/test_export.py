@@ -8,7 +8,7 @@ import pytest
 
 import pidkd
 from pidkd.errors import InputError, MissingDependencyError
-from pidkd.export import latex_table
+from pidkd.export import html_table, latex_table
 from pidkd.result import ATOMS, FORMULAS
 
 RNG = np.random.default_rng(0)
@@ -119,3 +119,21 @@ def test_an_environment_without_pandas_is_told_so(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     with pytest.raises(MissingDependencyError, match="expected the package 'pandas'"):
         PLAIN.to_dataframe()
+
+
+def test_a_table_in_html_escapes_its_cells_and_marks_its_headings():
+    page = html_table([["a<b", "1"]], "x & y")
+    assert page == "<table><tr><th>a&lt;b</th><td>1</td></tr><caption>x &amp; y</caption></table>"
+    assert "<tr><td>a</td>" in html_table([["a"]], "", ["name"])
+
+
+def test_notebooks_show_mutual_information_batches_and_tables():
+    table = np.full((2, 2, 2), 1 / 8)
+    assert "16" not in pidkd.Pmf(table)._repr_html_()
+    assert "<td>0.125</td>" in pidkd.Pmf(table)._repr_html_()
+    assert "first 16 are shown" in pidkd.Pmf(np.full((2, 3, 4), 1 / 24))._repr_html_()
+    batch = pidkd.decompose_batch([table] * 12)._repr_html_()
+    assert "12 members, in bits, of which the first 10 are shown" in batch
+    assert batch.count("<tr>") == 11
+    y = np.arange(200) % 2
+    assert "<th>I(X;Y)</th><td>1.000000 bits" in pidkd.mutual_information(y, y)._repr_html_()

@@ -16,30 +16,35 @@ def headline_of(report: Findings) -> str:
     whole = f"of the label's {report.entropy:.2f}" if report.n_classes else f"{units} of the target"
     both = f"both know {top.result.redundant:.2f} {whole}."
     about = f"about the {'label' if report.n_classes else 'target'}"
+    teacher, student = _layer("teacher", top.teacher), _layer("student", top.student)
     chance = (top.result.null or {}).get("unique_t")
     if chance is not None and top.result.unique_t <= chance:
         return (
             "Nothing measurable is left to distill: no layer holds more that the student lacks than the null level of "
-            f"shuffled labels ({chance:.2f} {units}). Of the teacher's {top.teacher} and the student's "
-            f"{top.student}, {both}"
+            f"shuffled labels ({chance:.2f} {units}). Of {teacher} and {student}, {both}"
         )
     if report.ensembles:
         return _of_teachers(report, about)
     if report.beyond is not None:
         lacking, students = report.beyond.value.value, len(report.beyond.students)
         return (
-            f"All {students} layers of the student together lack {lacking:z.2f} {units} {about} that the "
-            f"teacher's {report.beyond.teacher} holds. The best single partner is {top.student}, and {both}"
+            f"All {students} layers of the student together lack {lacking:z.2f} {units} {about} that "
+            f"{_layer('teacher', report.beyond.teacher)} holds. The best single partner is {top.student}, and {both}"
         )
     if report.all_pairs:
         return (
-            f"No single layer of the student has {top.result.unique_t:.2f} {units} {about} that the teacher's "
-            f"{top.teacher} holds: the best partner is {top.student}, and {both}"
+            f"No single layer of the student has {top.result.unique_t:.2f} {units} {about} that {teacher} "
+            f"holds: the best partner is {top.student}, and {both}"
         )
     return (
-        f"Most is left to distill from the teacher's {top.teacher}: {top.result.unique_t:.2f} {units} {about} "
-        f"that the student's {top.student} lacks; {both}"
+        f"Most is left to distill from {teacher}: {top.result.unique_t:.2f} {units} {about} "
+        f"that {student} lacks; {both}"
     )
+
+
+def _layer(side: str, layer: str) -> str:
+    """A layer in words; bare arrays have no name but their side's."""
+    return f"the {side}" if layer == side else f"the {side}'s {layer}"
 
 
 def _of_teachers(report: Findings, about: str) -> str:
@@ -48,8 +53,9 @@ def _of_teachers(report: Findings, about: str) -> str:
     left = math.nan if ensemble.remaining is None else ensemble.remaining.value
     first, *rest = ensemble.order
     order = "".join(f", then {step.source} {step.gain.value:z.2f}" for step in rest[:3])
+    student = _layer("student", ensemble.given)
     return (
-        f"Together the teachers have {left:z.2f} {report.units} {about} that the student's {ensemble.given} lacks: "
+        f"Together the teachers have {left:z.2f} {report.units} {about} that {student} lacks: "
         f"{first.source} adds {first.gain.value:z.2f}{order}."
     )
 
@@ -123,7 +129,7 @@ def _of_pooling(report: Findings) -> list[str]:
             origin = (pair.result.provenance or {}).get(side)
             shape = origin.get("shape") or () if isinstance(origin, Mapping) else ()
             if isinstance(origin, Mapping) and len(shape) > 2:
-                pooled.setdefault((str(origin.get("pool")), len(shape) == 3), {})[f"the {side}'s {layer}"] = None
+                pooled.setdefault((str(origin.get("pool")), len(shape) == 3), {})[_layer(side, layer)] = None
     notes = []
     for (pool, tokens), layers in pooled.items():
         what = "tokens" if tokens else "places"

@@ -14,11 +14,15 @@ from pidkd.arrays import (
     read_only,
 )
 from pidkd.errors import InputError, import_extra, quote
+from pidkd.export import html_table
 from pidkd.inputs.tables import dit_table, in_order
 from pidkd.parameters import is_integer
 
 SUM_TOLERANCE = 1e-6
 """How far the total of a probability table, or of a row of posteriors, may be from one."""
+
+SHOWN = 16
+"""Outcomes that a notebook shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,3 +146,11 @@ class Pmf:
     def __repr__(self) -> str:
         samples = "" if self.n_samples is None else f", n_samples={self.n_samples}"
         return f"Pmf(shape={self.shape}{samples})"
+
+    def _repr_html_(self) -> str:
+        places = np.argwhere(self.p > 0)
+        rows = [[*map(str, place), f"{self.p[tuple(place)]:.6g}"] for place in places[:SHOWN].tolist()]
+        names = ["y", "t", "s"] if self.n_sources == 2 else ["y", *(f"x{i + 1}" for i in range(self.n_sources))]
+        shown = "" if len(places) <= SHOWN else f", of which the first {SHOWN} are shown"
+        caption = f"{self!r}: {len(places)} outcomes of positive probability{shown}"
+        return html_table(rows, caption, [*names, "p"])
