@@ -107,7 +107,7 @@ def open_array(path: PathLike, names: Collection[str], max_memory: int = MAX_MEM
     where = os.fspath(path)
     if _is_csv(path):
         return _in_memory(Path(path).stem, where, read_column(path, names, max_memory))
-    arrays = read_layers(where, max_memory)
+    arrays = read_layers(where, max_memory, also=(".csv",))
     chosen = arrays if len(arrays) == 1 else _called(arrays, names)
     if len(chosen) != 1:
         wanted = " or ".join(repr(name) for name in names)
@@ -234,8 +234,8 @@ def read_labels(source: Any, where: str, like: Layer | None = None, max_memory: 
     return as_labels(labels.file or os.fspath(source), labels.held())
 
 
-def read_layers(source: str | Path, max_memory: int = MAX_MEMORY) -> list[Layer]:
-    """The layers of a file or folder, whatever their names.
+def read_layers(source: str | Path, max_memory: int = MAX_MEMORY, also: Sequence[str] = ()) -> list[Layer]:
+    """The layers of a file or folder, whatever their names; ``also`` are suffixes that the caller reads.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def read_layers(source: str | Path, max_memory: int = MAX_MEMORY) -> list[Layer]
         if path.is_dir() and (format_ is None or not format_.folder):
             return read_folder(path, lambda file: read_layers(file, max_memory))
         if format_ is None:
-            known = ", ".join(list_suffixes())
+            known = ", ".join([*also, *list_suffixes()])
             got = f"suffix {path.suffix!r}" if path.suffix else "no suffix"
             raise InputError(str(source), f"a file in {known}, or {FOLDER}", got)
         if path.is_dir() != format_.folder:

@@ -62,7 +62,7 @@ def load_config(source: str | Path, overrides: Sequence[str] = ()) -> Config:
     text = str(source)
     path = Path(source) if text.endswith((".yaml", ".yml")) else PRESETS / f"{text}.yaml"
     if path.parent == PRESETS and path.stem not in list_presets():
-        raise UnknownNameError(Argument("load_config", "config"), "a preset, or a file in .yaml,", text, list_presets())
+        raise UnknownNameError(Argument("load_config", "config"), "a file in .yaml, or a preset", text, list_presets())
     values = _parsed(yaml, read_text(path, MAX_CONFIG), str(path))
     if not isinstance(values, dict):
         raise InputError(str(path), "keys with values", type(values).__name__)
