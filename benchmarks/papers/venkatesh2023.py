@@ -159,7 +159,7 @@ SYSTEMS: dict[str, tuple[Gaussian, str, float, float, float, float]] = {
         half_log(15), 0.0, 0.0, half_log(6),
     ),
 }  # fmt: skip
-"""System, and printed and true I(Y;T,S), Uni_T, Uni_S and Red."""
+"""System, and printed and true I(Y;T,S), unique information of T and of S, and redundant information."""
 
 PAPER = Paper(
     [

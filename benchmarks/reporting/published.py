@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pidkd.benchmarks.published import PaperRow
 from pidkd.benchmarks.reporting.tables import open_table
+from pidkd.result import HEADINGS
 
 HEAD = ("quantity", "published", "truth", "ours", "interval", "units", "reproduces")
 ANSWERS = {True: "yes", False: "no", None: ""}
@@ -36,7 +37,9 @@ def cells(row: PaperRow) -> tuple[str, ...]:
     """Texts of a row, under ``HEAD``."""
     interval = "" if row.interval is None else f"{_digits(row.interval[0])} to {_digits(row.interval[1])}"
     values = (_digits(row.published), _digits(row.truth), _digits(row.ours))
-    return (row.quantity or row.message, *values, interval, row.units, ANSWERS[row.reproduces])
+    atom, *rest = row.quantity.split(", ", 1)
+    quantity = ", ".join([HEADINGS.get(atom, atom), *rest]) or row.message
+    return (quantity, *values, interval, row.units, ANSWERS[row.reproduces])
 
 
 def _digits(value: float | None) -> str:

@@ -18,10 +18,9 @@ from sphinx.application import Sphinx
 
 from pidkd.benchmarks.distillation import read_lines, rows_of, settings_of
 from pidkd.distill.experiments.pairing import BASELINE, paired_differences
+from pidkd.result import HEADINGS
 
 RECORD = Path(__file__).parents[2] / "benchmarks/results/distillation.jsonl"
-
-ATOMS = {"Red": "redundant", "Uni T": "unique_t", "Uni S": "unique_s", "Syn": "synergistic"}
 
 
 def gains(name: str) -> list[str]:
@@ -41,7 +40,7 @@ def runs(name: str, teacher: str) -> list[str]:
     """A table with a method a row: accuracy, gain, atoms, balance and CPU time, means over seeds."""
     rows = [row for row in rows_of(read_lines(RECORD), name) if row["teacher"] == teacher]
     entries = {entry["method"]: entry for entry in paired_differences(rows)}
-    header = ["", "seeds", "accuracy", "gain", "trained to", *ATOMS, "change of Red", "factor", "CPU s"]
+    header = ["", "seeds", "accuracy", "gain", "trained to", *HEADINGS.values(), "change of Red", "factor", "CPU s"]
     cells = []
     for method in _names(rows, "method"):
         those = [row for row in rows if row["method"] == method]
@@ -55,7 +54,7 @@ def runs(name: str, teacher: str) -> list[str]:
                 f"{100 * fmean(accuracies):.1f} ± {_deviation(accuracies)}",
                 "" if entry is None else _difference(entry, "accuracy", 100, 1),
                 _mean(those, "train_accuracy", ".1f", 100),
-                *(_mean(those, key, ".2f") for key in ATOMS.values()),
+                *(_mean(those, key, ".2f") for key in HEADINGS),
                 change,
                 _mean(those, "factor", ".2g"),
                 _mean(those, "cpu_seconds", ".0f"),

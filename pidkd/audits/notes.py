@@ -42,7 +42,7 @@ def headline_of(report: Findings) -> str:
     )
 
 
-def _layer(side: str, layer: str) -> str:
+def _layer(side: str, layer: str | None) -> str:
     """A layer in words; bare arrays have no name but their side's."""
     return f"the {side}" if layer == side else f"the {side}'s {layer}"
 

@@ -22,13 +22,14 @@ from pidkd.distill.experiments.loading import load_config
 from pidkd.distill.experiments.page import experiment_page
 from pidkd.distill.experiments.pairing import BASELINE, paired_differences
 from pidkd.distill.experiments.provenance import check_alike, telling
-from pidkd.distill.experiments.workbench import ATOMS, CONFIG, CONTRIBUTIONS, Workbench
+from pidkd.distill.experiments.workbench import CONFIG, CONTRIBUTIONS, Workbench
 from pidkd.distill.training.preflight import Preflight
 from pidkd.distill.training.runtime import device_of, from_main, together
 from pidkd.errors import InputError
 from pidkd.files.json import read_json
 from pidkd.files.opening import is_there
 from pidkd.files.tables import guarded_row
+from pidkd.result import HEADINGS
 from pidkd.runs.output import PathLike, check_folder, holding, write_text
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Experiment:
         from rich.console import Group
         from rich.text import Text
 
-        columns = {"student": "accuracy", **ATOMS}
+        columns = {"student": "accuracy", **{heading: atom for atom, heading in HEADINGS.items()}}
         runs = _table("Cases", ["case"], ["teacher", *columns])
         means = _table("Means over the seeds of students", ["method", "with", "n"], columns)
         for row in self.rows:
@@ -147,7 +148,7 @@ SHOWN = 5
 
 Before = Callable[[str, Preflight], None]
 
-MEASURED = ("accuracy", "loss", "teacher_accuracy", "cpu_seconds", *ATOMS.values(), "mi_t", "mi_s")
+MEASURED = ("accuracy", "loss", "teacher_accuracy", "cpu_seconds", *HEADINGS, "mi_t", "mi_s")
 """What is averaged over seeds."""
 
 
@@ -274,7 +275,7 @@ def _trajectories(report: AuditReport) -> Table:
 
     n_stages = len(report.pairs[0].stages)
     shown = sorted({round(i * (n_stages - 1) / (SHOWN - 1)) for i in range(SHOWN)})
-    table = Table("student's layer", title="While training: Red, Uni_T in bits", title_justify="left")
+    table = Table("student's layer", title="While training: Red, Uni T in bits", title_justify="left")
     for i in shown:
         table.add_column(report.pairs[0].stages[i].checkpoint or "end", justify="right", no_wrap=True)
     for pair in report.pairs:
@@ -286,9 +287,9 @@ def _trajectories(report: AuditReport) -> Table:
 def _differences(entries: Sequence[Mapping[str, Any]]) -> Table:
     """Gain of each method over the baseline, in points of accuracy and in bits."""
     title = f"Differences to {BASELINE}, paired by seed (standard error)"
-    table = _table(title, ["method", "with", "n"], ["student", *ATOMS, "above", "p"])
+    table = _table(title, ["method", "with", "n"], ["student", *HEADINGS.values(), "above", "p"])
     for entry in entries:
-        cells = [_difference(entry, key) for key in ("accuracy", *ATOMS.values())]
+        cells = [_difference(entry, key) for key in ("accuracy", *HEADINGS)]
         teacher = f"{entry['teacher']}-t{entry['teacher_seed']}"
         sign_test = [f"{entry['above']} of {entry['n']}", f"{entry['p']:.2g}"]
         table.add_row(entry["method"], teacher, str(entry["n"]), *cells, *sign_test)

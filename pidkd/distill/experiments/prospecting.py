@@ -67,7 +67,7 @@ class Prospects:
         from rich.table import Table
         from rich.text import Text
 
-        names = ("teacher", "right", "teacher: student", "I(Y;T)", "I(Y;S)", "Uni_T", "by chance", "Uni_S", "")
+        names = ("teacher", "right", "teacher: student", "I(Y;T)", "I(Y;S)", "Uni T", "chance", "Uni S", "")
         table = Table(*names, title="Prospects, in bits", title_justify="left")
         for row in self.rows():
             numbers = (row[key] for key in ("mi_t", "mi_s", "unique_t", "unique_t_by_chance", "unique_s"))

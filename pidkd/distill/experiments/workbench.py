@@ -32,6 +32,7 @@ from pidkd.distill.training.preflight import Preflight, without_teacher
 from pidkd.distill.training.run import Run
 from pidkd.errors import AlignmentWarning, InputError
 from pidkd.quantize import Quantizer
+from pidkd.result import ATOMS
 from pidkd.runs.output import PathLike, write_text
 from pidkd.runs.record import check_record
 
@@ -39,9 +40,6 @@ CONFIG = "config.yaml"
 
 CONTRIBUTIONS = "contributions.json"
 """File in the folder of a case with several teachers: what each of them adds for the student."""
-
-ATOMS = {"Red": "redundant", "Uni_T": "unique_t", "Uni_S": "unique_s", "Syn": "synergistic"}
-"""Atoms by their headings."""
 
 MADE_HERE = ("trained", "untrained")
 """Teachers that are not yet what they will be when a preflight is shown before anything is trained."""
@@ -232,7 +230,7 @@ class Workbench:
             )
         report.write(self.folder / "results" / case.name, force=True)
         last = report.results[pairs[-1]]
-        return {key: getattr(last, key) for key in (*ATOMS.values(), "mi_t", "mi_s")}
+        return {key: getattr(last, key) for key in (*ATOMS, "mi_t", "mi_s")}
 
     def _audit_name(self, layer: str) -> str:
         """Name of a layer in an audit, which writes ``name/layer`` of several teachers."""

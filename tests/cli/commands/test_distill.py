@@ -97,7 +97,10 @@ def test_a_corrupted_teacher_is_captured_corrupted_alike_each_time(run: Run) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["train", "digit-rid", "-o", "x"], "pidkd train: CONFIG: expected a file in .yaml, or a preset, one of cifar10-rid-paper, "),
+        (
+            ["train", "digit-rid", "-o", "x"],
+            "pidkd train: CONFIG: expected a file in .yaml, or a preset, one of cifar10-rid-paper, ",
+        ),
         (["train", "digits-rid"], "--out: expected a folder for the results, or --dry-run, got neither"),
         (["train", "digits-rid", "lr", "-o", "x"], "KEY=VALUE: expected key=value, got 'lr'"),
         (["train", "digits-rid", "lr=1", "-o", "x"], "lr: expected a key, one of audit, chosen, data"),
