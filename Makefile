@@ -95,10 +95,16 @@ $(BIN)/python:
 	  '(on Debian and Ubuntu also the package python3-venv), or name it: make PYTHON=/path/to/python3' >&2; exit 1; }; \
 	echo "making $(VENV) with $$python" && "$$python" -m venv $(VENV)
 
-$(VENV)/installed-train: $(INSTALL_INPUTS) | $(BIN)/python
+# An environment that is there is kept: a PYTHON of another version is not taken silently for it.
+.PHONY: same-python
+same-python: | $(BIN)/python
+	@made=$$($(BIN)/python -V); wanted=$$("$(PYTHON)" -V) || exit 1; [ "$$wanted" = "$$made" ] || { echo \
+	  "$(VENV) was made with $$made, and PYTHON=$(PYTHON) is $$wanted: remove $(VENV), or leave out PYTHON" >&2; exit 1; }
+
+$(VENV)/installed-train: $(INSTALL_INPUTS) | $(BIN)/python $(if $(PYTHON),same-python)
 	$(PIP) install -c constraints.txt -e ".[train]"
 	touch $@
 
-$(VENV)/installed-all: $(INSTALL_INPUTS) | $(BIN)/python
+$(VENV)/installed-all: $(INSTALL_INPUTS) | $(BIN)/python $(if $(PYTHON),same-python)
 	$(PIP) install -c constraints.txt -e ".[$(EXTRAS)]"
 	touch $(VENV)/installed-train $@

@@ -73,7 +73,7 @@ def _lede(report: Findings, top: AuditedPair) -> list[str]:
     """Sentences beside the headline: null level, undistilled student, stored quantities."""
     lines, units = [], report.units
     if top.result.null is not None:
-        lines.append(f"The null level there, by shuffled labels, is {top.result.null['unique_t']:.2f} {units}.")
+        lines.append(f"The null level there, by shuffled labels, is {top.result.null['unique_t']:z.2f} {units}.")
     if top.baseline is not None:
         before, now = top.baseline.result, top.result
         lines.append(

@@ -14,14 +14,14 @@ def headline_of(report: Findings) -> str:
     """Most that is left to distill, where it is, and what both networks know."""
     top, units = report.leading, report.units
     whole = f"of the label's {report.entropy:.2f}" if report.n_classes else f"{units} of the target"
-    both = f"both know {top.result.redundant:.2f} {whole}."
+    both = f"both know {top.result.redundant:z.2f} {whole}."
     about = f"about the {'label' if report.n_classes else 'target'}"
     teacher, student = _layer("teacher", top.teacher), _layer("student", top.student)
     chance = (top.result.null or {}).get("unique_t")
     if chance is not None and top.result.unique_t <= chance:
         return (
             "Nothing measurable is left to distill: no layer holds more that the student lacks than the null level of "
-            f"shuffled labels ({chance:.2f} {units}). Of {teacher} and {student}, {both}"
+            f"shuffled labels ({chance:z.2f} {units}). Of {teacher} and {student}, {both}"
         )
     if report.ensembles:
         return _of_teachers(report, about)
