@@ -289,7 +289,7 @@ def import_extra(module: str, extra: str, needed_by: str) -> Any:
             raise
         raise MissingDependencyError(
             f"{needed_by}: expected the package {package!r}, got an environment without it; "
-            f"install it with: pip install 'pidkd[{extra}]' (in a checkout: pip install '.[{extra}]')"
+            f"it is of the extra pidkd[{extra}]; in a checkout: pip install -e '.[{extra}]'"
         ) from error
 
 

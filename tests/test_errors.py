@@ -75,7 +75,7 @@ def test_a_missing_package_names_the_extra() -> None:
         import_extra("no_such_package.part", "cvx", needed_by="estimator 'broja_cvx'")
     assert str(caught.value) == (
         "estimator 'broja_cvx': expected the package 'no_such_package', got an environment without it; "
-        "install it with: pip install 'pidkd[cvx]' (in a checkout: pip install '.[cvx]')"
+        "it is of the extra pidkd[cvx]; in a checkout: pip install -e '.[cvx]'"
     )
     assert isinstance(caught.value, ImportError)
 

@@ -157,7 +157,7 @@ def test_what_misbehaves_is_a_row_and_stops_nobody(tmp_path: Path) -> None:
     assert "SIGABRT" in found["Dies", "two"].message
     assert found["Leaves", "one"].status == "crashed"
     assert found["Absent", "one"].status == "skipped"
-    assert "pip install 'pidkd[bench]'" in found["Absent", "one"].message
+    assert "pip install -e '.[bench]'" in found["Absent", "one"].message
     assert (found["Raises", "one"].status, found["Raises", "one"].failed) == ("failed", 1)
     assert found["Raises", "one"].message == "RuntimeError: no such luck"
     sometimes = found["Sometimes", "two"]

@@ -477,7 +477,7 @@ BAD = {
     "missing extra": (
         lambda: None,
         ("decompose", "and.npy", "--estimator", "broja_cvx"),
-        "install it with: pip install 'pidkd[cvx]' (in a checkout: pip install '.[cvx]')",
+        "it is of the extra pidkd[cvx]; in a checkout: pip install -e '.[cvx]'",
     ),
     "unknown benchmark": (lambda: None, ("bench", "borja"), "did you mean 'broja'?"),
     "unknown paper": (lambda: None, ("bench", "papers", "williams2011"), "did you mean 'williams2010'?"),

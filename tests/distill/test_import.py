@@ -33,7 +33,7 @@ def test_methods_are_listed_and_schedules_made_without_torch():
 def test_what_needs_torch_names_the_extra(code):
     done = run(WITHOUT_TORCH + code)
     assert "MissingDependencyError" in done.stderr.splitlines()[-1]
-    assert "pip install 'pidkd[train]'" in done.stderr.splitlines()[-1]
+    assert "pip install -e '.[train]'" in done.stderr.splitlines()[-1]
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

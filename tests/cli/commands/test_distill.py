@@ -142,7 +142,7 @@ def test_without_torch_they_say_what_to_install(run: Run, monkeypatch: pytest.Mo
     for command in ("train", "capture"):
         status, _, err = run(command, "digits-rid", "-o", "x")
         assert status == 2
-        assert "pip install 'pidkd[train]'" in err
+        assert "pip install -e '.[train]'" in err
 
 
 def test_the_demo_says_what_it_left_out_without_torch(
