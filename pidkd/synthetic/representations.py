@@ -14,11 +14,11 @@ from functools import cached_property
 
 import numpy as np
 
-from pidkd.arrays import FloatArray
+from pidkd.arrays import FloatArray, IntArray
 from pidkd.errors import InputError, Parameter, UnknownNameError, quote
 from pidkd.estimators.solvers.union.two_classes import Hull
 from pidkd.info import information
-from pidkd.inputs import Activations
+from pidkd.inputs import Activations, Posteriors
 from pidkd.parameters import check_whole
 from pidkd.result import Information
 
@@ -61,6 +61,12 @@ class Look:
         density = np.exp(-(((x - means) / sds) ** 2) / 2) / sds
         masses: FloatArray = density / density.sum(axis=1, keepdims=True) / len(means)
         return masses
+
+    def log_density(self, x: FloatArray) -> FloatArray:
+        """Log density of x, shape (n, 1), given each value, up to one constant, shape (n, n_values)."""
+        means, sds = np.array(self.means), np.array(self.sds)
+        logs: FloatArray = -(((x - means) / sds) ** 2) / 2 - np.log(sds)
+        return logs
 
 
 def shift(m: float) -> Look:
@@ -162,6 +168,19 @@ class Component:
         )
         return t, s
 
+    def posteriors(self, t: FloatArray, s: FloatArray) -> tuple[FloatArray, ...]:
+        """Probabilities of the values given T, given S and given both, shape (n, n_values) each."""
+        logs = [
+            np.zeros((len(x), self.n_values)) if look is None else look.log_density(x)
+            for look, x in ((self.t, t), (self.s, s))
+        ]
+        if self.chained and self.t is not None and self.s is not None:
+            logs.append(logs[0] if self.t.sds[0] <= self.s.sds[0] else logs[1])
+        else:
+            logs.append(logs[0] + logs[1])
+        masses = [np.exp(log - log.max(axis=1, keepdims=True)) for log in logs]
+        return tuple(p / p.sum(axis=1, keepdims=True) for p in masses)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -247,13 +266,41 @@ class Problem:
         """
         check_whole(Parameter("synthetic.Problem.sample", "n"), n, 1)
         rng = np.random.default_rng(seed)
-        sizes = tuple(component.n_values for component in self.components)
-        values = [rng.integers(size, size=n) for size in sizes]
-        seen = [component.draw(value, rng) for component, value in zip(self.components, values, strict=True)]
+        y, seen = self._draw(n, rng)
         t, s = (
             self._represented(np.hstack(columns), which, rng) for which, columns in enumerate(zip(*seen, strict=True))
         )
-        return Activations(np.ravel_multi_index(values, sizes), t, s)
+        return Activations(y, t, s)
+
+    def posteriors(self, n: int, seed: int | np.random.Generator = 0) -> Posteriors:
+        r"""Labels of independent samples with the exact :math:`p(y|t)`, :math:`p(y|s)` and :math:`p(y|t,s)`.
+
+        The samples are those of ``sample`` with the same seed.
+
+        Raises
+        ------
+        InputError
+            When ``n`` is no whole number, or less than 1.
+
+        Examples
+        --------
+        >>> problem("k4-unique").posteriors(100)
+        Posteriors(n_samples=100, n_classes=4)
+        """
+        check_whole(Parameter("synthetic.Problem.posteriors", "n"), n, 1)
+        y, seen = self._draw(n, np.random.default_rng(seed))
+        tables = [np.ones((n, 1))] * 3
+        for component, (t, s) in zip(self.components, seen, strict=True):
+            factors = component.posteriors(t, s)
+            tables = [(p[:, :, None] * q[:, None, :]).reshape(n, -1) for p, q in zip(tables, factors, strict=True)]
+        return Posteriors(y, *tables)
+
+    def _draw(self, n: int, rng: np.random.Generator) -> tuple[IntArray, list[tuple[FloatArray, FloatArray]]]:
+        """Labels, and what each source sees of each component."""
+        sizes = tuple(component.n_values for component in self.components)
+        values = [rng.integers(size, size=n) for size in sizes]
+        seen = [component.draw(value, rng) for component, value in zip(self.components, values, strict=True)]
+        return np.ravel_multi_index(values, sizes), seen
 
     def _represented(self, seen: FloatArray, which: int, rng: np.random.Generator) -> FloatArray:
         filled = np.hstack([seen, rng.normal(size=(len(seen), self.d - seen.shape[1]))])

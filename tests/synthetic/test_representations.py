@@ -152,3 +152,20 @@ def test_what_cannot_be_is_refused(make, message):
 def test_an_unknown_problem_lists_the_known_ones():
     with pytest.raises(UnknownNameError, match=r"did you mean 'k8-mixed'\?"):
         problem("k8-mix")
+
+
+@pytest.mark.parametrize("name", ["k4-unique", "k8-mixed", "k8-copy", "bin-cross"])
+def test_exact_posteriors_have_the_known_informations(name):
+    each = problem(name)
+    data = each.posteriors(20_000, seed=1)
+    assert np.array_equal(data.y, each.sample(20_000, seed=1).y)
+    rows = np.arange(len(data.y))
+    for p, known in zip((data.p_t, data.p_s, data.p_ts), each.information, strict=True):
+        logs = np.log(p[rows, data.y]) + each.entropy
+        assert logs.mean() == pytest.approx(known, abs=4 * logs.std() / len(rows) ** 0.5 + 1e-12)
+        assert np.bincount(data.y) / len(rows) == pytest.approx(p.mean(axis=0), abs=0.02)  # calibrated on average
+
+
+def test_posteriors_of_a_chain_are_those_of_the_less_noisy_source():
+    noisy_t = Problem("", "", [Component(levels(3, 0.5), levels(3, 0.4), chained=True)]).posteriors(50)
+    assert np.array_equal(noisy_t.p_ts, noisy_t.p_s)
