@@ -142,7 +142,9 @@ class Posterior(PIDEstimator):
         n = len(y) if groups is None else int(groups.max()) + 1
         freedom = (np.count_nonzero(joint.sum(axis=1)) - 1) * (np.count_nonzero(joint.sum(axis=0)) - 1)
         coded = table_information(joint) - freedom / (2 * n)
-        if coded <= value + SAMPLING_ERRORS * (raw.se or {}).get(f"mi_{source.lower()}", 0.0):
+        # Of independent codes 2n times the information is chi-squared, with variance twice its degrees of freedom.
+        error = math.hypot((raw.se or {}).get(f"mi_{source.lower()}", 0.0), math.sqrt(2 * freedom) / (2 * n))
+        if coded <= value + SAMPLING_ERRORS * error:
             return None
         bits = NATS_PER["bits"]
         more = "scaling='matrix'" if self.scaling == "temperature" else "decompose(y, t, s) with the logits as t and s"
