@@ -12,9 +12,8 @@ from functools import partial
 
 from pidkd import decompose
 from pidkd.benchmarks.papers import Number, Paper, Setting
-from pidkd.benchmarks.problems.posteriors import KNOWN
+from pidkd.benchmarks.problems.posteriors import KNOWN, Known
 from pidkd.result import ATOMS
-from pidkd.synthetic import Problem
 
 N_SAMPLES = 6_000
 
@@ -22,7 +21,7 @@ NAMES = ("sharp-2", "bin-cross", "k4-unique", "k4-copy")
 """Problems of the family ``posteriors``."""
 
 
-def numbers(of: Problem) -> Iterator[Number]:
+def numbers(of: Known) -> Iterator[Number]:
     """Atoms in nats beside the truth."""
     result = decompose(of.posteriors(N_SAMPLES), units="nats")
     for atom in ATOMS:

@@ -293,7 +293,8 @@ class Problem:
         for component, (t, s) in zip(self.components, seen, strict=True):
             factors = component.posteriors(t, s)
             tables = [(p[:, :, None] * q[:, None, :]).reshape(n, -1) for p, q in zip(tables, factors, strict=True)]
-        return Posteriors(y, *tables)
+        p_t, p_s, p_ts = tables
+        return Posteriors(y, p_t, p_s, p_ts)
 
     def _draw(self, n: int, rng: np.random.Generator) -> tuple[IntArray, list[tuple[FloatArray, FloatArray]]]:
         """Labels, and what each source sees of each component."""
