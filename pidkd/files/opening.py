@@ -33,7 +33,7 @@ FAULTS = (
 )
 """What parsers raise when a file is damaged."""
 
-FOREIGN = ("safetensors_rust", "zarr", "numcodecs", "h5py", "torch", "yaml", "PIL")
+FOREIGN = ("safetensors_rust", "pyarrow", "zarr", "numcodecs", "h5py", "torch", "yaml", "PIL")
 """Packages whose own exceptions mean the same."""
 
 

@@ -49,11 +49,11 @@ def open_layers(source: Any, where: str, max_memory: int = MAX_MEMORY) -> dict[s
     ----------
     source : path, mapping of str to array, list or tuple of arrays, or array
         A file in one of the formats of ``pidkd.files.formats``, such as ``.npy`` (one layer), ``.npz``, ``.pt``,
-        ``.safetensors``, ``.h5`` or ``.zarr``; a folder of ``.npy`` files (one layer each, by file name); or a folder
-        of shards, which are read one after the other: numbered files that each hold every layer, or one subfolder of
-        numbered ``.npy`` files per layer. A list or tuple of arrays of two axes or more, also in a ``.pt`` file, is
-        that of hidden states, ``hidden_states.0`` and on. Arrays called "labels", "label", "targets", "target", "y" or
-        "ids" are no layers.
+        ``.safetensors``, ``.h5``, ``.zarr``, ``.parquet`` or ``.arrow`` (columns by name); a folder of ``.npy`` files
+        (one layer each, by file name); or a folder of shards, which are read one after the other: numbered files that
+        each hold every layer, or one subfolder of numbered ``.npy`` files per layer. A list or tuple of arrays of two
+        axes or more, also in a ``.pt`` file, is that of hidden states, ``hidden_states.0`` and on. Arrays called
+        "labels", "label", "targets", "target", "y" or "ids" are no layers.
     where : str
         What the user calls it, for arrays: the messages name files by themselves.
     max_memory : int, default 2 GiB

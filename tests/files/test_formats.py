@@ -47,6 +47,40 @@ def save_zarr(path, layers):
         group.create_array(name, data=values, chunks=(50, *values.shape[1:]))
 
 
+def table(layers):
+    pyarrow = pytest.importorskip("pyarrow")
+    return pyarrow.table(
+        {name: pyarrow.array(values.tolist(), nested(pyarrow, values)) for name, values in layers.items()}
+    )
+
+
+def nested(pyarrow, values):
+    """Lists whose length the type does not say."""
+    kind = pyarrow.from_numpy_dtype(values.dtype)
+    for _ in values.shape[1:]:
+        kind = pyarrow.list_(kind)
+    return kind
+
+
+def save_parquet(path, layers):
+    pytest.importorskip("pyarrow.parquet").write_table(table(layers), path, row_group_size=50)
+
+
+def save_feather(path, layers):
+    pytest.importorskip("pyarrow.feather").write_feather(table(layers), path, compression="zstd", chunksize=50)
+
+
+def save_arrow_shards(path, layers):
+    """As ``datasets`` saves a data set."""
+    pyarrow = pytest.importorskip("pyarrow")
+    path.mkdir()
+    (path / "state.json").write_text("{}")
+    for i in range(3):
+        part = table(layers)[i * 40 : i * 40 + 40]
+        with pyarrow.ipc.new_stream(path / f"data-{i:05d}-of-00003.arrow", part.schema) as stream:
+            stream.write_table(part, max_chunksize=16)
+
+
 def save_npz_shards(path, layers):
     path.mkdir()
     for i in range(4):
@@ -69,6 +103,9 @@ SAVE = {
     "a.h5": save_hdf5,
     "a.hdf5": save_hdf5,
     "a.zarr": save_zarr,
+    "a.parquet": save_parquet,
+    "a.feather": save_feather,
+    "arrow_shards": save_arrow_shards,
     "npz_shards": save_npz_shards,
     "npy_shards": save_npy_shards,
 }
@@ -126,7 +163,9 @@ def test_half_precision_is_read(tmp_path, kind, suffix):
     np.testing.assert_array_equal(np.asarray(open_layers(path, "")["h"].read(), np.float32), values.float().numpy())
 
 
-@pytest.mark.parametrize("save", ["a.npz", "a.h5", "a.zarr", "a.safetensors", "a.pt", "npz_shards"])
+@pytest.mark.parametrize(
+    "save", ["a.npz", "a.h5", "a.zarr", "a.safetensors", "a.pt", "a.parquet", "a.feather", "arrow_shards", "npz_shards"]
+)
 def test_ids_and_labels_beside_the_layers(tmp_path, save):
     SAVE[save](tmp_path / save, {**LAYERS, "ids": np.arange(N), "labels": Y})
     assert list(open_layers(tmp_path / save, "")) == ["h1", "h2"]

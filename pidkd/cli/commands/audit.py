@@ -54,8 +54,8 @@ def command(
         typer.Option(
             "--teacher",
             metavar="FILE|NAME=FILE",
-            help="Activations: .npz, .npy, .pt, .safetensors, .h5, .zarr, a folder of .npy or of shards. Several "
-            "teachers: NAME=FILE, repeated.",
+            help="Activations: .npz, .npy, .pt, .safetensors, .h5, .zarr, .parquet, a folder of .npy or of shards. "
+            "Several teachers: NAME=FILE, repeated.",
         ),
     ],
     student: Annotated[Path, typer.Option("--student", help="Likewise.")],
