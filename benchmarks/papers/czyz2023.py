@@ -111,6 +111,10 @@ STORED = {
 """Mutual information that bmi 0.1.3 stores, to three decimals, of the tasks for which it was looked up."""
 
 
+CRITICS = {"critics": ("nwj", "infonce"), "estimates by critics": ("js", "mine", "smile")}
+"""Trained estimators: those with a lower bound, and others."""
+
+
 def numbers(of: Task, estimators: tuple[str, ...]) -> Iterator[Number]:
     """The truth, and estimates of these estimators."""
     if "gaussian" in estimators:
@@ -129,6 +133,10 @@ PAPER = Paper(
             Setting(of.name, "small", partial(numbers, of, ("gaussian", "ksg")), "bmi 0.1.3, stored with the task")
             for of in tasks()
         ),
-        *(Setting(f"{of.name}, critics", "full", partial(numbers, of, ("nwj", "infonce"))) for of in tasks()),
+        *(
+            Setting(f"{of.name}, {name}", "full", partial(numbers, of, critics))
+            for of in tasks()
+            for name, critics in CRITICS.items()
+        ),
     ]
 )
