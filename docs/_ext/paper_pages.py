@@ -11,7 +11,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from pidkd.benchmarks.papers import PAPERS
+from pidkd.benchmarks.papers import PAPERS, get_paper
+from pidkd.benchmarks.problems import SIZES
 from pidkd.benchmarks.published import PaperRow
 from pidkd.benchmarks.record import read_rows
 from pidkd.benchmarks.reporting.page import about
@@ -60,7 +61,7 @@ class PaperRecord(SphinxDirective):
         return section
 
 
-SUMMARY = ("paper", "numbers", "published", "agree", "differ")
+SUMMARY = ("paper", "sizes", "numbers", "published", "agree", "differ")
 
 
 def _documentation(paper: str) -> list[str]:
@@ -72,7 +73,9 @@ def _documentation(paper: str) -> list[str]:
 def _summary(paper: str, rows: Sequence[PaperRow]) -> tuple[str, ...]:
     counts = Counts.of(rows)
     numbers = (counts.numbers, counts.published, counts.agree, counts.differ)
-    return (_documentation(paper)[0].rstrip("."), *map(str, numbers))
+    recorded = {row.setting for row in rows}
+    sizes = dict.fromkeys(setting.size for setting in get_paper(paper).settings if setting.name in recorded)
+    return (_documentation(paper)[0].rstrip("."), ", ".join(sorted(sizes, key=SIZES.index)), *map(str, numbers))
 
 
 def _differing(rows: Sequence[PaperRow]) -> nodes.section:
