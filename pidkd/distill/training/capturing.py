@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
@@ -196,6 +197,7 @@ def capture(
                 [(_, arrays)] = pieces.shards(chain([first], samples), sys.maxsize, lambda _: True)
                 captured.update(arrays or {})
                 captured.accuracy = pieces.accuracy(pieces.right.values())
+                pieces.note(pieces.not_finite.values())
                 return captured
             per_shard = -(-shard_size // batch_size)
             made_from = {
@@ -209,8 +211,10 @@ def capture(
             }
             with together(place), closing(SharedFolder(out, made_from, resume)) as folder:
                 for number, shard in pieces.shards(chain([first], samples), per_shard, folder.is_mine):
-                    folder.write(number, shard, pieces.right.get(number))
-                captured.accuracy = pieces.accuracy(folder.right())
+                    folder.write(number, shard, pieces.right.get(number), pieces.not_finite.get(number, {}))
+                shards = folder.shared()
+                captured.accuracy = pieces.accuracy(shard["right"] for shard in shards)
+                pieces.note(shard["not_finite"] for shard in shards)
                 folder.finish(captured.about())
             return captured
     finally:
@@ -233,8 +237,8 @@ class _Pieces:
         self.seed = torch.initial_seed()
         self.right: dict[int, int | None] = {}
         """Samples classified as labelled in each shard; None where the logits are not those of the labels."""
-        self.not_finite: dict[str, int] = {}
-        """Samples by path whose values are not all finite numbers."""
+        self.not_finite: dict[int, dict[str, int]] = {}
+        """Samples of each shard by path whose values are not all finite numbers."""
 
     def shards(
         self, samples: Iterator[Batch], per_shard: int, is_mine: Callable[[int], bool]
@@ -255,10 +259,6 @@ class _Pieces:
                 self.progress(min(self.captured.n_samples / self.batches.n_samples, 1.0))
         if (number + 1) % per_shard:
             yield number // per_shard, self._whole(pieces)
-        for path, count in self.not_finite.items():
-            note = f"{path!r} has infinite or missing values in {count:,} of {self.captured.n_samples:,} samples"
-            self.captured.notes.append(note)
-            warnings.warn(f"capture(model): {note}", DataWarning, stacklevel=3)
         n = self.batches.n_samples
         if n is not None and self.captured.n_samples != n:
             note = f"{self.captured.n_samples:,} samples came where {n:,} were announced"
@@ -292,7 +292,8 @@ class _Pieces:
                 raise InputError(where, "rows of one shape", got, hint)
             odd = int((~values.flatten(1).isfinite().all(1)).sum())
             if odd:
-                self.not_finite[path] = self.not_finite.get(path, 0) + odd
+                counts = self.not_finite.setdefault(shard, {})
+                counts[path] = counts.get(path, 0) + odd
             kept.append(values.cpu().numpy())
         pieces.setdefault("labels", []).append(y.cpu().numpy())
         ids = self.batches.ids_of(start, len(y))
@@ -312,6 +313,16 @@ class _Pieces:
         before = self.right[shard]
         if before is not None:
             self.right[shard] = before + int((logits.argmax(1) == y).sum())
+
+    def note(self, not_finite: Iterable[Mapping[str, int]]) -> None:
+        """Note and warn of values that are not finite, from the counts of each shard."""
+        totals: Counter[str] = Counter()
+        for counts in not_finite:
+            totals.update(counts)
+        for path, count in totals.items():
+            note = f"{path!r} has infinite or missing values in {count:,} of {self.captured.n_samples:,} samples"
+            self.captured.notes.append(note)
+            warnings.warn(f"capture(model): {note}", DataWarning, stacklevel=3)
 
     def accuracy(self, right: Iterable[int | None]) -> float | None:
         """Share of all samples that are classified as labelled, from those of each shard."""

@@ -36,7 +36,8 @@ class ShardFolder:
     Attributes
     ----------
     shards : list of dict
-        "digest" and "right", samples classified as labelled, of each shard that is whole.
+        "digest", "right", samples classified as labelled, and "not_finite", samples by layer whose values are not all
+        finite numbers, of each shard that is whole.
 
     Raises
     ------
@@ -85,8 +86,7 @@ class ShardFolder:
         whole = []
         for number, entry in enumerate(shards):
             path = shard_path(self.path, number)
-            known = isinstance(entry, dict) and isinstance(entry.get("right"), int | None)
-            if not known or not is_whole(path, str(entry.get("digest"))):
+            if not _known(entry) or not is_whole(path, str(entry.get("digest"))):
                 break
             whole.append(entry)
         return whole
@@ -134,14 +134,16 @@ class SharedFolder:
         """Whether this process writes a shard that is not there yet."""
         return number >= self.n_done and number % self.world_size == self.rank
 
-    def write(self, number: int, arrays: Mapping[str, Array] | None, right: int | None) -> None:
+    def write(
+        self, number: int, arrays: Mapping[str, Array] | None, right: int | None, not_finite: Mapping[str, int]
+    ) -> None:
         """Write a shard, if it is ours; after one shard of each process all of them are put into the record."""
         if arrays is not None:
             path = shard_path(self.path, number)
             with writing(path, force=True) as stream:
                 _write(stream, arrays)
-            entry = {"rows": len(arrays["labels"]), "right": right, "digest": contents_digest(path)}
-            self._new[number] = entry
+            counts = {"rows": len(arrays["labels"]), "right": right, "not_finite": dict(not_finite)}
+            self._new[number] = {**counts, "digest": contents_digest(path)}
         if (number + 1) % self.world_size == 0:
             self._share()
 
@@ -153,10 +155,10 @@ class SharedFolder:
             self.kept.add(entries)
         self._new = {}
 
-    def right(self) -> list[int | None]:
-        """Samples classified as labelled in each shard, of all processes."""
+    def shared(self) -> list[dict[str, Any]]:
+        """Entries of all shards, of all processes."""
         self._share()
-        return [entry["right"] for entry in self.entries]
+        return self.entries
 
     def finish(self, about: Mapping[str, Any]) -> None:
         """Write that all samples are there, with what else is known; no process goes on before."""
@@ -168,6 +170,14 @@ class SharedFolder:
         """Leave the folder to other runs."""
         if self.kept is not None:
             self.kept.close()
+
+
+def _known(entry: Any) -> bool:
+    """Whether this is the entry of a shard."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("right"), int | None):
+        return False
+    not_finite = entry.get("not_finite")
+    return isinstance(not_finite, dict) and all(isinstance(count, int) for count in not_finite.values())
 
 
 def shard_path(folder: Path, number: int) -> Path:

@@ -13,7 +13,7 @@ import pytest
 import pidkd
 from pidkd.distill.architectures import build_model
 from pidkd.distill.dataset import ImageData
-from pidkd.errors import InputError
+from pidkd.errors import DataWarning, InputError
 from pidkd.files.reading import open_layers, stored
 
 torch = pytest.importorskip("torch")
@@ -96,6 +96,24 @@ def test_a_capture_goes_on_with_the_shards_it_lacks(tmp_path: Path, data: ImageD
     for path in whole.glob("*.npz"):
         with np.load(path) as a, np.load(folder / path.name) as b:
             assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_values_that_are_not_finite_are_counted_in_shards_of_before(tmp_path: Path) -> None:
+    x = torch.arange(24.0)[:, None]
+    x[[2, 3, 20]] = torch.inf
+    options = {"shard_size": 8, "batch_size": 4}
+    for again in (False, True):
+        with pytest.warns(DataWarning, match="'0' has infinite or missing values in 3 of 24 samples"):
+            held = capture(
+                torch.nn.Sequential(torch.nn.Identity()),
+                (x, torch.arange(24) % 2),
+                ["0"],
+                tmp_path / "a",
+                resume=again,
+                **options,
+            )
+        assert len(held.notes) == 1
+        (tmp_path / "a/shard-00001.npz").unlink()
 
 
 def test_another_capture_is_not_mixed_in(tmp_path: Path, data: ImageData, model: Any) -> None:
