@@ -21,6 +21,7 @@ from pidkd.benchmarks.reporting.published import HEAD, Counts, cells
 STYLE = """<style>
 table.record { font-size: .75rem; } table.record td { white-space: nowrap; padding: .2rem .4rem; }
 table.record td:first-child, table.record td:last-child { white-space: normal; }
+details > summary { cursor: pointer; color: var(--color-link); }
 </style>"""
 
 
@@ -47,7 +48,8 @@ class PaperRecord(SphinxDirective):
         section += nodes.title(text=title.rstrip("."))
         parsed = nodes.container()
         citation = f"{{cite:t}}`{paper}`. "
-        self.state.nested_parse([citation + " ".join(words)], self.content_offset, parsed)  # type: ignore[arg-type]
+        lines = (citation + "\n\n".join(words)).split("\n")
+        self.state.nested_parse(lines, self.content_offset, parsed)  # type: ignore[arg-type]
         section += parsed.children
         sources = ", ".join(dict.fromkeys(row.source for row in rows if row.source))
         if sources:
@@ -57,7 +59,9 @@ class PaperRecord(SphinxDirective):
         for setting in dict.fromkeys(row.setting for row in rows):
             texts.append((setting, *[""] * (len(head) - 1)))
             texts += [(*cells(row), row.message)[: len(head)] for row in rows if row.setting == setting]
+        section += nodes.raw("", f"<details><summary>{len(rows)} numbers</summary>", format="html")
         section += _table(head, texts)
+        section += nodes.raw("", "</details>", format="html")
         return section
 
 
