@@ -9,12 +9,16 @@ import numpy as np
 import pidkd
 from pidkd.errors import InputError, Keyword
 from pidkd.files.reading import GROUPS, LABELS, read_array, read_layers, read_samples
+from pidkd.files.tables import read_headings
 from pidkd.inputs import Input, Posteriors, as_input
 from pidkd.inputs.activations import Target
 from pidkd.inputs.dispatch import check_two_sources
 
 SOURCES = (("t", "s", "ts"), ("v", "l", "vl"), ("1", "2", "12"))
 """Names of two sources and of both together, in a file of posteriors: networks, inputs, or numbers."""
+
+COLUMNS = (("y", "labels"), ("t", "teacher"), ("s", "student"))
+"""Names of the arrays or columns of target, teacher and student in a file of samples."""
 
 
 def read_data(
@@ -38,6 +42,9 @@ def read_data(
     if (file is None) != (len(given) == 3) or (file is not None and given):
         got = " ".join((["TABLE"] if file is not None else []) + given) or "nothing"
         raise InputError("input", "a TABLE, or all of --y, --t and --s", got)
+    if file is not None and file.suffix.lower() == ".csv":
+        _check_columns(file)
+        y, t, s, file = file, file, file, None
     if file is not None:
         if groups is not None:
             raise InputError(Keyword(command, "groups"), "samples by --y, --t and --s", "a TABLE without rows")
@@ -48,10 +55,17 @@ def read_data(
         except InputError as error:
             raise error.at(str(file)) from error
         return data
-    names = {"--y": ("y", "labels"), "--t": ("t", "teacher"), "--s": ("s", "student")}
-    files = [(path, names[name]) for name, path in samples.items() if path is not None]
+    files = [(path, names) for path, names in zip((y, t, s), COLUMNS, strict=True) if path is not None]
     held = read_samples([*files, *([(groups, GROUPS)] if groups is not None else [])])
     return as_input(*held[:3], groups=held[3] if groups is not None else None, target=target)
+
+
+def _check_columns(file: Path) -> None:
+    """Refuse a table of samples that has not a column for each variable."""
+    headings = read_headings(file)
+    if not all(set(names) & set(headings) for names in COLUMNS):
+        got = f"columns {', '.join(headings)}" if len(headings) > 1 else "one column"
+        raise InputError(str(file), "columns named y, t and s, with a sample in each line", got, "name them so")
 
 
 def read_posteriors(file: Path, groups: Path | None) -> Posteriors:

@@ -7,6 +7,7 @@ import io
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import numpy as np
@@ -68,14 +69,8 @@ def read_column(path: PathLike, names: Collection[str] = (), max_memory: int = M
         sample.
     """
     where = os.fspath(path)
-    with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-        try:
-            cells, lines, headed = _column(where, text, names, max_memory)
-        except UnicodeError as error:
-            hint = "save it in UTF-8, or as .npy"
-            raise InputError(where, "comma-separated text in UTF-8", reason(error), hint) from error
-        except csv.Error as error:
-            raise InputError(where, "comma-separated text", reason(error)) from error
+    with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text, faults(where):
+        cells, lines, headed = _column(where, text, names, max_memory)
     if not cells:
         raise InputError(where, "at least one label", "a heading alone" if headed else "an empty file")
     if not headed and len(cells) > 1:
@@ -86,6 +81,32 @@ def read_column(path: PathLike, names: Collection[str] = (), max_memory: int = M
                 raise InputError(where, "a heading that is known, or none", f"{cells[0]!r} in the first line", hint)
             cells, lines = rest, lines[1:]
     return _values(where, cells, lines, max_memory)
+
+
+def read_headings(path: PathLike) -> list[str]:
+    """Cells of the first line of a table, without capitals.
+
+    Raises
+    ------
+    InputError
+        When the file is no comma-separated text in UTF-8.
+    """
+    where = os.fspath(path)
+    with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text, faults(where):
+        first = next(csv.reader(_lines(where, text), strict=True), [])
+        return [cell.strip().lower() for cell in first]
+
+
+@contextmanager
+def faults(where: str) -> Iterator[None]:
+    """Say in one line what is wrong with a table."""
+    try:
+        yield
+    except UnicodeError as error:
+        hint = "save it in UTF-8, or as .npy"
+        raise InputError(where, "comma-separated text in UTF-8", reason(error), hint) from error
+    except csv.Error as error:
+        raise InputError(where, "comma-separated text", reason(error)) from error
 
 
 def names_of(names: Collection[str]) -> list[str]:

@@ -29,7 +29,10 @@ from pidkd.cli.options import (
 
 def command(
     file: Annotated[
-        Path | None, typer.Argument(metavar="TABLE", help=".npy or .npz: p[y, t, s], or counts as integers.")
+        Path | None,
+        typer.Argument(
+            metavar="TABLE", help=".npy or .npz: p[y, t, s], or counts as integers. .csv: samples, in columns y, t, s."
+        ),
     ] = None,
     y: Annotated[Path | None, typer.Option("--y", help="Instead of a table, the target: labels or floats.")] = None,
     t: Annotated[Path | None, typer.Option("--t", help="The teacher: codes (n,), or activations (n, d).")] = None,

@@ -82,3 +82,33 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path, capsys, arrays, chang
 def test_posteriors_stand_alone(tmp_path, capsys):
     assert main(("decompose", "table.npy", "--posteriors", "model.npz")) == 2
     assert "expected --posteriors alone" in capsys.readouterr().err
+
+
+def test_a_table_of_columns_y_t_s_is_samples(tmp_path, capsys):
+    lines = [
+        "Teacher,y,s,id",
+        *(f"{'ab'[y]},{y},{s},{7}" for y, s in ((0, 0), (0, 1), (1, 0), (1, 1)) for _ in range(50)),
+    ]
+    (tmp_path / "samples.csv").write_text("\n".join(lines))
+    answer = _decomposed(capsys, tmp_path / "samples.csv")
+    assert answer["unique_t"] == pytest.approx(1.0)
+    assert answer["n_samples"] == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("bought,t,s\n1,0,0\n", "columns bought, t, s"),
+        ("y\n1\n0\n", "one column"),
+        ("", "one column"),
+        ("y,t,s\n", "a heading alone"),
+    ],
+)
+def test_a_table_without_these_columns_is_refused(tmp_path, capsys, text, got):
+    path = tmp_path / "samples.csv"
+    path.write_text(text)
+    assert main(("decompose", str(path))) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"pidkd decompose: {path}: expected")
+    assert got in said
+    assert len(said.splitlines()) == 1
