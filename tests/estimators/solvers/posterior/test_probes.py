@@ -1,3 +1,5 @@
+from itertools import islice
+
 import numpy as np
 import pytest
 
@@ -45,21 +47,26 @@ def test_slopes_by_hand_are_those_of_automatic_differentiation():
     y, fold = rng.integers(3, size=40), np.arange(40) % 4
     x = torch.as_tensor(rng.normal(size=(40, 5)).astype(np.float32))
     models = probes._Probes(torch, [x], y, fold, 0, "cpu")
-    weights, slopes = (models._weights(torch.randn(4, probes._Weights.number(5, 3))) for _ in range(2))
-    rows = torch.as_tensor(rng.integers(40, size=(4, 7)))
+    weights, slopes = (probes._Weights(torch.randn(4, probes._Weights.number(5, 3)), 5, 3) for _ in range(2))
+    rows = next(models._batches(12))
     models.generator.manual_seed(1)
     models._slopes(rows, weights, slopes)
-    drawn = torch.rand(probes.HIDDEN, 7, generator=torch.Generator().manual_seed(1))
+    drawn = torch.rand(probes.HIDDEN, 6, generator=torch.Generator().manual_seed(1))
     kept = (drawn >= probes.DROPOUT) / (1 - probes.DROPOUT)
     flat = weights.flat.clone().requires_grad_()
-    w, loss = models._weights(flat), torch.zeros(())
-    for model, part in enumerate(rows):
+    w, loss = weights.of(flat), torch.zeros(())
+    for model, part in enumerate(models._seen(rows)):
         first = w.first[model] @ x[part].T + w.shift[model]
         network = w.second[model] @ (torch.nn.functional.silu(first[3:]) * kept) + w.prior[model]
         for logits in (first[:3], network):
             loss = loss + torch.nn.functional.cross_entropy(logits.T, models.labels[part])
     (expected,) = torch.autograd.grad(loss, flat)
     assert slopes.flat.numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+    alone, slopes_alone = weights.linear(torch), slopes.linear(torch)
+    slopes_alone.flat.zero_()
+    models._slopes(rows, alone, slopes_alone)
+    for one, other in zip(slopes_alone.of_kind[0], slopes.of_kind[0], strict=True):
+        assert one.numpy() == pytest.approx(other.numpy(), abs=1e-6)
 
 
 @pytest.mark.parametrize(("n", "d", "order"), [(6000, 10, 3), (3000, 128, 2)])
@@ -78,11 +85,21 @@ def test_each_model_is_trained_on_rows_of_the_other_folds_alone(groups):
     y = np.arange(60) % 2
     fold = np.repeat(np.arange(4), (30, 10, 10, 10)) if groups else np.arange(60) % 4
     models = probes._Probes(torch, [torch.zeros(60, 1)], y, fold, 0, "cpu")
-    for rows in models._batches(16):
-        assert rows.shape == (4, rows.shape[1])
-        for f, part in enumerate(rows):
+    seen = [set(), set(), set(), set()]
+    for rows in islice(models._batches(16), 50):
+        assert models._seen(rows).shape == (4, 8)
+        for f, part in enumerate(models._seen(rows)):
             assert not np.isin(fold[part], (f, (f + 1) % 4)).any()
             assert len(part.unique()) == len(part)
+            seen[f].update(part.tolist())
+    assert [len(rows) for rows in seen] == [int((fold != f).sum() - (fold == (f + 1) % 4).sum()) for f in range(4)]
+
+
+def test_three_folds_leave_each_model_the_rows_of_one():
+    fold = np.arange(30) % 3
+    models = probes._Probes(torch, [torch.zeros(30, 1)], fold % 2, fold, 0, "cpu")
+    for f, part in enumerate(models._seen(next(models._batches(15)))):
+        assert (fold[part] == (f + 2) % 3).all()
 
 
 def test_columns_in_a_file_and_in_several_blocks_are_the_same_columns():
