@@ -257,6 +257,8 @@ def _of_tail(data: Posteriors) -> str:
         once = int((np.bincount(classes) == 1).sum())
         text += f", between {n_groups} groups of classes, and within a group by the better source; H(Y) is that of the "
         text += f"labels seen, a lower bound: {once:,} of {data.n_samples:,} occur once"
+        if data.tail is not None and data.tail.shape[1] == 2:
+            text += "; top_ts was not given: mi and Syn are those of the pool of top_t and top_s"
     if data.tail is not None and data.tail.any():
         bits = data.tail.mean(axis=0) / NATS_PER["bits"]
         text += (

@@ -36,8 +36,8 @@ class Posteriors:
         Rows that belong together, such as views of one image: only groups are independent of each other.
     classes, within, tail : arrays, optional
         Of ``from_topk``, where y and the posteriors are of groups of classes: the class of each row, shape
-        (n_samples,); the logarithm of its probability within the group, by each source, shape (n_samples, 2) or
-        (n_samples, 3); and what the tail may hide of it, likewise.
+        (n_samples,); the logarithm of its probability within the group, by T, S and both, shape (n_samples, 3); and
+        what the tail may hide of it, shape (n_samples, 2), or (n_samples, 3) where ``top_ts`` was given.
 
     Raises
     ------
@@ -160,6 +160,8 @@ class Posteriors:
         top_t, top_s : pair (indices, logprobs) of arrays, shape (n_samples, k)
             Classes, and the natural logarithms of their probabilities among all classes.
         top_ts : pair (indices, logprobs), optional
+            Without it, both together say what the log-linear pool of all classes does, p(y|t), p(y|s) and p(y) to the
+            powers that fit the other half of the rows.
         n_classes : int
             All classes, listed or not.
         n_groups : int, default 100
@@ -193,8 +195,8 @@ class Posteriors:
         labels = labels.astype(np.int64)
         given = [("top_t", top_t), ("top_s", top_s), *([] if top_ts is None else [("top_ts", top_ts)])]
         tops = [Top.of(Argument(call, name), top, len(labels), n_classes) for name, top in given]
-        of_row, tables, within, tail = grouped(tops, labels, n_classes, n_groups)
-        rows = None if groups is None else as_array(Argument(call, "groups"), groups)
+        rows = None if groups is None else as_groups(Argument(call, "groups"), groups, len(labels))
+        of_row, tables, within, tail = grouped(tops, labels, n_classes, n_groups, rows)
         p_t, p_s, *p_ts = tables
         classes = None if within is None else labels
         return cls(of_row, p_t, p_s, p_ts[0] if p_ts else None, rows, classes, within, tail)

@@ -151,14 +151,18 @@ def within_groups(label: FloatArray, of_group: FloatArray, size: FloatArray, n: 
     return np.asarray(np.log((n * np.minimum(q, 1.0) + 1 / size) / (n + 1)))
 
 
-def grouped(tops: list[Top], y: IntArray, n_classes: int, n_groups: int) -> tuple[IntArray, list[FloatArray], Any, Any]:
+def grouped(
+    tops: list[Top], y: IntArray, n_classes: int, n_groups: int, rows_together: IntArray | None
+) -> tuple[IntArray, list[FloatArray], Any, Any]:
     """Group of each row's label, posteriors of groups, and within them that of the label, and what the tail may hide.
+
+    Of two sources a third one is their pool, where classes are put into groups: groups alone do not say enough of it.
 
     Returns
     -------
     group : array of int, shape (n,)
-    posteriors : list of array, shape (n, n_groups)
-    within : array, shape (n, n_sources), or None where every class is a group of its own
+    posteriors : list of array, shape (n, n_groups) each
+    within : array, shape (n, 3), or None where every class is a group of its own
     tail : array, shape (n, n_sources)
     """
     group = confused_classes(tops, y, n_classes, n_groups)
@@ -169,9 +173,15 @@ def grouped(tops: list[Top], y: IntArray, n_classes: int, n_groups: int) -> tupl
     of_row = group[y]
     if len(sizes) == n_classes:
         return of_row, tables, None, tail
-    rows = np.arange(len(y))
+    rows, of_labels = np.arange(len(y)), [p for p, _ in labels]
+    if len(tops) == 2:
+        from pidkd.inputs.topk_pool import Pool, pooled
+
+        table, p_label = pooled(Pool.of(tops[0], tops[1], n_classes), y, group, rows_together)
+        tables.append(table)
+        of_labels.append(p_label)
     columns = [
         within_groups(p, table[rows, of_row], sizes[of_row].astype(float), len(y))
-        for (p, _), table in zip(labels, tables, strict=True)
+        for p, table in zip(of_labels, tables, strict=True)
     ]
     return of_row, tables, np.stack(columns, axis=1), tail

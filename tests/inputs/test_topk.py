@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import pidkd
 from pidkd.errors import InputError
 from pidkd.inputs.topk import LEAST, Top, confused_classes
+from pidkd.inputs.topk_pool import IMPOSSIBLE, Pool
 from pidkd.result import NATS_PER
 
 
@@ -45,6 +46,7 @@ def compared(n: int, n_classes: int, k: int, **params: Any) -> None:
     noise = 0.02
     assert -noise < whole.mi_t - result.mi_t < of_t + noise
     assert -noise < whole.mi_s - result.mi_s < of_s + noise
+    assert -noise < whole.mi - result.mi < of_t + of_s + noise
     for atom in ("redundant", "unique_t", "unique_s", "synergistic"):
         assert abs(whole.atoms[atom] - result.atoms[atom]) < of_t + of_s + 2 * noise
 
@@ -87,6 +89,45 @@ def test_groups_and_labels_within_them_make_up_the_posterior(seed: int) -> None:
     np.testing.assert_allclose(label, full[np.arange(n), y], atol=1e-12)
     exact = np.exp(t[np.arange(n), y])
     assert (np.log(exact) <= np.log(label) + more + 1e-9).all()
+
+
+@given(st.integers(0, 30), st.sampled_from([4, 30]))
+def test_the_pool_is_that_of_all_classes(seed: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, n_classes = 25, 30
+    y, *logits = dense(n, n_classes, seed, (2.0, 1.5))
+    tops = [Top.of("", top(z, k), n, n_classes) for z in logits]
+    full = []
+    for one in tops:
+        p = np.repeat(np.maximum(one.tail, IMPOSSIBLE)[:, None] / max(n_classes - k, 1), n_classes, axis=1)
+        np.put_along_axis(p, one.index, one.p, axis=1)
+        full.append(p)
+    pool = Pool.of(tops[0], tops[1], n_classes)
+    np.testing.assert_allclose(np.exp(pool.prior), (full[0] + full[1]).mean(0) / 2, rtol=1e-7)
+    w, group = np.array([0.7, 1.1, -0.8]), np.r_[np.arange(6), rng.integers(6, size=n_classes - 6)]
+    q = np.exp(w[0] * np.log(full[0]) + w[1] * np.log(full[1]) + w[2] * pool.prior)
+    q /= q.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(pool.of_groups(w, group), q @ np.eye(6)[group], atol=1e-9)
+    label = np.exp(w @ pool.of_label(y) - pool.masses(w)[2])
+    np.testing.assert_allclose(label, q[np.arange(n), y], rtol=1e-7)
+    best = pool.weights(np.arange(n), y)
+
+    def likelihood(v: Any) -> float:
+        return float((v @ pool.of_label(y) - pool.masses(v)[2]).mean())
+
+    for step in (*np.eye(3), *-np.eye(3)):
+        assert likelihood(np.maximum(best + 0.01 * step, [0, 0, -np.inf])) <= likelihood(best) + 1e-6
+
+
+def test_both_together_say_what_the_pool_of_all_classes_does() -> None:
+    """Groups of five classes each say little of what T and S know together about a single one."""
+    y, t, s = dense(1200, 40, 0, (2.0, 2.0))
+    whole = pidkd.decompose(pidkd.Posteriors.from_logits(y, t, s), units="nats", scaling="temperature")
+    data = pidkd.Posteriors.from_topk(y, top(t, 40), top(s, 40), n_classes=40, n_groups=8)
+    grouped = pidkd.decompose(data, units="nats", scaling="temperature")
+    assert grouped.mi == pytest.approx(whole.mi, abs=0.05)
+    assert grouped.synergistic > 0.2
+    assert "top_ts was not given" in grouped.certificate.message
 
 
 @pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning")  # rows may repeat others here

@@ -80,15 +80,15 @@ class Within(NamedTuple):
 
     @classmethod
     def of(cls, group: IntArray, fold: IntArray, classes: IntArray, logs: FloatArray) -> Within:
-        """From log p(y|g,source) of two or three sources, shape (n, n_sources)."""
+        """From log p(y|g,source) of T, S and both, shape (n, 3)."""
         frequency = np.bincount(classes)[classes] / np.bincount(group)[group]
-        t, s, *both = (logs - np.log(frequency)[:, None]).T
+        t, s, both = (logs - np.log(frequency)[:, None]).T
         better = np.empty(len(group))
         for f in range(int(fold.max()) + 1):
             rest, rows = fold != f, fold == f
             lead = np.bincount(group[rest], (t - s)[rest], minlength=int(group.max()) + 1) > 0
             better[rows] = np.where(lead[group[rows]], t[rows], s[rows])
-        return cls(t, s, both[0] if both else better, better)
+        return cls(t, s, both, better)
 
     def added(self, local: Local) -> Local:
         """Local information between groups, and this within them."""
