@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pidkd.codec import from_plain, plain
-from pidkd.errors import InputError, reason
+from pidkd.errors import InputError, reason, unwritable
 from pidkd.files.opening import read_text
 from pidkd.runs.output import PathLike, writing
 
@@ -191,7 +191,7 @@ class Record(Generic[R]):
                 with self.path.open("a", encoding="utf-8") as stream:
                     stream.write("".join(f"{_line(row)}\n" for row in rows))
             except OSError as error:
-                raise InputError(str(self.path), "a place that can be written to", reason(error)) from error
+                raise unwritable(str(self.path), error) from error
 
     def lines(self) -> Iterator[str]:
         """The environment, then the rows."""

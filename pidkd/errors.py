@@ -299,6 +299,11 @@ def reason(error: Exception) -> str:
     return textwrap.shorten(next(iter(text.split("\n")), ""), 120, placeholder="...") or type(error).__name__
 
 
+def unwritable(where: str, error: Exception) -> InputError:
+    """Refusal of a place where nothing can be written, with the reason of the system."""
+    return InputError(where, "a place that can be written to", f"the error {reason(error)!r}")
+
+
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 """A number in a warning: texts that differ in numbers only are of one kind."""
 

@@ -25,7 +25,16 @@ import typer
 import pidkd
 from pidkd._starting import INTERRUPTED, SIGNALS, UNTOUCHED
 from pidkd.cli.console import say
-from pidkd.errors import Argument, InputError, MissingDependencyError, Parameter, PidkdError, PidkdWarning, quote
+from pidkd.errors import (
+    Argument,
+    InputError,
+    MissingDependencyError,
+    Parameter,
+    PidkdError,
+    PidkdWarning,
+    quote,
+    unwritable,
+)
 from pidkd.registry import Registry
 
 # By its version, typer takes click's exceptions from click or from a copy of its own; this is the one that it raises.
@@ -100,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             _leave_stdout()
-            return _fail(name, f"output: expected a place that can be written to, got {error.strerror}", 2)
+            return _fail(name, str(unwritable("output", error)), 2)
         if isinstance(error, OSError) and error.filename is not None:  # whatever a system refuses to do with a name
             got = quote(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else "a file"
             return _fail(name, f"{got}: expected a file or folder that can be used, got {error.strerror}", 2)

@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, TypeAlias, cast
 import numpy as np
 
 from pidkd.arrays import Array
-from pidkd.errors import InputError, quote, reason
+from pidkd.errors import InputError, quote, reason, unwritable
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -69,7 +69,7 @@ def check_output(path: PathLike, force: bool) -> None:
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(where, "a place that can be written to", reason(error)) from error
+        raise unwritable(where, error) from error
 
 
 def _mode(path: Path) -> int | None:
@@ -119,7 +119,7 @@ def writing(path: PathLike, force: bool = False) -> Iterator[BinaryIO]:
                 stream.close()
             unfinished.replace(target)
     except OSError as error:
-        raise InputError(str(path), "a place that can be written to", reason(error)) from error
+        raise unwritable(str(path), error) from error
     finally:
         if unfinished is not None:
             unfinished.unlink(missing_ok=True)
@@ -152,7 +152,7 @@ def holding(path: PathLike, file: bool = False) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         stream = _held(lock, os.fspath(path))
     except OSError as error:
-        raise InputError(os.fspath(path), "a place that can be written to", reason(error)) from error
+        raise unwritable(os.fspath(path), error) from error
     try:
         remove_leftovers(folder, deep=not file)
         yield

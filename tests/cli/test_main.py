@@ -599,7 +599,7 @@ def test_output_that_finds_no_room_is_one_line(options):
     code = "import sys; from pidkd.cli.main import main; sys.exit(main(sys.argv[1:]))"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([sys.executable, "-c", code, "list", *options], stdout=full, stderr=-1, text=True)
-    message = "pidkd list: output: expected a place that can be written to, got No space left on device\n"
+    message = "pidkd list: output: expected a place that can be written to, got the error 'No space left on device'\n"
     assert (done.returncode, done.stderr) == (2, message)
 
 
@@ -635,7 +635,7 @@ def test_a_full_disc_leaves_nothing_half_written(tmp_path):
     )
     assert ended.returncode == 2, ended.stderr
     assert ended.stderr.count("\n") == 1, ended.stderr
-    assert "expected a place that can be written to, got File too large" in ended.stderr
+    assert "expected a place that can be written to, got the error 'File too large'" in ended.stderr
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 import pidkd
 from pidkd.distill.training.checkpoint import LAST, load_checkpoint, save_checkpoint
-from pidkd.errors import Argument, InputError
+from pidkd.errors import Argument, InputError, unwritable
 from pidkd.files.json import read_json
 from pidkd.runs.output import PathLike, check_folder, holding, writing
 from pidkd.runs.record import differences
@@ -93,8 +93,7 @@ class RunFolder:
             with (self.path / "log.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(_line(row))
         except OSError as error:
-            got = error.strerror or str(error)
-            raise InputError(str(self.path / "log.jsonl"), "a file that can be written to", got) from error
+            raise unwritable(str(self.path / "log.jsonl"), error) from error
         if self._board is not None:
             for name, value in _scalars(row):
                 self._board.add_scalar(name, value, row["epoch"])

@@ -153,7 +153,9 @@ def test_a_full_disc_is_said_and_the_last_checkpoint_stands(tmp_path, monkeypatc
         run(tmp_path, progress=signalling(signal.SIGTERM, 6))
     kept = (tmp_path / "last.pt").read_bytes()
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"last\.pt: expected a place that can be written to, got No space left"):
+    with pytest.raises(
+        InputError, match=r"last\.pt: expected a place that can be written to, got the error 'No space left"
+    ):
         run(tmp_path)
     assert (tmp_path / "last.pt").read_bytes() == kept
     assert not list(tmp_path.glob(".*"))
