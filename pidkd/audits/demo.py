@@ -87,9 +87,9 @@ class Demonstration:
 
         n_samples = self.trained.n_samples
         networks = [
-            ("teacher", TEACHER, f"trained on {N_TRAIN} digits, {self.accuracy['teacher']:.1%} right on others"),
+            ("teacher", TEACHER, f"trained on {N_TRAIN} digits, accuracy {self.accuracy['teacher']:.1%} on others"),
             ("untrained", TEACHER, "random weights"),
-            ("student", STUDENT, f"trained on {N_STUDENT} digits, {self.accuracy['student']:.1%} right on others"),
+            ("student", STUDENT, f"trained on {N_STUDENT} digits, accuracy {self.accuracy['student']:.1%} on others"),
         ]
         lines = [f"{name:<10} {'-'.join(map(str, units)):>8} units, {what}" for name, units, what in networks]
         command = f"""\

@@ -67,14 +67,14 @@ class Prospects:
         from rich.table import Table
         from rich.text import Text
 
-        names = ("teacher", "right", "teacher: student", "I(Y;T)", "I(Y;S)", "Uni T", "chance", "Uni S", "")
+        names = ("teacher", "accuracy", "teacher: student", "I(Y;T)", "I(Y;S)", "Uni T", "chance", "Uni S", "")
         table = Table(*names, title="Prospects, in bits", title_justify="left")
         for row in self.rows():
             numbers = (row[key] for key in ("mi_t", "mi_s", "unique_t", "unique_t_by_chance", "unique_s"))
             right = "" if row["teacher_accuracy"] is None else f"{row['teacher_accuracy']:.1%}"
             cells = ("" if number is None else f"{number:.3f}" for number in numbers)
             table.add_row(row["teacher"], right, ": ".join(row["pair"]), *cells, row["verdict"])
-        note = f"Beside a student without a teacher, right on {self.student_accuracy:.1%} of what was held out."
+        note = f"Beside a student without a teacher, of accuracy {self.student_accuracy:.1%} on held-out samples."
         return Group(table, Text(note, "dim"))
 
 

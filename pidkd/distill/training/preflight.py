@@ -327,8 +327,8 @@ def _teacher_lines(teacher: Mapping[str, Any]) -> list[str]:
     spreads = ", ".join(
         f"{name} {value:.3g}" for name, value in {**teacher["features"], "logits": teacher["logits"]}.items()
     )
-    right = "" if teacher["accuracy"] is None else f"right on {teacher['accuracy']:.1%} of them; "
-    return [f"Teacher on {teacher['n_samples']} training samples: {right}standard deviations {spreads}."]
+    accuracy = "" if teacher["accuracy"] is None else f"accuracy {teacher['accuracy']:.1%} on them; "
+    return [f"Teacher on {teacher['n_samples']} training samples: {accuracy}standard deviations {spreads}."]
 
 
 def _balance_lines(balance: Mapping[str, float | None]) -> list[str]:
