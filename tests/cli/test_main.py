@@ -261,7 +261,8 @@ def test_the_demo_needs_nothing_and_can_be_run_again(tmp_path, run, monkeypatch)
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         status, out, err = run("demo", "--skip-training")
-        assert (status, err) == (0, "")
+        assert status == 0
+        assert [line for line in err.splitlines() if "% after" not in line] == []  # progress, on a slow machine
         assert "Untrained teacher" in out
     found = pidkd.AuditReport.load("pidkd-demo/audit.json")
     assert found.pairs[0].result.unique_t > 0.1
