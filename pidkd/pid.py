@@ -44,6 +44,9 @@ LAWS = {
     "nonnegative": "no atom is negative",
     "copy": "S a copy of T leaves T nothing unique",
     "constant": "a constant S leaves all of I(Y;T) unique to T",
+    "identity": "of Y = (T, S) the redundancy is I(T;S)",
+    "independent_identity": "of Y = (T, S) with independent T and S the redundancy is 0",
+    "additive": "two independent tables side by side have the sums of their atoms",
 }
 """Laws that an estimator may declare; the contract tests run each one that it does."""
 

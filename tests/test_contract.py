@@ -25,5 +25,13 @@ def test_contract(check: Check) -> None:
     check()
 
 
+@pytest.mark.parametrize("name", ["blackwell", "broja", "gk", "i_alpha", "i_min", "mmi", "sx"])
+def test_laws_that_are_not_declared_have_a_counterexample(name: str) -> None:
+    estimator = get_estimator(name)()
+    for law in set(LAWS) - estimator.laws:
+        with pytest.raises(AssertionError, match="bits"):
+            BY_LAW[law](estimator)
+
+
 def test_every_law_has_its_check() -> None:
     assert set(BY_LAW) == set(LAWS)

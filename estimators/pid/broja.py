@@ -75,7 +75,12 @@ class BROJA(PIDEstimator):
     lattice_hint = (
         "BROJA defines no redundancy of antichains beyond two classes; for more sources it has pidkd.union_information"
     )
-    laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
+    laws = frozenset(
+        {
+            *("symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"),
+            *("identity", "independent_identity", "additive"),
+        }
+    )
 
     def _redundancies(self, p: FloatArray, ctx: Context) -> RawLattice:
         occurring = p[p.reshape(len(p), -1).any(axis=1)]

@@ -83,7 +83,12 @@ class BROJACvx(PIDEstimator):
     cross_check = True
     certifies = True
     lattice_hint = "BROJA defines no redundancy of antichains; for more sources it has pidkd.union_information"
-    laws = frozenset({"symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"})
+    laws = frozenset(
+        {
+            *("symmetric", "relabelling", "zero_rows", "nonnegative", "copy", "constant"),
+            *("identity", "independent_identity", "additive"),
+        }
+    )
     requires: ClassVar[Mapping[str, str]] = {"cvxpy": "cvx"}
 
     def check_params(self) -> None:

@@ -40,7 +40,7 @@ class GK(PIDEstimator):
     reference = "griffith2014"
     accepts = (Pmf,)
     certifies = True
-    laws = frozenset({"symmetric", "relabelling", "zero_rows", "copy", "constant"})
+    laws = frozenset({"symmetric", "relabelling", "zero_rows", "copy", "constant", "independent_identity", "additive"})
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         local = None

@@ -79,7 +79,7 @@ class IAlpha(PIDEstimator):
     reference = "griffith2015"
     accepts = (Pmf,)
     certifies = True
-    laws = frozenset({"symmetric", "relabelling", "zero_rows", "copy", "constant"})
+    laws = frozenset({"symmetric", "relabelling", "zero_rows", "copy", "constant", "independent_identity", "additive"})
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         known = information(data.p)

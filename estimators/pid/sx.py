@@ -50,7 +50,7 @@ class SharedExclusions(PIDEstimator):
     reference = "makkeh2021"
     accepts = (Pmf,)
     certifies = True
-    laws = frozenset({"symmetric", "relabelling", "zero_rows"})
+    laws = frozenset({"symmetric", "relabelling", "zero_rows", "copy", "constant"})
 
     def _decompose(self, data: Pmf, ctx: Context) -> Raw:
         signed = sx_atoms(data.p)

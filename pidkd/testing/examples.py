@@ -18,7 +18,7 @@ from pidkd.synthetic import gate, histogram, random_pmf
 
 @functools.cache
 def _tables() -> list[Input]:
-    """Smooth, sparse, counted, deterministic, of one symbol, and with masses over many decades."""
+    """Smooth, sparse, counted, deterministic, of one symbol, with masses over many decades, and of Y = (T, S)."""
     decades = np.full((2, 3, 3), 1e-13)
     decades[[0, 1, 1], [0, 1, 2], [0, 1, 1]] = 1.0, 1e-4, 2.0
     return [
@@ -29,7 +29,17 @@ def _tables() -> list[Input]:
         *(random_pmf(shape, rng=4) for shape in ((1, 2, 3), (3, 1, 2), (2, 3, 1), (1, 1, 1))),
         *(gate(name).pmf for name in ("and", "xor", "unq", "rdn", "pwunq")),
         Pmf(decades, normalise=True),
+        copied(np.array([[3.0, 1.0], [1.0, 2.0]]) / 7),
     ]
+
+
+def copied(of_pair: FloatArray) -> Pmf:
+    """The table of Y = (T, S), from P(t, s)."""
+    n_t, n_s = of_pair.shape
+    p = np.zeros((n_t, n_s, n_t, n_s))
+    t, s = np.indices(of_pair.shape)
+    p[t, s, t, s] = of_pair
+    return Pmf(p.reshape(n_t * n_s, n_t, n_s))
 
 
 def _activations() -> list[Input]:

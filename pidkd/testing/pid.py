@@ -16,14 +16,14 @@ import numpy as np
 
 from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning, UnknownNameError, quote
 from pidkd.estimator import KEEPABLE, RESERVED, Context, Estimator
-from pidkd.info import information
+from pidkd.info import information, table_information
 from pidkd.inputs import Codes, Input, Pmf
 from pidkd.pid import LAWS, PIDEstimator
 from pidkd.registry import get_estimator, list_estimators
 from pidkd.result import ATOMS, NATS_PER, PIDResult, Status, Units
 from pidkd.synthetic import gate, list_gates
 from pidkd.testing.check import Check
-from pidkd.testing.examples import EXAMPLES, examples_for
+from pidkd.testing.examples import EXAMPLES, copied, examples_for
 from pidkd.testing.parameters import check_parameters
 
 ROUNDING = 1e-12
@@ -314,6 +314,35 @@ def constant(estimator: PIDEstimator) -> None:
         _assert_value(result, "unique_t", result.mi_t, f"T of {data!r} and a constant")
 
 
+def identity(estimator: PIDEstimator) -> None:
+    """Of Y = (T, S) the redundancy is I(T;S)."""
+    for data in examples_for(estimator):
+        of_pair = data.p.sum(axis=0)
+        result = _run(estimator, copied(of_pair))
+        _assert_value(result, "redundant", table_information(of_pair) / NATS_PER["bits"], f"Y = (T, S) of {data!r}")
+
+
+def independent_identity(estimator: PIDEstimator) -> None:
+    """Of Y = (T, S) with independent T and S the redundancy is 0."""
+    for data in examples_for(estimator):
+        independent = np.outer(data.p.sum(axis=(0, 2)), data.p.sum(axis=(0, 1)))
+        _assert_value(_run(estimator, copied(independent)), "redundant", 0.0, f"Y = (T, S) of {data!r}, independent")
+
+
+def additive(estimator: PIDEstimator) -> None:
+    """Two independent systems side by side have the sums of their atoms."""
+    channel = np.array([[0.4, 0.1], [0.2, 0.3]])
+    of_t, of_s = Pmf(channel[:, :, None]), Pmf(channel[:, None, :])
+    for data, other in [(of_t, of_s), *((gate(name).pmf, gate("and").pmf) for name in ("and", "rdn", "unq", "xor"))]:
+        product = np.einsum("yts,YTS->yYtTsS", data.p, other.p)
+        joint = Pmf(product.reshape(np.multiply(data.shape, other.shape)))
+        alone, beside, both = (_run(estimator, one) for one in (data, other, joint))
+        for atom, value in both.atoms.items():
+            parts = alone.atoms[atom] + beside.atoms[atom]
+            off = f"{data!r} beside another: {atom} is {value} bits, and the sum of both {parts}"
+            assert abs(value - parts) <= _slack(alone, beside, both), off
+
+
 UNCONDITIONAL: Sequence[Callable[[Any], None]] = (
     declares_itself,
     parameters_round_trip,
@@ -333,7 +362,18 @@ ON_TABLES: Sequence[Callable[[Any], None]] = (information_is_the_tables, codes_a
 
 
 BY_LAW: dict[str, Callable[[Any], None]] = {
-    law.__name__: law for law in (symmetric, relabelling, zero_rows, nonnegative, copy, constant)
+    law.__name__: law
+    for law in (
+        symmetric,
+        relabelling,
+        zero_rows,
+        nonnegative,
+        copy,
+        constant,
+        identity,
+        independent_identity,
+        additive,
+    )
 }
 
 
