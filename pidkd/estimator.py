@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from pidkd.arrays import Array
 from pidkd.errors import (
     Argument,
     IncompatibleInputError,
@@ -40,12 +41,14 @@ RESERVED = (
 
 @dataclass(frozen=True)
 class Context:
-    """Settings of one run of an estimator: seed, device, what to keep, progress."""
+    """Settings of one run of an estimator: seed, device, what to keep, progress, labels of means."""
 
     seed: int = 0
     device: str = "cpu"
     keep: tuple[str, ...] = ()
     progress: Callable[[float], None] | None = None
+    by: Array | None = None
+    """Labels by which a cross-fitted estimator also averages the atoms of the rows, shape (n_samples,)."""
 
     @classmethod
     def of_call(
@@ -106,7 +109,10 @@ class Estimator(Parameterised, abc.ABC):
     cross_check: ClassVar[bool] = False
     """Whether it solves what another estimator solves, to check it: benchmarks then pass it over unless it is named."""
     cross_fitted: ClassVar[bool] = False
-    """Whether it scores rows by what it fitted to others, so that no row may stand among the data twice."""
+    """Whether it scores rows by what it fitted to others, so that no row may stand among the data twice.
+
+    It then gives the means by label itself, where the context asks for them.
+    """
     target: ClassVar[Literal["any", "discrete", "continuous"]] = "any"
     """Which kind of target it takes of ``Activations``, where it accepts them."""
 

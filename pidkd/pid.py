@@ -21,6 +21,7 @@ import numpy as np
 
 from pidkd.arrays import FloatArray
 from pidkd.batch import PIDBatch
+from pidkd.by_label import LabelAtoms
 from pidkd.errors import (
     ConvergenceWarning,
     InputError,
@@ -76,6 +77,8 @@ class Raw:
         Effort of the solver, as in ``PIDResult``.
     finished_on_cpu : bool
         Whether an accelerator was asked for and left this to the CPU.
+    by : tuple of LabelAtoms
+        Means by label, where a cross-fitted estimator was asked for them.
     """
 
     unique_t: float
@@ -92,6 +95,7 @@ class Raw:
     concerns: Sequence[tuple[type[PidkdWarning], str]] = ()
     stats: Mapping[str, float] = dataclasses.field(default_factory=dict)
     finished_on_cpu: bool = False
+    by: tuple[LabelAtoms, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -252,6 +256,7 @@ class PIDEstimator(Estimator):
             plan=raw.plan if "plan" in ctx.keep else None,
             potentials=(*raw.potentials,) if raw.potentials is not None and "potentials" in ctx.keep else None,
             local=_of_rows(raw.local, data) if "local" in ctx.keep else None,
+            by=raw.by,
         ).to(units)
         concerns = [*raw.concerns, *self._concerns(result)]
         if data is not None and (few := too_few_samples(data, raw.information.both / NATS_PER["bits"])):

@@ -12,10 +12,20 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pidkd.arrays import Array, FloatArray, IntArray
+from pidkd.by_label import LabelAtoms
 from pidkd.errors import Argument, PidkdWarning
 from pidkd.estimator import Context
+from pidkd.estimators.solvers.posterior.by_label import Half, held_out_means
 from pidkd.estimators.solvers.posterior.folds import split
-from pidkd.estimators.solvers.posterior.held_out import Local, Logs, Within, confused, local_information
+from pidkd.estimators.solvers.posterior.held_out import (
+    HALVINGS,
+    Local,
+    Logs,
+    Part,
+    Within,
+    confused,
+    local_information,
+)
 from pidkd.estimators.solvers.posterior.learning import Learner, as_given
 from pidkd.groups import half_width, standard_error
 from pidkd.info import table_information
@@ -206,7 +216,10 @@ class Posterior(PIDEstimator):
             within = "are the target" if self.lump else "are solved; within a group Red is the smaller information"
             message += f"; {self.max_classes} groups of {n_classes} classes {within}"
         with threadpool_limits(1):  # products of a few classes: threads would mostly wait for each other
-            found = local_information(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling)
+            found, halves = local_information(
+                *(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling),
+                halvings=0 if ctx.by is None else HALVINGS,
+            )
         if beside is not None:
             found = beside.added(found)
         for source, one, nothing in (("T", found.t, "unique_s"), ("S", found.s, "unique_t")):
@@ -219,6 +232,7 @@ class Posterior(PIDEstimator):
         spread = atoms_of(found._replace(union=found.fitted))
         se = {name: max(standard_error(one[name], groups) for one in (local, spread)) for name in local}
         z = half_width(self.level, groups)
+        by = () if ctx.by is None else self._by_label(local, ctx.by, halves, groups, beside)
         return Raw(
             value["unique_t"],
             Information(value["mi_t"], value["mi_s"], value["mi"]),
@@ -226,7 +240,25 @@ class Posterior(PIDEstimator):
             interval={name: (value[name] - z * se[name], value[name] + z * se[name]) for name in value},
             se=se,
             local=local,
+            by=by,
         )
+
+    def _by_label(
+        self,
+        local: dict[str, FloatArray],
+        labels: Array,
+        halves: list[tuple[Part, Part]],
+        groups: IntArray | None,
+        beside: Within | None,
+    ) -> tuple[LabelAtoms, ...]:
+        """Means of the local atoms by label, with the errors of halves."""
+
+        def half(part: Part) -> Half:
+            found = part.local if beside is None else beside.added(part.local, part.rows)
+            return Half(part.rows, atoms_of(found))
+
+        pairs = [(half(first), half(second)) for first, second in halves]
+        return held_out_means(local, labels, pairs, groups, self.level)
 
     def result(
         self,

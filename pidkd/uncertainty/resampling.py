@@ -72,7 +72,7 @@ def quantify(
             concerns.append((SmallSampleWarning, few))
     result = estimator.decompose(data, units, dataclasses.replace(ctx, progress=None))
     point = {name: float(getattr(result, name)) for name in QUANTITIES}
-    solved, finished_on_cpu = _solve(estimator, methods, sample, units, dataclasses.replace(ctx, keep=()))
+    solved, finished_on_cpu = _solve(estimator, methods, sample, units, dataclasses.replace(ctx, keep=(), by=None))
     results: dict[str, Any] = {}
     record: list[dict[str, Any]] = []
     for method, values in zip(methods, solved, strict=True):

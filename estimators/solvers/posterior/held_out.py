@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -19,6 +19,9 @@ from pidkd.mapping import release
 
 COMPARED = 5000
 """Rows of each half, at most, that say whether potentials earn more than one source alone."""
+
+HALVINGS = 2
+"""Times that the rows of each fold are halved, where errors by label are asked for."""
 
 CONSTANT = 1e-12
 """Range of the probabilities of a source that says nothing."""
@@ -62,6 +65,46 @@ class Logs(NamedTuple):
         return Logs(calibrating, calibrating if self.scored is self.calibrating else lump(self.scored))
 
 
+class Part(NamedTuple):
+    """Some rows with their local information, by what was fitted to them."""
+
+    rows: IntArray
+    local: Local
+
+
+class FoldLogs(NamedTuple):
+    """Posteriors of one fold: of the rows that are fitted to, in random order, and of those that are scored."""
+
+    fit: IntArray
+    score: IntArray
+    logs: Mapping[str, Logs]
+
+    @classmethod
+    def of(
+        cls,
+        f: int,
+        y: IntArray,
+        fold: IntArray,
+        logs: Mapping[str, Logs],
+        seed: int,
+        groups: IntArray | None,
+        scaling: bool,
+    ) -> FoldLogs:
+        """Of fold ``f``; where nothing was trained, all rows that are not scored are fitted to."""
+        given = all(one.calibrating is one.scored for one in logs.values())
+        fit = np.flatnonzero(fold != f) if given else calibrating(fold, f)
+        fit, score = shuffled(fit, groups, np.random.default_rng([seed, 7, f])), np.flatnonzero(fold == f)
+        parts = {name: one.taken(fit, score) for name, one in logs.items()}
+        if scaling:
+            parts = {name: with_scaled(one, y[fit], fold[fit]) for name, one in parts.items()}
+        return cls(fit, score, parts)
+
+    def fitted_to(self, places: IntArray) -> FoldLogs:
+        """Some of the rows that are fitted to, by their places, as those that are fitted to and scored."""
+        within = {name: taken(one.calibrating, places) for name, one in self.logs.items()}
+        return FoldLogs(self.fit[places], self.fit[places], {name: Logs(one, one) for name, one in within.items()})
+
+
 class Fitted(Protocol):
     """Potentials fitted to some rows, feasible for all."""
 
@@ -90,14 +133,14 @@ class Within(NamedTuple):
             better[rows] = np.where(lead[group[rows]], t[rows], s[rows])
         return cls(t, s, both, better)
 
-    def added(self, local: Local) -> Local:
-        """Local information between groups, and this within them."""
+    def added(self, local: Local, rows: IntArray | slice = slice(None)) -> Local:
+        """Local information of the rows between groups, and this within them."""
         return Local(
-            local.t + self.t,
-            local.s + self.s,
-            local.both + self.both,
-            local.union + self.better,
-            local.fitted + self.better,
+            local.t + self.t[rows],
+            local.s + self.s[rows],
+            local.both + self.both[rows],
+            local.union + self.better[rows],
+            local.fitted + self.better[rows],
         )
 
 
@@ -129,8 +172,9 @@ def local_information(
     progress: Callable[[float], None] | None = None,
     groups: IntArray | None = None,
     scaling: bool = False,
-) -> Local:
-    """Calibrate, fit potentials and score, fold by fold.
+    halvings: int = 0,
+) -> tuple[Local, list[tuple[Part, Part]]]:
+    """Calibrate, fit potentials and score, fold by fold; and the same within halves of what a fold is fitted to.
 
     Parameters
     ----------
@@ -146,30 +190,58 @@ def local_information(
         Rows that are together in one fold, and in one half of what potentials are fitted to.
     scaling : bool
         Whether the pool also has the posteriors scaled by a matrix, for those that nothing here was trained to.
+    halvings : int, default 0
+        Pairs of halves of each fold, each half calibrated, fitted and scored by itself.
     """
     prior = np.bincount(y) / len(y)
     local = Local(*(np.empty(len(y)) for _ in Local._fields))
-    potentials = _union if len(prior) <= max_classes else partial(_union_of_groups, n_groups=max_classes)
+    halves: list[tuple[Part, Part]] = []
+    logs = {"t": t, "s": s} | ({} if both is None else {"both": both})
     folds = int(fold.max()) + 1
     for f in range(folds):
-        # Where nothing was trained, all rows that are not scored can calibrate.
-        fit = np.flatnonzero(fold != f) if t.calibrating is t.scored else calibrating(fold, f)
-        fit, score = shuffled(fit, groups, np.random.default_rng([seed, 7, f])), np.flatnonzero(fold == f)
-        of_t, of_s = (one.taken(fit, score) for one in (t, s))
-        of_both = None if both is None else both.taken(fit, score)
-        if scaling:
-            of_t, of_s = (with_scaled(one, y[fit], fold[fit]) for one in (of_t, of_s))
-            of_both = None if of_both is None else with_scaled(of_both, y[fit], fold[fit])
-        (p_t, q_t), (p_s, q_s) = (calibrated([one], y[fit], prior) for one in (of_t, of_s))
-        each = [Logs(by_rows(_log, p), by_rows(_log, q)) for p, q in ((p_t, q_t), (p_s, q_s))]
-        _, q_ts = calibrated([*each, *([of_both] if of_both else [])], y[fit], prior)
-        for values, q in zip(local, (q_t, q_s, q_ts), strict=False):
-            values[score] = np.log(q[np.arange(len(score)), y[score]])
-        local.union[score], local.fitted[score] = potentials(p_t, p_s, q_t, q_s, y[fit], y[score], prior)
+        one = FoldLogs.of(f, y, fold, logs, seed, groups, scaling)
+        for values, scored in zip(local, _scored(one, y, prior, max_classes), strict=True):
+            values[one.score] = scored
+        halves += [
+            _halved(one, y, prior, max_classes, groups, np.random.default_rng([seed, 9, f, k])) for k in range(halvings)
+        ]
         if progress is not None:
             progress((f + 1) / folds)
     surprise = -np.log(prior)[y]
-    return Local(*(values + surprise for values in local))
+    return Local(*(values + surprise for values in local)), halves
+
+
+def _scored(one: FoldLogs, y: IntArray, prior: FloatArray, max_classes: int, choose: bool = True) -> Local:
+    """Logarithms of what is calibrated, and potentials, of the labels of the scored rows, in nats."""
+    of_fit, of_score = y[one.fit], y[one.score]
+    (p_t, q_t), (p_s, q_s) = (calibrated([one.logs[name]], of_fit, prior) for name in ("t", "s"))
+    each = [Logs(by_rows(_log, p), by_rows(_log, q)) for p, q in ((p_t, q_t), (p_s, q_s))]
+    _, q_ts = calibrated([*each, *([one.logs["both"]] if "both" in one.logs else [])], of_fit, prior)
+    of_t, of_s, of_both = (np.log(q[np.arange(len(of_score)), of_score]) for q in (q_t, q_s, q_ts))
+    potentials = _union if len(prior) <= max_classes else partial(_union_of_groups, n_groups=max_classes)
+    union, fitted = potentials(p_t, p_s, q_t, q_s, of_fit, of_score, prior, choose=choose)
+    return Local(of_t, of_s, of_both, union, fitted)
+
+
+def _halved(
+    one: FoldLogs,
+    y: IntArray,
+    prior: FloatArray,
+    max_classes: int,
+    groups: IntArray | None,
+    generator: np.random.Generator,
+) -> tuple[Part, Part]:
+    """Two halves of the rows that a fold is fitted to, each with the labels' frequencies of its own."""
+    order = shuffled(np.arange(len(one.fit)), None if groups is None else groups[one.fit], generator)
+
+    def part(places: IntArray) -> Part:
+        half = one.fitted_to(places)
+        frequencies = np.bincount(y[half.fit], minlength=len(prior)) / len(half.fit)
+        surprise = -np.log(frequencies[y[half.fit]])
+        return Part(half.fit, Local(*(values + surprise for values in _scored(half, y, prior, max_classes, False))))
+
+    first, second = np.array_split(order, 2)
+    return part(first), part(second)
 
 
 def _log(p: FloatArray) -> FloatArray:
@@ -219,10 +291,12 @@ def _union(
     y: IntArray,
     scored: IntArray,
     prior: FloatArray,
+    choose: bool,
 ) -> tuple[FloatArray, FloatArray]:
     """Sums of potentials of the label of each scored row: the chosen ones, and those fitted to posteriors p of others.
 
-    ``y`` are the labels of the rows of p, ``scored`` those of the rows of q.
+    ``y`` are the labels of the rows of p, ``scored`` those of the rows of q. Unless one is to ``choose``, the fitted
+    ones are taken.
     """
     kind = Thresholds if len(prior) == 2 else Mixtures
     each = [np.log(q[np.arange(len(scored)), scored]) for q in (q_t, q_s)]
@@ -233,6 +307,9 @@ def _union(
     def fit(rows: slice) -> Fitted:
         return kind.fit([p_t[rows], p_s[rows]], prior)
 
+    fitted = of_labels(fit(slice(None)), [q_t, q_s], scored)
+    if not choose:
+        return fitted, fitted
     # What one source says alone is feasible too, and where it tells all that the other does, nothing is better: whether
     # potentials of half of the rows earn more on the other half decides.
     middle = (len(y) + 1) // 2
@@ -242,7 +319,6 @@ def _union(
         seen = slice(others.start, min(others.stop, others.start + COMPARED))
         values = fit(half).potentials([p_t[seen], p_s[seen]]), np.log(p_t[seen]), np.log(p_s[seen])
         earned += [float(one[np.arange(len(one)), y[seen]].sum()) for one in values]
-    fitted = of_labels(fit(slice(None)), [q_t, q_s], scored)
     return (fitted, *each)[int(np.argmax(earned))], fitted
 
 
@@ -255,6 +331,7 @@ def _union_of_groups(
     scored: IntArray,
     prior: FloatArray,
     n_groups: int,
+    choose: bool,
 ) -> tuple[FloatArray, FloatArray]:
     r"""The same with potentials of groups of classes, and within each group what the better source says.
 
@@ -272,7 +349,7 @@ def _union_of_groups(
     lead = within(p_t, g_t, y) - within(p_s, g_s, y)
     teacher = np.bincount(group[y], weights=lead, minlength=member.shape[1]) > 0
     better = np.where(teacher[group[scored]], within(q_t, h_t, scored), within(q_s, h_s, scored))
-    chosen, fitted = _union(g_t, g_s, h_t, h_s, group[y], group[scored], prior @ member)
+    chosen, fitted = _union(g_t, g_s, h_t, h_s, group[y], group[scored], prior @ member, choose)
     return chosen + better, fitted + better
 
 

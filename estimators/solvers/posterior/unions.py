@@ -9,15 +9,13 @@ from typing import TypeAlias
 import numpy as np
 
 from pidkd.arrays import FloatArray, IntArray
-from pidkd.estimators.solvers.posterior.folds import calibrating
 from pidkd.estimators.solvers.posterior.held_out import (
     COMPARED,
     Fitted,
+    FoldLogs,
     Logs,
     calibrated,
     of_labels,
-    shuffled,
-    with_scaled,
 )
 from pidkd.estimators.solvers.posterior.mixtures import Mixtures
 from pidkd.estimators.solvers.posterior.nested import Nested
@@ -100,14 +98,9 @@ class HeldOutUnions:
         self.folds = [self._fold(f, fold, logs, seed, scaling) for f in range(int(fold.max()) + 1)]
 
     def _fold(self, f: int, fold: IntArray, logs: Mapping[str, Logs], seed: int, scaling: bool) -> _Fold:
-        given = all(one.calibrating is one.scored for one in logs.values())
-        fit = np.flatnonzero(fold != f) if given else calibrating(fold, f)
-        fit = shuffled(fit, self.groups, np.random.default_rng([seed, 7, f]))
-        score = np.flatnonzero(fold == f)
-        parts = {name: one.taken(fit, score) for name, one in logs.items()}
-        if scaling:
-            parts = {name: with_scaled(one, self.y[fit], fold[fit]) for name, one in parts.items()}
-        pairs = {name: calibrated([one], self.y[fit], self.prior) for name, one in parts.items()}
+        one = FoldLogs.of(f, self.y, fold, logs, seed, self.groups, scaling)
+        fit, score = one.fit, one.score
+        pairs = {name: calibrated([part], self.y[fit], self.prior) for name, part in one.logs.items()}
         half = len(fit) // 2
         seen = slice(half, half + COMPARED)
         return _Fold(

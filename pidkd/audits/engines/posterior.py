@@ -22,10 +22,9 @@ from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.held_out import Logs, pieces, together
 from pidkd.files.layer import Layer
 from pidkd.inputs import Codes
-from pidkd.label_means import LEVEL, held_out_means
 from pidkd.pid import PIDEstimator
 from pidkd.registry import get_estimator
-from pidkd.result import ATOMS, PIDResult
+from pidkd.result import PIDResult
 from pidkd.uncertainty import Permutation
 from pidkd.uncertainty.method import QUANTITIES
 from pidkd.uncertainty.sample import Rows
@@ -109,18 +108,16 @@ class PosteriorEngine(AuditEngine):
     def measure(self, t: Reading, s: Reading) -> PIDResult:
         """Atoms in nats with those of every sample, and the null of shuffled labels."""
         both = self.learn(f"{t.where}, {s.where}", t.values, s.values)
-        ctx = Context(seed=self.options.seed, keep=("local",))
+        bare = Context(seed=self.options.seed)
+        whole = dataclasses.replace(bare, keep=("local",), by=self.target if self.by is None else self.by)
+        contexts = [whole, *[bare] * self.n_shuffles]
         result, *shuffled = (
             self.estimator.result(y, fold, Logs(*of_t), Logs(*of_s), Logs(*of_both), ctx, self.groups)
-            for y, fold, of_t, of_s, of_both in zip(
-                self.labels, self.folds, t.arrays["logs"], s.arrays["logs"], both, strict=True
+            for y, fold, of_t, of_s, of_both, ctx in zip(
+                self.labels, self.folds, t.arrays["logs"], s.arrays["logs"], both, contexts, strict=True
             )
         )
-        labels = self.target if self.by is None else self.by
-        local = {name: np.asarray((result.local or {})[name]) for name in ATOMS}
-        level = float(result.params.get("level", LEVEL))
-        means = held_out_means(local, labels, self.target, self.groups, level)
-        return _with_null(dataclasses.replace(result, by=means), shuffled, self.options.seed)
+        return _with_null(result, shuffled, self.options.seed)
 
     def values(self, reading: Reading) -> Any:
         """The values of the layer, codes as a column for each."""
