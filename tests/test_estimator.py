@@ -201,7 +201,7 @@ for name in list_estimators():
             requires: ClassVar[dict[str, str]] = {"cvxpy": "cvx"}
 
         monkeypatch.setitem(sys.modules, "cvxpy", None)
-        with pytest.raises(MissingDependencyError, match=r"estimator 'scripted': .*pip install 'pidkd\[cvx\]'"):
+        with pytest.raises(MissingDependencyError, match=r"estimator 'scripted': .*pip install -e '\.\[cvx\]'"):
             Needy().decompose(FAIR)
 
     def test_a_table_estimator_also_accepts_labels(self) -> None:

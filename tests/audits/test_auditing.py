@@ -321,7 +321,7 @@ def test_parameters_are_refused_before_any_file_is_read():
 
 def test_a_missing_extra_is_said_before_any_file_is_read(monkeypatch):
     monkeypatch.setitem(sys.modules, "cvxpy", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'pidkd\[cvx\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[cvx\]'"):
         audit("no.npz", "no.npz", "no.npy", estimator="broja_cvx")
 
 

@@ -255,7 +255,7 @@ def test_a_missing_package_names_its_extra(tmp_path, monkeypatch):
         return real(name)
 
     monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'pidkd\[io\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[io\]'"):
         open_layers(tmp_path / "a.h5", "")
 
 

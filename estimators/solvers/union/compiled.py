@@ -80,6 +80,22 @@ def _numbers(pairs: FloatArray) -> tuple[Array, Array]:
 
 
 @njit(cache=True, error_model="numpy")
+def _diagonal(own: FloatArray, q_s: FloatArray, columns: Array, side: Array) -> FloatArray:
+    """M_bb by the numbers of the pairs, lower triangle; the last row and column are for pairs without a number."""
+    n_y, _, n_s = own.shape
+    diagonal = np.zeros((side + 1, side + 1))
+    for y in range(n_y):
+        for s in range(n_s):
+            for x in range(y + 1):
+                diagonal[columns[y, s], columns[x, s]] = own[y, x, s]
+            i = columns[y, s]
+            diagonal[i, i] += q_s[y, s]
+            if diagonal[i, i] == 0.0:
+                diagonal[i, i] = 1.0
+    return diagonal
+
+
+@njit(cache=True, error_model="numpy")
 def _system(
     p: FloatArray,
     q: FloatArray,
@@ -130,15 +146,7 @@ def _system(
                 factor = l_inverse[t, i, k]
                 for c in range(side):
                     v[start + i, c] += factor * numbered[k, c]
-    schur = np.zeros((side + 1, side + 1))
-    for y in range(n_y):
-        for s in range(n_s):
-            for x in range(y + 1):
-                schur[columns[y, s], columns[x, s]] = own[y, x, s]
-            i = columns[y, s]
-            schur[i, i] += q_s[y, s]
-            if schur[i, i] == 0.0:
-                schur[i, i] = 1.0
+    schur = _diagonal(own, q_s, columns, side)
     less = np.dot(v.T, v)
     shift = SHIFT
     while shift < 1.0:
@@ -219,8 +227,7 @@ def _dual(
     yt: FloatArray, ys: FloatArray, a: FloatArray, b: FloatArray, total: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
     """Value of the potentials, shifted until L <= 0 in every cell, and these."""
-    n_t, n_y = yt.shape
-    n_s = ys.shape[1]
+    (n_t, n_y), n_s = yt.shape, ys.shape[1]
     a, b, value = a.copy(), b.copy(), 0.0
     left = np.empty((n_t, n_s))
     for t in range(n_t):
@@ -244,7 +251,6 @@ def _primal(yt: FloatArray, ys: FloatArray, q: FloatArray) -> tuple[float, Float
     """Value of the plan, rounded to the exact marginals, and this."""
     n_t, n_y, n_s = q.shape
     q = q.copy()
-    lack_t, lack_s = np.zeros((n_t, n_y)), np.zeros((n_y, n_s))
     for t in range(n_t):
         for y in range(n_y):
             mass = q[t, y].sum()
@@ -255,10 +261,7 @@ def _primal(yt: FloatArray, ys: FloatArray, q: FloatArray) -> tuple[float, Float
             mass = q[:, y, s].sum()
             if mass > ys[y, s]:
                 q[:, y, s] *= ys[y, s] / mass
-            lack_s[y, s] = max(ys[y, s] - q[:, y, s].sum(), 0.0)
-    for t in range(n_t):
-        for y in range(n_y):
-            lack_t[t, y] = max(yt[t, y] - q[t, y].sum(), 0.0)
+    lack_t, lack_s = np.maximum(yt - q.sum(axis=2), 0.0), np.maximum(ys - q.sum(axis=0), 0.0)
     value = 0.0
     for y in range(n_y):
         whole = max(lack_t[:, y].sum(), TINY)
@@ -358,15 +361,12 @@ def attempt(
     tol : float
         Gap at which it ends.
     """
-    n_t, n_y = yt.shape
-    n_s = ys.shape[1]
+    (n_t, n_y), n_s = yt.shape, ys.shape[1]
     upper, lower = np.inf, -np.inf
     best_q, best_a, best_b = np.zeros((n_t, n_y, n_s)), a.copy(), b.copy()
     w = np.dot(np.exp(a), np.exp(b))
-    for t in range(n_t):
-        a[t] -= np.log(yt[t].sum())
-    for s in range(n_s):
-        b[:, s] -= np.log(ys[:, s].sum())
+    a -= np.log(yt.sum(axis=1)).reshape(-1, 1)
+    b -= np.log(ys.sum(axis=0))
     p, total, nu = np.empty((n_t, n_y, n_s)), np.empty((n_t, n_s)), w / w.sum()
     _softmax(a, b, w, p, total)
     sigma = _slack(a, w, total)

@@ -279,7 +279,7 @@ def test_tensorboard_on_request(tmp_path):
 def test_without_tensorboard_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(
-        MissingDependencyError, match=r"train\(tensorboard=True\): .* pip install 'pidkd\[tensorboard\]'"
+        MissingDependencyError, match=r"train\(tensorboard=True\): .* pip install -e '\.\[tensorboard\]'"
     ):
         run("kd", out=tmp_path, tensorboard=True)
     assert not list(tmp_path.iterdir())

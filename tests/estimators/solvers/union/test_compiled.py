@@ -28,7 +28,7 @@ def tables(n: int) -> list[np.ndarray]:
 
 def test_without_numba_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(MissingDependencyError, match=r"broja\(compiled=True\): .*pip install 'pidkd\[compiled\]'"):
+    with pytest.raises(MissingDependencyError, match=r"broja\(compiled=True\): .*pip install -e '\.\[compiled\]'"):
         pidkd.decompose(pidkd.Pmf(tables(1)[0]), estimator=pidkd.BROJA(compiled=True))
 
 
