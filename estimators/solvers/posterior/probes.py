@@ -45,8 +45,8 @@ PATIENCE, GAIN = 12, 5e-4
 show after ten checks without a gain."""
 LOSS = 0.1
 """Nats below its best, on average over the folds, at which a kind of model ends sooner: it knows the rows by heart."""
-BATCH = 512
-LEAST_BATCH = 16
+BATCH, SMALL_BATCH, LEAST_BATCH = 512, 256, 16
+"""Rows in a step; the small batch is for the few steps of wide layers, which learn as much from it."""
 PIECE = 2048
 """Rows that are looked at together; in a check each model looks at no more."""
 COPIES = 10
@@ -81,8 +81,9 @@ class Plan(NamedTuple):
     @classmethod
     def of(cls, n: int, d: int) -> Plan:
         """For so many rows and features."""
-        batch = min(n, max(64, min(BATCH, n // 8)))
-        steps = min(MAX_STEPS, math.ceil(EPOCHS * n / batch), max(FEW_STEPS, STEPS_PER_ROW * n // d))
+        of_rows = STEPS_PER_ROW * n // d
+        batch = min(n, max(64, min(BATCH if of_rows > FEW_STEPS else SMALL_BATCH, n // 8)))
+        steps = min(MAX_STEPS, math.ceil(EPOCHS * n / batch), max(FEW_STEPS, of_rows))
         return cls(batch, steps, max(1, steps // CHECKS))
 
 
@@ -191,13 +192,15 @@ class _AdamW:
         """Take a step down the slopes, at ``pace`` times the rates."""
         past = min(AVERAGING, self.steps / (self.steps + 10))
         self.steps += 1
-        of_mean, of_square = (1 - beta**self.steps for beta in BETAS)
+        of_mean, of_square = 1 - BETAS[0] ** self.steps, math.sqrt(1 - BETAS[1] ** self.steps)
+        rate = self.rate.flat
         weights, slopes, mean, square = (one.flat for one in (self.weights, self.slopes, self.mean, self.square))
         mean.lerp_(slopes, 1 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(slopes, slopes, value=1 - BETAS[1])
-        change = mean / (square / of_square).sqrt_().add_(EPSILON)
-        change.div_(of_mean).add_(weights, alpha=WEIGHT_DECAY)
-        weights.addcmul_(change, self.rate.flat, value=-pace)
+        change = square.sqrt().add_(EPSILON * of_square)
+        self.torch.div(mean, change, out=change)
+        weights.addcmul_(weights, rate, value=-pace * WEIGHT_DECAY)
+        weights.addcmul_(change, rate, value=-pace * of_square / of_mean)
         self.average.flat.lerp_(weights, 1 - past)
 
     def leave_network(self) -> None:

@@ -69,6 +69,22 @@ def test_slopes_by_hand_are_those_of_automatic_differentiation():
         assert one.numpy() == pytest.approx(other.numpy(), abs=1e-6)
 
 
+def test_descent_is_that_of_torch():
+    weights = probes._Weights(torch.randn(4, probes._Weights.number(5, 3)), 5, 3)
+    rates = torch.full((1, weights.flat.shape[1]), 0.1)
+    rates[:, 100:] = 0.01
+    peer = [one.clone().requires_grad_() for one in weights.flat.split([100, rates.shape[1] - 100], dim=1)]
+    groups = [{"params": [one], "lr": rate} for one, rate in zip(peer, (0.1, 0.01), strict=True)]
+    adam = torch.optim.AdamW(groups, betas=probes.BETAS, eps=probes.EPSILON, weight_decay=probes.WEIGHT_DECAY)
+    descent = probes._AdamW(torch, weights, weights.of(rates))
+    for _ in range(3):
+        descent.slopes.flat.normal_()
+        peer[0].grad, peer[1].grad = descent.slopes.flat[:, :100].clone(), descent.slopes.flat[:, 100:].clone()
+        adam.step()
+        descent.step(1.0)
+    assert weights.flat.numpy() == pytest.approx(torch.cat(peer, dim=1).detach().numpy(), abs=1e-5)
+
+
 @pytest.mark.parametrize(("n", "d", "order"), [(6000, 10, 3), (3000, 128, 2)])
 def test_training_goes_on_until_a_parity_shows(n, d, order):
     """No part of it says anything, so no score rises for several checks, and some fall."""
