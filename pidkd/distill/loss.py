@@ -60,6 +60,10 @@ class DistillationLoss(nn.Module, abc.ABC):
     rows: Tensor | None = None
     """The sample of each token, where tokens are matched one by one."""
 
+    share: Tensor | None = None
+    """Of several processes, the tokens of this one over their mean number. It multiplies the terms on features, which
+    are means over tokens, so that each token counts alike. No buffer, as those are made equal in all processes."""
+
     def __init__(self, method: Method, teacher: Outputs, student: Outputs) -> None:
         super().__init__()
         self.method = method
@@ -133,6 +137,9 @@ class DistillationLoss(nn.Module, abc.ABC):
             pairs = [(t, scaled(s, self.scale)) for t, s in pairs]  # type: ignore[no-untyped-call]
         s_logits = student[0].detach() if constant else student[0]
         terms = self.terms(full(teacher[0].detach()), full(s_logits), pairs, y)
+        if self.share is not None:
+            of_tokens = terms.keys() - {TASK, *ON_LOGITS}
+            terms = {n: (w, self.share * value if n in of_tokens else value) for n, (w, value) in terms.items()}
         ungated = terms if constant else {TASK}
         weighted = {
             name: w * value if name in ungated else w * (self.gate * value) for name, (w, value) in terms.items()

@@ -168,6 +168,7 @@ class Run:
             loss.scale.fill_(1.0)
         with self.runtime.autocast():
             teacher = self._teach(x)
+            loss.share = self._share(x)
             result = step(x, teacher, y)
         values = torch.stack([result.total.detach(), *result.values.values()]).double()
         self.losses.add(["loss", *result.values], values)
@@ -182,6 +183,14 @@ class Run:
         self._clip(optimizer)
         optimizer.step()
         optimizer.zero_grad()
+
+    def _share(self, x: Inputs) -> Tensor | None:
+        """Tokens of this process over the mean of all; None where there is one, or no tokens are masked."""
+        mask = self.step.mask(x) if self.runtime.world_size > 1 else None
+        if mask is None:
+            return None
+        n = mask.sum().float()
+        return n * self.runtime.world_size / self.runtime.sum(n.clone())
 
     def _clip(self, optimizer: Optimizer) -> None:
         """Clip the gradient of each group of parameters by itself, or of all together."""

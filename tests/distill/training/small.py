@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from pidkd.distill import Recipe, TrainResult, get_method, list_methods, train
+from pidkd.distill import Recipe, TrainResult, build_model, get_method, list_methods, load_data, train
 from pidkd.distill.method import Method
 from pidkd.distill.training.monitor import Monitor
 from pidkd.errors import InputError, LostWorkersError
@@ -95,6 +95,10 @@ def in_two_processes(work: Callable[..., object], *arguments: object) -> list[in
     both = [started(work, *arguments, RANK=rank, LOCAL_RANK=rank, **common) for rank in "01"]
     for process in both:
         process.join(60)
+    for process in both:  # one that waits for another that has never come would outlive the tests
+        if process.is_alive():
+            process.kill()
+            process.join()
     return [process.exitcode for process in both]
 
 
@@ -140,6 +144,21 @@ def run_on_vectors(folder: Path, resume: bool = False, processes: int | None = N
     )  # fmt: skip
 
 
+def run_on_texts(folder: Path, method: str) -> TrainResult:
+    """Texts of unequal lengths, whose tokens are matched one by one."""
+    held = load_data("sentences", n_train=48, n_test=16, topics=3)
+    sizes = {"width": 8, "heads": 2, "dropout": 0.0}
+    networks = [
+        build_model("bert", held[0].shape, 3, seed, layers=layers, **sizes) for seed, layers in ((0, 2), (1, 1))
+    ]
+    given = {
+        "method": get_method(method)(**({"q": 2, "r": 1 / 2} if method == "rid" else {})),
+        "taps": [("layer2", "layer1")],
+    }
+    recipe = Recipe(epochs=4, batch_size=8, lr=0.02, clip=1.0)
+    return train(*networks, *held, recipe=recipe, strict=True, out=folder, **given)  # type: ignore[arg-type, misc]
+
+
 def run_capped(folder: Path) -> TrainResult:
     """VID at a weight that the cap has to lower, without batch statistics; measured within epochs and across them."""
     torch.manual_seed(7)
@@ -182,23 +201,21 @@ def run_method(name: str) -> None:
     train(teacher(), student(), data(), method=method, taps=TAPS, recipe=recipe)
 
 
-def keep_seen(path: Path) -> None:
-    """Keep the labels that this process sees in an epoch, of a data set and of a loader."""
+def keep_seen(path: Path, given: str) -> None:
+    """Keep the labels that this process sees in each of two epochs, of a data set or of a loader."""
     rows = torch.arange(32)
     dataset = TensorDataset(rows[:, None].float(), rows)
-    seen: dict[str, list[list[int]]] = {"dataset": [], "loader": []}
+    seen: list[list[int]] = []
 
     class Watched(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             if self.training:
-                kept.append(x[:, 0].long().tolist())
+                seen.append(x[:, 0].long().tolist())
             return super().forward(x)
 
-    for name, given in {"dataset": dataset, "loader": DataLoader(dataset, 8, shuffle=True)}.items():
-        kept = seen[name]
-        train(None, Watched(1, 32), given, method="none", recipe=Recipe(epochs=2, batch_size=8))
-        del kept[0]  # the rehearsal
-    Path(f"{path}.{os.environ['RANK']}").write_text(json.dumps(seen))
+    data = {"dataset": dataset, "loader": DataLoader(dataset, 8, shuffle=True)}[given]
+    train(None, Watched(1, 32), data, method="none", recipe=Recipe(epochs=2, batch_size=8))
+    Path(f"{path}.{os.environ['RANK']}").write_text(json.dumps(seen[1:]))  # without the rehearsal
 
 
 def run_synchronised() -> None:

@@ -42,6 +42,14 @@ def test_two_processes_train_what_one_does_and_agree(tmp_path):
     assert equal(first, second)
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.TrainingWarning")
+@pytest.mark.parametrize("method", ["vid", pytest.param("rid", marks=pytest.mark.slow)])
+def test_each_token_counts_alike_in_two_processes(tmp_path, method):
+    small.run_on_texts(tmp_path / "one", method)
+    assert in_two_processes(small.run_on_texts, tmp_path / "two", method) == [0, 0]
+    check_same(tmp_path / "two", tmp_path / "one")
+
+
 def test_two_processes_stop_at_the_same_step_and_go_on_to_the_bit(tmp_path):
     assert in_two_processes(run_on_vectors, tmp_path / "whole") == [0, 0]
     stopped = in_two_processes(run_on_vectors, tmp_path / "parts", False, 2, 8)
@@ -83,8 +91,8 @@ def test_every_method_runs_in_two_processes(name):
 
 @pytest.mark.parametrize("given", ["dataset", "loader"])
 def test_two_processes_see_each_sample_of_a_shuffled_epoch_once(tmp_path, given):
-    assert in_two_processes(small.keep_seen, tmp_path / "seen") == [0, 0]
-    shares = [json.loads((tmp_path / f"seen.{rank}").read_text())[given] for rank in (0, 1)]
+    assert in_two_processes(small.keep_seen, tmp_path / "seen", given) == [0, 0]
+    shares = [json.loads((tmp_path / f"seen.{rank}").read_text()) for rank in (0, 1)]
     epochs = [[row for share in shares for batch in share[start : start + 4] for row in batch] for start in (0, 4)]
     assert all(sorted(epoch) == list(range(32)) for epoch in epochs)
     assert epochs[0] != epochs[1]
