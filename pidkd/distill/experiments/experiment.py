@@ -131,7 +131,7 @@ class Experiment:
             means.add_row(entry["method"], f"{entry['teacher']}-t{entry['teacher_seed']}", str(entry["n"]), *cells)
         parts: list[RenderableType] = [runs, means] if any(entry["n"] > 1 for entry in self.summary()) else [runs]
         if differences := self.differences():
-            parts.append(_differences(differences))
+            parts += _differences(differences)
         if (report := self.report()) is not None and report.pairs[0].history:
             parts.append(_trajectories(report))
         for name, added in self.contributions().items():
@@ -284,16 +284,18 @@ def _trajectories(report: AuditReport) -> Table:
     return table
 
 
-def _differences(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """Gain of each method over the baseline, in points of accuracy and in bits."""
+def _differences(entries: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """Gain of each method over the baseline: a table of accuracy, in points, and one of the atoms, in bits."""
     title = f"Differences to {BASELINE}, paired by seed (standard error)"
-    table = _table(title, ["method", "with", "n"], ["student", *HEADINGS.values(), "above", "p"])
+    gains = _table(title, ["method", "with", "n"], ["student", "above", "p"])
+    atoms = _table(f"{title}, in bits", ["method", "with", "n"], HEADINGS.values())
     for entry in entries:
-        cells = [_difference(entry, key) for key in ("accuracy", *HEADINGS)]
-        teacher = f"{entry['teacher']}-t{entry['teacher_seed']}"
-        sign_test = [f"{entry['above']} of {entry['n']}", f"{entry['p']:.2g}"]
-        table.add_row(entry["method"], teacher, str(entry["n"]), *cells, *sign_test)
-    return table
+        names = (entry["method"], f"{entry['teacher']}-t{entry['teacher_seed']}", str(entry["n"]))
+        above, p = f"{entry['above']} of {entry['n']}", f"{entry['p']:.2g}"
+        gains.add_row(*names, _difference(entry, "accuracy"), above, p)
+        atoms.add_row(*names, *(_difference(entry, key) for key in HEADINGS))
+    measured = any(entry.get(key) is not None for entry in entries for key in HEADINGS)
+    return [gains, atoms] if measured else [gains]
 
 
 def _difference(entry: Mapping[str, Any], key: str) -> str:
@@ -307,9 +309,9 @@ def _difference(entry: Mapping[str, Any], key: str) -> str:
 def _table(title: str, names: Sequence[str], numbers: Iterable[str]) -> Table:
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=f"\n{title}", title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, overflow="fold")
     for number in numbers:
         table.add_column(number, justify="right", no_wrap=True)
     return table

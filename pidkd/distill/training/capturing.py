@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections import Counter
@@ -53,6 +54,8 @@ class Captured(dict[str, Array]):
     kinds : dict of str to str
         "vector", "tokens" or "map", by path, as the layers put them out.
     notes : list of str
+    folder : str or None
+        Where the arrays were written.
     """
 
     def __init__(self) -> None:
@@ -63,10 +66,17 @@ class Captured(dict[str, Array]):
         self.position: str | None = None
         self.kinds: dict[str, str] = {}
         self.notes: list[str] = []
+        self.folder: str | None = None
+
+    def __missing__(self, name: str) -> Array:
+        if self.folder is None:
+            raise KeyError(name)
+        hint = "name the folder instead, as in audit('teacher', 'student', ...), or capture without out="
+        raise InputError(f"capture(...)[{name!r}]", "an array in memory", f"arrays in the folder {self.folder!r}", hint)
 
     def about(self) -> dict[str, Any]:
-        """The attributes as plain data."""
-        return dict(vars(self))
+        """The attributes as plain data, but for the folder: a record may be moved."""
+        return {name: value for name, value in vars(self).items() if name != "folder"}
 
 
 def capture(
@@ -182,6 +192,7 @@ def capture(
         )
         captured = Captured()
         captured.normalisation, captured.position = _normalisation(data), position
+        captured.folder = None if out is None else os.fspath(out)
         model.to(place)
         with eval_mode(model), same_buffers(model):
             samples = iter(batches.in_order())

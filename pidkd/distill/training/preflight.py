@@ -104,7 +104,9 @@ class Preflight:
                 layers.add_row(*cells, _shape(layer["pooled"]) if layer["pooled"] else "")
             parts.append(layers)
         flops = ", ".join(f"{name} {n / 1e6:,.1f} MFLOP" for name, n in self.flops.items())
-        parts.append(Text(f"One sample forward: {flops}. {self.n_samples:,} samples, {self.steps:,} steps an epoch."))
+        steps = self.steps * sum("student" in self.trained[phase] for phase in self.schedule)
+        size = f"{self.n_samples:,} samples, {self.steps:,} steps an epoch, {steps:,} of the student in all."
+        parts.append(Text(f"One sample forward: {flops}. {size}"))
         parts += [Text(line) for line in (*_teacher_lines(self.teacher), *_balance_lines(self.balance))]
         return Group(*parts, *(Text(f"- {note}") for note in self.notes))
 

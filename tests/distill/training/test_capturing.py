@@ -56,6 +56,15 @@ def test_shards_hold_what_the_layers_put_out_in_order(tmp_path: Path, data: Imag
         np.testing.assert_array_equal(stored(tmp_path / "a", "a", (name,)), values)
 
 
+def test_what_lies_in_files_is_not_looked_for_in_memory(tmp_path: Path, data: ImageData, model: Any) -> None:
+    written = capture(model, data, TAPS, tmp_path / "a")
+    with pytest.raises(InputError, match=r"arrays in the folder .*name the folder instead"):
+        written["labels"]
+    assert "labels" not in written
+    with pytest.raises(KeyError):
+        capture(model, data, TAPS)["label"]
+
+
 def test_in_memory_it_is_the_same(tmp_path: Path, data: ImageData, model: Any) -> None:
     held = capture(model, data, TAPS)
     assert held is not None
