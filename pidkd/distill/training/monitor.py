@@ -19,6 +19,7 @@ from pidkd.audits.pair import AuditedPair
 from pidkd.audits.report import AuditReport
 from pidkd.distill.features import align
 from pidkd.distill.feeding import Forward, check_network, check_pairs, layouts
+from pidkd.distill.positions import POSITIONS, Position
 from pidkd.distill.taps import FeatureTap
 from pidkd.distill.training.arguments import check_audit_options
 from pidkd.distill.training.capturing import capture
@@ -45,7 +46,7 @@ class Monitor:
     Parameters
     ----------
     teacher : torch.nn.Module
-    data : ImageData or TextData, (x, y), torch Dataset or DataLoader
+    data : ImageData or TextData, (x, y), torch Dataset, DataLoader, or list of batches
         What is neither trained on nor tested on.
     pairs : sequence of (teacher layer, student layer)
     every : int
@@ -55,6 +56,8 @@ class Monitor:
         :math:`\sum U_T / \sum (U_T + U_S)`, or 1 if :math:`\sum I(Y;T) > \sum I(Y;S)` and else 0.
     folder : path, optional
         Keeps a report of each audit, so that a run that goes on has those from before.
+    position : {"mean", "cls", "last", "answer"}, optional
+        The state that stands for a sample, as ``capture`` takes it; batches whose tokens are padded need one.
     **options
         Those of ``audit``. Unless they say otherwise, layers become cells by ``Quantizer()``, labels are shuffled 5
         times, and there are no sampling intervals: an audit is to take seconds.
@@ -87,15 +90,17 @@ class Monitor:
         every: int = 10,
         gate: Gate | None = None,
         folder: PathLike | None = None,
+        position: Position | None = None,
         **options: Any,
     ) -> None:
         Whole(1).check(Parameter("Monitor", "every"), every)
         OrNone(Choice(("unique", "information"))).check(Parameter("Monitor", "gate"), gate)
+        OrNone(Choice(POSITIONS)).check(Parameter("Monitor", "position"), position)
         check_network(teacher, Parameter("Monitor", "teacher"))
         check_audit_options("Monitor", options)
         self.teacher, self.data, self.pairs = teacher, data, check_pairs(pairs, Parameter("Monitor", "pairs"))
         cells = {} if {"quantize", "estimator"} & set(options) else {"quantize": Quantizer(seed=options.get("seed", 0))}
-        self.every, self.gate = every, gate
+        self.every, self.gate, self.position = every, gate, position
         self.options = {"shuffles": 5, "uncertainty": None, **cells, **options}
         self.folder = None if folder is None else as_path(Parameter("Monitor", "folder"), folder)
         self.reports: dict[int, AuditReport] = {}
@@ -132,7 +137,8 @@ class Monitor:
         axes = {} if tap is None else {path: tap.axes[path] for path in paths if path in tap.axes}
         collate = getattr(run.train, "collate", None)
         device, forward = run.runtime.device.type, run.step.student.run_network
-        return capture(network, self.data, paths, device=device, layout=axes, forward=forward, collate=collate)
+        options: dict[str, Any] = {"layout": axes, "forward": forward, "collate": collate, "position": self.position}
+        return capture(network, self.data, paths, device=device, **options)
 
     @property
     def report(self) -> AuditReport:

@@ -125,6 +125,27 @@ def test_a_monitor_audits_texts_and_what_filters_leave(data: TextData) -> None:
     assert "layer2:layer1" in run.history[-1]["monitor"]
 
 
+@pytest.mark.filterwarnings("ignore::pidkd.errors.SmallSampleWarning", "ignore::pidkd.errors.TrainingWarning")
+def test_a_monitor_reads_padded_batches_at_a_position(data: TextData) -> None:
+    batches = [
+        {**{key: torch.tensor(x[rows]) for key, x in data.inputs.items()}, "labels": torch.tensor(data.labels[rows])}
+        for rows in np.arange(48).reshape(3, 16)
+    ]
+    audited = []
+    for held_out, position in ((data, None), (batches, "mean")):
+        teacher, student = networks(data)
+        monitor = Monitor(teacher, held_out, TAPS, every=1, shuffles=1, position=position)
+        recipe = Recipe(epochs=1, batch_size=16)
+        run = train(teacher, student, data, method="kd", recipe=recipe, after_epoch=monitor)
+        audited.append(run.history[-1]["monitor"])
+    assert audited[0] == audited[1]
+    with pytest.raises(InputError, match="one of 'mean', 'cls', 'last', 'answer', or None, got 'first'"):
+        Monitor(teacher, data, TAPS, position="first")  # type: ignore[arg-type]
+    padded = Monitor(teacher, batches, TAPS, every=1, shuffles=1)
+    with pytest.raises(InputError, match="tokens without padding where all of them are kept"):
+        train(teacher, student, data, method="kd", recipe=recipe, after_epoch=padded)
+
+
 def test_layers_without_all_tokens_are_refused(data: TextData) -> None:
     teacher, student = networks(data)
     teacher.embeddings.tokens = torch.nn.Embedding(data.n_tokens, 8)
