@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pidkd.decomposition import decompose
-from pidkd.errors import InputError, Keyword
+from pidkd.errors import Argument, InputError, Keyword, of_call
 from pidkd.export import COLORS, axis, data_frame, latex_table
 from pidkd.inputs import as_input
 from pidkd.inputs.activations import Target
@@ -176,5 +176,12 @@ def compare(
         name = measure if isinstance(measure, str) else getattr(measure, "name", repr(measure))
         if name in results:
             raise InputError(Keyword(CALL, "measures"), "each measure once", f"{name!r} twice")
-        results[name] = decompose(data, estimator=measure, units=units, seed=seed, uncertainty=uncertainty, given=given)
+        try:
+            results[name] = decompose(
+                data, estimator=measure, units=units, seed=seed, uncertainty=uncertainty, given=given
+            )
+        except InputError as error:
+            of_measure = isinstance(error.where, Argument) and error.where.name == "estimator"
+            place = Keyword(CALL, "measures", name) if of_measure else of_call(CALL, error.where)
+            raise error.at(place) from None
     return Comparison(results)

@@ -7,7 +7,7 @@ import pytest
 
 import pidkd
 from pidkd.cli.main import main
-from pidkd.errors import InputError
+from pidkd.errors import InputError, UnknownNameError
 from pidkd.result import ATOMS
 from pidkd.synthetic import gate
 
@@ -93,3 +93,8 @@ def test_the_command_prints_the_table(tmp_path, capsys):
     assert [line.split()[0] for line in printed.splitlines()[1:]] == ["broja", "sx"]
     assert main(["compare", str(tmp_path / "and.npy"), "--measure", "broja", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["broja"]["redundant"] == pytest.approx(0.311278, abs=1e-6)
+
+
+def test_a_measure_that_is_not_known_is_one_of_the_measures():
+    with pytest.raises(UnknownNameError, match=r"compare\(\.\.\., measures='brojaa'\): .*did you mean 'broja'"):
+        pidkd.compare(pidkd.Pmf(np.full((2, 2, 2), 1 / 8)), measures=["broja", "brojaa"])

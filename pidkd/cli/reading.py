@@ -65,7 +65,9 @@ def _check_columns(file: Path) -> None:
     headings = read_headings(file)
     if not all(set(names) & set(headings) for names in COLUMNS):
         got = f"columns {', '.join(headings)}" if len(headings) > 1 else "one column"
-        raise InputError(str(file), "columns named y, t and s, with a sample in each line", got, "name them so")
+        separated = any(mark in heading for heading in headings for mark in ";\t")
+        hint = "separate them by commas" if separated else "name them so"
+        raise InputError(str(file), "columns named y, t and s, with a sample in each line", got, hint)
 
 
 def read_posteriors(file: Path, groups: Path | None) -> Posteriors:

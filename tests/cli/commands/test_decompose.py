@@ -99,7 +99,8 @@ def test_a_table_of_columns_y_t_s_is_samples(tmp_path, capsys):
     ("text", "got"),
     [
         ("bought,t,s\n1,0,0\n", "columns bought, t, s"),
-        ("y\n1\n0\n", "one column"),
+        ("y\n1\n0\n", "one column; name them so"),
+        ("y;t;s\n1;0;0\n", "one column; separate them by commas"),
         ("", "one column"),
         ("y,t,s\n", "a heading alone"),
     ],
