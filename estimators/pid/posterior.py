@@ -18,7 +18,6 @@ from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.by_label import Half, held_out_means
 from pidkd.estimators.solvers.posterior.folds import split
 from pidkd.estimators.solvers.posterior.held_out import (
-    HALVINGS,
     Local,
     Logs,
     Part,
@@ -218,7 +217,7 @@ class Posterior(PIDEstimator):
         with threadpool_limits(1):  # products of a few classes: threads would mostly wait for each other
             found, halves = local_information(
                 *(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling),
-                halvings=0 if ctx.by is None else HALVINGS,
+                halved=ctx.by is not None,
             )
         if beside is not None:
             found = beside.added(found)

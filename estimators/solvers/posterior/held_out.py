@@ -20,9 +20,6 @@ from pidkd.mapping import release
 COMPARED = 5000
 """Rows of each half, at most, that say whether potentials earn more than one source alone."""
 
-HALVINGS = 2
-"""Times that the rows of each fold are halved, where errors by label are asked for."""
-
 CONSTANT = 1e-12
 """Range of the probabilities of a source that says nothing."""
 
@@ -172,7 +169,7 @@ def local_information(
     progress: Callable[[float], None] | None = None,
     groups: IntArray | None = None,
     scaling: bool = False,
-    halvings: int = 0,
+    halved: bool = False,
 ) -> tuple[Local, list[tuple[Part, Part]]]:
     """Calibrate, fit potentials and score, fold by fold; and the same within halves of what a fold is fitted to.
 
@@ -190,8 +187,8 @@ def local_information(
         Rows that are together in one fold, and in one half of what potentials are fitted to.
     scaling : bool
         Whether the pool also has the posteriors scaled by a matrix, for those that nothing here was trained to.
-    halvings : int, default 0
-        Pairs of halves of each fold, each half calibrated, fitted and scored by itself.
+    halved : bool, default False
+        Whether the pair of halves of each fold is wanted, each half calibrated, fitted and scored by itself.
     """
     prior = np.bincount(y) / len(y)
     local = Local(*(np.empty(len(y)) for _ in Local._fields))
@@ -202,9 +199,8 @@ def local_information(
         one = FoldLogs.of(f, y, fold, logs, seed, groups, scaling)
         for values, scored in zip(local, _scored(one, y, prior, max_classes), strict=True):
             values[one.score] = scored
-        halves += [
-            _halved(one, y, prior, max_classes, groups, np.random.default_rng([seed, 9, f, k])) for k in range(halvings)
-        ]
+        if halved:
+            halves.append(_halves(one, y, prior, max_classes, groups, np.random.default_rng([seed, 9, f])))
         if progress is not None:
             progress((f + 1) / folds)
     surprise = -np.log(prior)[y]
@@ -223,7 +219,7 @@ def _scored(one: FoldLogs, y: IntArray, prior: FloatArray, max_classes: int, cho
     return Local(of_t, of_s, of_both, union, fitted)
 
 
-def _halved(
+def _halves(
     one: FoldLogs,
     y: IntArray,
     prior: FloatArray,

@@ -80,7 +80,7 @@ def _numbers(pairs: FloatArray) -> tuple[Array, Array]:
 
 
 @njit(cache=True, error_model="numpy")
-def _diagonal(own: FloatArray, q_s: FloatArray, columns: Array, side: Array) -> FloatArray:
+def _diagonal(own: FloatArray, q_s: FloatArray, columns: Array, side: int) -> FloatArray:
     """M_bb by the numbers of the pairs, lower triangle; the last row and column are for pairs without a number."""
     n_y, _, n_s = own.shape
     diagonal = np.zeros((side + 1, side + 1))
@@ -146,7 +146,7 @@ def _system(
                 factor = l_inverse[t, i, k]
                 for c in range(side):
                     v[start + i, c] += factor * numbered[k, c]
-    schur = _diagonal(own, q_s, columns, side)
+    schur = _diagonal(own, q_s, columns, int(side))
     less = np.dot(v.T, v)
     shift = SHIFT
     while shift < 1.0:
