@@ -55,7 +55,9 @@ def read_folder(path: Path, read: Read) -> list[Layer]:
     if len(arrays) > 1 and not folders and are_shards:
         return [_sharded(path, arrays, read)]
     if not arrays and not folders:
-        raise InputError(str(path), FOLDER, "a folder without any")
+        below = [p.name for p in inside if p.is_dir() and any(format_of(file) for file in p.iterdir())]
+        hint = f"name one of the folders in it: {', '.join(below)}" if below else None
+        raise InputError(str(path), FOLDER, "a folder without any", hint)
     layers = [layer for file in arrays for layer in read(file)]
     layers += [_sharded(p, sorted(p.glob("*.npy"), key=lambda file: natural(file.stem)), read) for p in folders]
     return sorted(layers, key=lambda layer: natural(layer.name))

@@ -148,3 +148,14 @@ def test_an_audit_of_tables_is_that_of_arrays(write: Callable[..., Path]) -> Non
     assert (
         report.results["t", "s"].atoms == pidkd.audit({"t": H}, {"s": H}, Y, quantize=quantize).results["t", "s"].atoms
     )
+
+
+def test_a_folder_of_splits_names_them(tmp_path: Path) -> None:
+    """As ``datasets`` saves a dictionary of data sets."""
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        write_stream(tmp_path / split / "data-00000-of-00001.arrow", {"h": ROWS})
+    (tmp_path / "dataset_dict.json").write_text("{}")
+    with pytest.raises(InputError, match="a folder without any; name one of the folders in it: test, train"):
+        open_layers(tmp_path, "")
+    assert list(open_layers(tmp_path / "train", "")) == ["h"]
