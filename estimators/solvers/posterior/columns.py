@@ -1,13 +1,12 @@
-"""Feature columns for classifiers: standardised, in memory or row by row from a file."""
+"""Feature columns for classifiers: standardised, in memory or mapped from a file."""
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -22,45 +21,7 @@ ROWS = 256
 """Rows in a piece that is projected, at the least."""
 
 
-class OnDisk:
-    """Rows of float32 in a file without a name. They are read and not mapped: what is mapped counts as memory."""
-
-    def __init__(self, n: int, d: int) -> None:
-        self.shape = (n, d)
-        self.factor = np.float32(1)
-        # It goes when this object goes.
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-
-    def append(self, piece: Array) -> None:
-        """The next rows.
-
-        Raises
-        ------
-        InputError
-            When the disk is full, or cannot be written to.
-        """
-        data = np.ascontiguousarray(piece, np.float32)
-        try:
-            got = "" if self._file.write(data.data) == data.nbytes else "a full disk"
-        except OSError as error:
-            got = "a full disk" if error.errno == errno.ENOSPC else str(error)
-        if got:
-            expected = (
-                f"room for {math.prod(self.shape) * 4 / 2**30:.1f} GiB of features that do not fit into max_memory"
-            )
-            raise InputError(tempfile.gettempdir(), expected, got, "name another folder by TMPDIR")
-
-    def __getitem__(self, rows: IntArray) -> Array:
-        """The rows of these numbers."""
-        block = np.empty((len(rows), self.shape[1]), np.float32)
-        for row, into in zip(rows.tolist(), block, strict=True):
-            self._file.seek(into.nbytes * row)
-            self._file.readinto(into.data)
-        block *= self.factor
-        return block
-
-
-def empty(shape: tuple[int, ...], dtype: Any, on_disk: bool) -> Array:
+def empty(shape: tuple[int, ...], dtype: Any, on_disk: bool, what: str = "posteriors") -> Array:
     """An array in memory, or mapped from a file without a name, whose pages the system takes back when it needs them.
 
     Raises
@@ -76,7 +37,7 @@ def empty(shape: tuple[int, ...], dtype: Any, on_disk: bool) -> Array:
         # What is mapped and not there yet would end the process on a full disk.
         os.posix_fallocate(file.fileno(), 0, n_bytes) if hasattr(os, "posix_fallocate") else file.truncate(n_bytes)
     except OSError as error:
-        expected = f"room for {n_bytes / 2**30:.1f} GiB of posteriors that do not fit into max_memory"
+        expected = f"room for {n_bytes / 2**30:.1f} GiB of {what} that do not fit into max_memory"
         raise InputError(tempfile.gettempdir(), expected, reason(error), "name another folder by TMPDIR") from error
     return mapped(file, dtype, "r+", 0, shape)
 
@@ -125,9 +86,6 @@ def taken(values: Array, rows: IntArray) -> Array:
     return chosen
 
 
-Columns: TypeAlias = Array | OnDisk
-
-
 def columns_of(values: Any, n_components: int | None) -> int:
     """Number of columns after projection."""
     n, d = int(values.shape[0]), math.prod(values.shape[1:])
@@ -140,7 +98,7 @@ def projection_bytes(values: Any, n_components: int | None) -> int:
     return 20 * d * columns_of(values, n_components) if n_components is not None and d > n_components else 0
 
 
-def features(values: Any, n_components: int | None, seed: int, on_disk: bool = False) -> Columns:
+def features(values: Any, n_components: int | None, seed: int, on_disk: bool = False) -> Array:
     """Standardised float32 columns; of wide layers the leading principal components, by randomised projection.
 
     No label enters, and the rows that are scored count only in means, scales and directions.
@@ -196,21 +154,17 @@ def features(values: Any, n_components: int | None, seed: int, on_disk: bool = F
 
     block = _kept(projected(), n, width, on_disk)
     factor = np.float32(1 / max(math.sqrt(float(squares.max()) / n), 1e-30))
-    if isinstance(block, OnDisk):
-        block.factor = factor
-    else:
-        block *= factor
+    step = max(1, n_bytes // (4 * width))
+    for at in range(0, n, step):
+        block[at : at + step] *= factor
+        release()
     return block
 
 
-def _kept(pieces: Iterator[Array], n: int, d: int, on_disk: bool) -> Columns:
-    if on_disk:
-        block = OnDisk(n, d)
-        for piece in pieces:
-            block.append(piece)
-        return block
-    held, at = np.empty((n, d), np.float32), 0
+def _kept(pieces: Iterator[Array], n: int, d: int, on_disk: bool) -> Array:
+    held, at = empty((n, d), np.float32, on_disk, "features"), 0
     for piece in pieces:
         held[at : at + len(piece)] = piece
         at += len(piece)
+        release()
     return held

@@ -23,7 +23,7 @@ import numpy as np
 
 from pidkd.arrays import Array, IntArray
 from pidkd.errors import InputError, Keyword, PidkdWarning
-from pidkd.estimators.solvers.posterior.columns import Columns, empty
+from pidkd.estimators.solvers.posterior.columns import empty
 from pidkd.estimators.solvers.posterior.held_out import Logs
 from pidkd.mapping import release
 
@@ -88,7 +88,7 @@ class Plan(NamedTuple):
 
 
 def probe_logs(
-    x: Sequence[Columns], labels: IntArray, fold: IntArray, seed: int, device: str = "cpu", on_disk: bool = False
+    x: Sequence[Array], labels: IntArray, fold: IntArray, seed: int, device: str = "cpu", on_disk: bool = False
 ) -> list[Logs]:
     """Cross-fitted probes of each labelling.
 
@@ -118,7 +118,7 @@ def probe_logs(
     while True:
         try:
             # What lies in a file stays there.
-            tensors = [torch.as_tensor(one, device=device) if isinstance(one, np.ndarray) else one for one in x]
+            tensors = [one if isinstance(one, np.memmap) else torch.as_tensor(one, device=device) for one in x]
             return [_train(torch, tensors, *one, plan, seed, device, on_disk) for one in zip(labels, fold, strict=True)]
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
@@ -363,6 +363,7 @@ class _Probes:
                 which, place = rows.unique(return_inverse=True)
                 read = torch.as_tensor(columns[which.numpy()]).to(self.device)
                 blocks.append(read.index_select(0, place.to(self.device)))
+                release()
         return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)
 
     def _alone(self, w: _Weights, model: int, rows: Any) -> Any:
