@@ -49,12 +49,12 @@ def test_means_add_up_to_the_atoms_of_classifiers():
     assert result.to("nats").to("bits").by[0].atoms == pytest.approx(result.by[0].atoms)
 
 
-def halved(local, groups, n):
+def halved(local, labels, groups, n):
     """Pairs of halves of all rows, each group in one of them."""
-    pairs = []
+    codes, pairs = np.unique(labels, return_inverse=True)[1], []
     for _ in range(n):
         first = RNG.permutation(groups.max() + 1)[groups] < (groups.max() + 1) // 2
-        pairs.append([Half(np.flatnonzero(one), {a: v[one] for a, v in local.items()}) for one in (first, ~first)])
+        pairs.append([Half.of(codes[one], {a: v[one] for a, v in local.items()}, 2) for one in (first, ~first)])
     return pairs
 
 
@@ -63,7 +63,7 @@ def test_errors_of_halves_are_those_of_independent_rows(copies):
     local = {atom: RNG.normal(size=N) for atom in ATOMS}
     labels, groups = np.repeat(DOMAIN, copies), np.repeat(np.arange(N), copies)
     copied = {atom: np.repeat(values, copies) for atom, values in local.items()}
-    for one in held_out_means(copied, labels, halved(copied, groups, 400), groups):
+    for one in held_out_means(copied, labels, halved(copied, labels, groups, 400), groups):
         rows = one.label == DOMAIN
         for atom in ATOMS:
             assert one.se[atom] == pytest.approx(local[atom][rows].std(ddof=1) / np.sqrt(rows.sum()), rel=0.2)
@@ -73,7 +73,9 @@ def test_a_label_without_two_independent_rows_has_no_error():
     local = {atom: RNG.normal(size=N) for atom in ATOMS}
     for labels, groups in ((np.arange(N) == 0, np.arange(N)), (DOMAIN == "photo", (DOMAIN == "photo").astype(int))):
         (alone,) = (
-            one for one in held_out_means(local, labels, halved(local, np.arange(N), 5), groups) if one.label == "True"
+            one
+            for one in held_out_means(local, labels, halved(local, labels, np.arange(N), 5), groups)
+            if one.label == "True"
         )
         assert all(np.isnan(value) for value in alone.se.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from pidkd.arrays import Array, FloatArray, IntArray
-from pidkd.by_label import LabelAtoms
 from pidkd.errors import Argument, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.by_label import Half, held_out_means
@@ -20,7 +20,6 @@ from pidkd.estimators.solvers.posterior.folds import split
 from pidkd.estimators.solvers.posterior.held_out import (
     Local,
     Logs,
-    Part,
     Within,
     confused,
     local_information,
@@ -215,9 +214,9 @@ class Posterior(PIDEstimator):
             within = "are the target" if self.lump else "are solved; within a group Red is the smaller information"
             message += f"; {self.max_classes} groups of {n_classes} classes {within}"
         with threadpool_limits(1):  # products of a few classes: threads would mostly wait for each other
+            of_half = None if ctx.by is None else _half_by(ctx.by, beside)
             found, halves = local_information(
-                *(y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling),
-                halved=ctx.by is not None,
+                y, fold, t, s, both, self.max_classes, ctx.seed, ctx.progress, groups, scaling, of_half
             )
         if beside is not None:
             found = beside.added(found)
@@ -231,7 +230,7 @@ class Posterior(PIDEstimator):
         spread = atoms_of(found._replace(union=found.fitted))
         se = {name: max(standard_error(one[name], groups) for one in (local, spread)) for name in local}
         z = half_width(self.level, groups)
-        by = () if ctx.by is None else self._by_label(local, ctx.by, halves, groups, beside)
+        by = () if ctx.by is None else held_out_means(local, ctx.by, halves, groups, self.level)
         return Raw(
             value["unique_t"],
             Information(value["mi_t"], value["mi_s"], value["mi"]),
@@ -241,23 +240,6 @@ class Posterior(PIDEstimator):
             local=local,
             by=by,
         )
-
-    def _by_label(
-        self,
-        local: dict[str, FloatArray],
-        labels: Array,
-        halves: list[tuple[Part, Part]],
-        groups: IntArray | None,
-        beside: Within | None,
-    ) -> tuple[LabelAtoms, ...]:
-        """Means of the local atoms by label, with the errors of halves."""
-
-        def half(part: Part) -> Half:
-            found = part.local if beside is None else beside.added(part.local, part.rows)
-            return Half(part.rows, atoms_of(found))
-
-        pairs = [(half(first), half(second)) for first, second in halves]
-        return held_out_means(local, labels, pairs, groups, self.level)
 
     def result(
         self,
@@ -278,6 +260,17 @@ class Posterior(PIDEstimator):
     def learner(self) -> str:
         """Name of what learns the posteriors."""
         return self._learner.words
+
+
+def _half_by(labels: Array, beside: Within | None) -> Callable[[IntArray, Local], Half]:
+    """Function that gives the means by label of a half, with what is known within groups of classes."""
+    values, codes = np.unique(labels, return_inverse=True)
+
+    def half(rows: IntArray, local: Local) -> Half:
+        whole = local if beside is None else beside.added(local, rows)
+        return Half.of(codes[rows], atoms_of(whole), len(values))
+
+    return half
 
 
 def _of_tail(data: Posteriors) -> str:

@@ -20,10 +20,18 @@ from pidkd.result import ATOMS
 
 
 class Half(NamedTuple):
-    """Rows with their atoms, by what was fitted to them."""
+    """Means by label of the rows of a half, by what was fitted to them."""
 
-    rows: IntArray
-    atoms: Mapping[str, FloatArray]
+    counts: IntArray
+    """Rows of each label."""
+    means: Mapping[str, FloatArray]
+    """Of each atom, shape (n_labels,)."""
+
+    @classmethod
+    def of(cls, codes: IntArray, atoms: Mapping[str, FloatArray], n_labels: int) -> Half:
+        """From the label and the atoms of each row."""
+        counts = np.bincount(codes, minlength=n_labels)
+        return cls(counts, means_by_label(atoms, codes, counts))
 
 
 def held_out_means(
@@ -44,7 +52,7 @@ def held_out_means(
     local : mapping from atom to array, shape (n_samples,)
     labels : array, shape (n_samples,)
     halves : sequence of pairs of Half
-        In each pair the halves of the rows that a fold is fitted to.
+        In each pair the halves of the rows that a fold is fitted to; labels in rising order.
     groups : array of int, shape (n_samples,), optional
         Rows that belong together.
     level : float
@@ -54,7 +62,7 @@ def held_out_means(
 
     values, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     means = means_by_label(local, codes, sizes)
-    errors, freedom = _errors(halves, codes, len(values))
+    errors, freedom = _errors(halves, len(codes))
     entries = []
     for b in np.argsort(-means["unique_t"], kind="stable"):
         units = int(sizes[b]) if groups is None else len(np.unique(groups[codes == b]))
@@ -73,22 +81,14 @@ def means_by_label(local: Mapping[str, FloatArray], codes: IntArray, sizes: IntA
         return {name: np.bincount(codes, local[name], len(sizes)) / sizes for name in ATOMS}
 
 
-def _errors(
-    halves: Sequence[tuple[Half, Half]], codes: IntArray, n_labels: int
-) -> tuple[dict[str, FloatArray], IntArray]:
-    """Standard error of each mean by label, and the number of pairs that it comes from."""
-    squares = {name: np.zeros(n_labels) for name in ATOMS}
-    pairs = np.zeros(n_labels, dtype=np.int64)
-    for pair in halves:
-        of_half = (codes[half.rows] for half in pair)
-        counts = [np.bincount(one, minlength=n_labels) for one in of_half]
-        one, other = (
-            means_by_label(half.atoms, codes[half.rows], count) for half, count in zip(pair, counts, strict=True)
-        )
-        seen = (counts[0] > 0) & (counts[1] > 0)
-        share = sum(len(half.rows) for half in pair) / len(codes)
-        pairs += seen
-        for name in ATOMS:
-            squares[name] += np.where(seen, share * (one[name] - other[name]) ** 2 / 4, 0.0)
+def _errors(halves: Sequence[tuple[Half, Half]], n: int) -> tuple[dict[str, FloatArray], IntArray]:
+    """Standard error of each mean by label, of ``n`` rows in all, and the number of pairs that it comes from."""
+    seen = np.array([(one.counts > 0) & (other.counts > 0) for one, other in halves])
+    pairs: IntArray = seen.sum(axis=0)
+    share = np.array([(one.counts.sum() + other.counts.sum()) / n for one, other in halves])[:, None]
+    errors = {}
     with np.errstate(invalid="ignore"):
-        return {name: np.sqrt(squares[name] / pairs) for name in ATOMS}, pairs
+        for name in ATOMS:
+            differences = np.array([one.means[name] - other.means[name] for one, other in halves])
+            errors[name] = np.sqrt(np.where(seen, share * differences**2 / 4, 0.0).sum(axis=0) / pairs)
+    return errors, pairs

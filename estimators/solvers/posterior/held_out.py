@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ COMPARED = 5000
 
 CONSTANT = 1e-12
 """Range of the probabilities of a source that says nothing."""
+
+
+Half = TypeVar("Half")
 
 
 class Local(NamedTuple):
@@ -60,13 +63,6 @@ class Logs(NamedTuple):
 
         calibrating = lump(self.calibrating)
         return Logs(calibrating, calibrating if self.scored is self.calibrating else lump(self.scored))
-
-
-class Part(NamedTuple):
-    """Some rows with their local information, by what was fitted to them."""
-
-    rows: IntArray
-    local: Local
 
 
 class FoldLogs(NamedTuple):
@@ -169,8 +165,8 @@ def local_information(
     progress: Callable[[float], None] | None = None,
     groups: IntArray | None = None,
     scaling: bool = False,
-    halved: bool = False,
-) -> tuple[Local, list[tuple[Part, Part]]]:
+    of_half: Callable[[IntArray, Local], Half] | None = None,
+) -> tuple[Local, list[tuple[Half, Half]]]:
     """Calibrate, fit potentials and score, fold by fold; and the same within halves of what a fold is fitted to.
 
     Parameters
@@ -187,20 +183,25 @@ def local_information(
         Rows that are together in one fold, and in one half of what potentials are fitted to.
     scaling : bool
         Whether the pool also has the posteriors scaled by a matrix, for those that nothing here was trained to.
-    halved : bool, default False
-        Whether the pair of halves of each fold is wanted, each half calibrated, fitted and scored by itself.
+    of_half : callable, optional
+        What to keep of each half of what a fold is fitted to, calibrated, fitted and scored by itself, from its rows
+        and their local information.
     """
     prior = np.bincount(y) / len(y)
     local = Local(*(np.empty(len(y)) for _ in Local._fields))
-    halves: list[tuple[Part, Part]] = []
+    halves: list[tuple[Half, Half]] = []
     logs = {"t": t, "s": s} | ({} if both is None else {"both": both})
     folds = int(fold.max()) + 1
     for f in range(folds):
         one = FoldLogs.of(f, y, fold, logs, seed, groups, scaling)
         for values, scored in zip(local, _scored(one, y, prior, max_classes), strict=True):
             values[one.score] = scored
-        if halved:
-            halves.append(_halves(one, y, prior, max_classes, groups, np.random.default_rng([seed, 9, f])))
+        if of_half is not None:
+            first, second = (
+                of_half(part.fit, _within(part, y, prior, max_classes))
+                for part in _halves(one, groups, np.random.default_rng([seed, 9, f]))
+            )
+            halves.append((first, second))
         if progress is not None:
             progress((f + 1) / folds)
     surprise = -np.log(prior)[y]
@@ -219,25 +220,17 @@ def _scored(one: FoldLogs, y: IntArray, prior: FloatArray, max_classes: int, cho
     return Local(of_t, of_s, of_both, union, fitted)
 
 
-def _halves(
-    one: FoldLogs,
-    y: IntArray,
-    prior: FloatArray,
-    max_classes: int,
-    groups: IntArray | None,
-    generator: np.random.Generator,
-) -> tuple[Part, Part]:
-    """Two halves of the rows that a fold is fitted to, each with the labels' frequencies of its own."""
+def _within(half: FoldLogs, y: IntArray, prior: FloatArray, max_classes: int) -> Local:
+    """Local information of a half by what is fitted to it, with the labels' frequencies of its own."""
+    frequencies = np.bincount(y[half.fit], minlength=len(prior)) / len(half.fit)
+    surprise = -np.log(frequencies[y[half.fit]])
+    return Local(*(values + surprise for values in _scored(half, y, prior, max_classes, choose=False)))
+
+
+def _halves(one: FoldLogs, groups: IntArray | None, generator: np.random.Generator) -> Iterator[FoldLogs]:
+    """Two random halves of the rows that a fold is fitted to."""
     order = shuffled(np.arange(len(one.fit)), None if groups is None else groups[one.fit], generator)
-
-    def part(places: IntArray) -> Part:
-        half = one.fitted_to(places)
-        frequencies = np.bincount(y[half.fit], minlength=len(prior)) / len(half.fit)
-        surprise = -np.log(frequencies[y[half.fit]])
-        return Part(half.fit, Local(*(values + surprise for values in _scored(half, y, prior, max_classes, False))))
-
-    first, second = np.array_split(order, 2)
-    return part(first), part(second)
+    return (one.fitted_to(places) for places in np.array_split(order, 2))
 
 
 def _log(p: FloatArray) -> FloatArray:
