@@ -10,15 +10,11 @@ import numpy as np
 
 from pidkd.arrays import Array, FloatArray, IntArray, as_array
 from pidkd.errors import Argument, InputError, Keyword, Parameter
+from pidkd.estimators.solvers.posterior.classifiers import classifier_logs, standard_classifiers
 from pidkd.estimators.solvers.posterior.columns import columns_of, features, projection_bytes
 from pidkd.estimators.solvers.posterior.held_out import Logs
 from pidkd.estimators.solvers.posterior.pool import smoothed
-from pidkd.estimators.solvers.posterior.probes import (
-    classifier_logs,
-    models_bytes,
-    probe_logs,
-    standard_classifiers,
-)
+from pidkd.estimators.solvers.posterior.probes import models_bytes, probe_logs
 
 NEVER = 2**40
 """What posteriors as given rule out is taken for this rare until they are calibrated: its logarithm must be finite."""
