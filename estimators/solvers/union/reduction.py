@@ -43,7 +43,26 @@ class Reduction:
     def __init__(self, margins: PerSource, negligible: float = NEGLIGIBLE[0]) -> None:
         self.margins = list(margins)
         self.groups = [_groups(margin) for margin in margins]
-        merged = [_merged(margin, group) for margin, group in zip(margins, self.groups, strict=True)]
+        p_y = margins[0].sum(axis=1)
+        self.one_to_one = all(
+            group.max() == len(group) - 1 and margin.min() >= negligible
+            for group, margin in zip(self.groups, margins, strict=True)
+        )
+        if self.one_to_one:
+            self.classes = np.arange(len(p_y))
+            self.cells = [np.arange(len(group)) for group in self.groups]
+            kept = [margin.take(group.argsort(), axis=1) for group, margin in zip(self.groups, margins, strict=True)]
+        else:
+            kept = self._merge(negligible)
+        compact = [each * (p_y[self.classes] / each.sum(axis=1))[:, None] for each in kept]
+        self.order = sorted(range(len(compact)), key=lambda i: -compact[i].shape[1])
+        largest, *others = (compact[i] for i in self.order)
+        self.yt, self.ys = np.ascontiguousarray(largest.T), np.concatenate(others, axis=1)
+        self.sizes = tuple(each.shape[1] for each in others)
+
+    def _merge(self, negligible: float) -> list[FloatArray]:
+        """Pair marginals of merged cells, without classes and cells of which nothing is kept, zero for pairs aside."""
+        merged = [_merged(margin, group) for margin, group in zip(self.margins, self.groups, strict=True)]
         kept = [each >= negligible for each in merged]
         classes = np.logical_and.reduce([np.any(each, axis=1) for each in kept])
         for each in kept:
@@ -51,27 +70,16 @@ class Reduction:
         self.classes = np.flatnonzero(classes)
         self.cells = [np.flatnonzero(each.any(axis=0)) for each in kept]
         self.kept: list[Array] = [
-            each[:, group] & (margin > 0) for each, group, margin in zip(kept, self.groups, margins, strict=True)
+            each[:, group] & (margin > 0) for each, group, margin in zip(kept, self.groups, self.margins, strict=True)
         ]
         self.shares = [
             np.where(inside, margin, 0.0) / np.where(whole > 0, whole, 1.0)[:, group]
-            for inside, margin, whole, group in zip(self.kept, margins, merged, self.groups, strict=True)
+            for inside, margin, whole, group in zip(self.kept, self.margins, merged, self.groups, strict=True)
         ]
-        self.one_to_one = all(
-            len(cells) == margin.shape[1] and bool(inside.all())
-            for cells, margin, inside in zip(self.cells, margins, self.kept, strict=True)
-        )
-        p_y = margins[0].sum(axis=1)
-        compact = [self._compact(*each, p_y) for each in zip(merged, kept, self.cells, strict=True)]
-        self.order = sorted(range(len(compact)), key=lambda i: -compact[i].shape[1])
-        largest, *others = (compact[i] for i in self.order)
-        self.yt, self.ys = np.ascontiguousarray(largest.T), np.concatenate(others, axis=1)
-        self.sizes = tuple(each.shape[1] for each in others)
-
-    def _compact(self, merged: FloatArray, kept: Array, cells: Array, p_y: FloatArray) -> FloatArray:
-        inside = np.where(kept, merged, 0.0)[np.ix_(self.classes, cells)]
-        compact: FloatArray = inside * (p_y[self.classes] / inside.sum(axis=1))[:, None]
-        return compact
+        return [
+            np.where(inside, each, 0.0)[np.ix_(self.classes, cells)]
+            for inside, each, cells in zip(kept, merged, self.cells, strict=True)
+        ]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,10 +98,10 @@ class Reduction:
         back = np.argsort(self.order)
         solved = q.transpose(1, 0, 2).reshape(self.shape).transpose(0, *(1 + back))
         parts = [a.T, *np.split(b, np.cumsum(self.sizes)[:-1], axis=1)]
-        at = [self._positions(*each) for each in zip(self.cells, self.groups, strict=True)]
         if self.one_to_one:
-            parts = [parts[back[i]][:, cells] for i, cells in enumerate(at)]
-            return solved[np.ix_(np.arange(len(solved)), *at)], parts
+            parts = [parts[back[i]][:, group] for i, group in enumerate(self.groups)]
+            return solved[np.ix_(self.classes, *self.groups)], parts
+        at = [self._positions(*each) for each in zip(self.cells, self.groups, strict=True)]
         plan = np.zeros((len(self.margins[0]), *(margin.shape[1] for margin in self.margins)))
         plan[self.classes] = solved[np.ix_(np.arange(len(solved)), *at)]
         potentials = []
