@@ -212,7 +212,10 @@ def _scored(one: FoldLogs, y: IntArray, prior: FloatArray, max_classes: int, cho
     """Logarithms of what is calibrated, and potentials, of the labels of the scored rows, in nats."""
     of_fit, of_score = y[one.fit], y[one.score]
     (p_t, q_t), (p_s, q_s) = (calibrated([one.logs[name]], of_fit, prior) for name in ("t", "s"))
-    each = [Logs(by_rows(_log, p), by_rows(_log, q)) for p, q in ((p_t, q_t), (p_s, q_s))]
+    each = []
+    for p, q in ((p_t, q_t), (p_s, q_s)):
+        of_p = by_rows(_log, p)
+        each.append(Logs(of_p, of_p if q is p else by_rows(_log, q)))
     _, q_ts = calibrated([*each, *([one.logs["both"]] if "both" in one.logs else [])], of_fit, prior)
     of_t, of_s, of_both = (np.log(q[np.arange(len(of_score)), of_score]) for q in (q_t, q_s, q_ts))
     potentials = _union if len(prior) <= max_classes else partial(_union_of_groups, n_groups=max_classes)
@@ -260,7 +263,9 @@ def calibrated(logs: list[Logs], y: IntArray, prior: FloatArray) -> tuple[FloatA
     def pool(*parts: Array) -> FloatArray:
         return smoothed(pooled(parts, weights, prior), prior, len(y))
 
-    return by_rows(pool, *before), by_rows(pool, *after)
+    p = by_rows(pool, *before)
+    same = all(one is other for one, other in zip(before, after, strict=True))
+    return p, p if same else by_rows(pool, *after)
 
 
 def of_labels(fitted: Fitted, posteriors: Sequence[FloatArray], y: IntArray) -> FloatArray:
