@@ -8,7 +8,7 @@ import pytest
 from pidkd import get_estimator, list_estimators
 from pidkd.pid import LAWS
 from pidkd.testing import Check, contract_checks
-from pidkd.testing.pid import BY_LAW
+from pidkd.testing.laws import BY_LAW
 
 
 def clauses() -> Iterator[object]:

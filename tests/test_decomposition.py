@@ -15,7 +15,7 @@ from pidkd import Activations, Codes, Gaussian, Pmf, Posteriors, decompose, deco
 from pidkd.errors import IncompatibleInputError, InputError, PidkdError, PidkdWarning, UnknownNameError
 from pidkd.result import ATOMS, PIDResult
 from pidkd.synthetic import gate, random_pmf
-from pidkd.testing.pid import ROUNDING
+from pidkd.testing.answers import ROUNDING
 
 TIMES = 100
 Y, T, S = [0, 0, 0, 1] * TIMES, [0, 0, 1, 1] * TIMES, [0, 1, 0, 1] * TIMES

@@ -17,13 +17,7 @@ from pidkd.errors import Argument, PidkdWarning
 from pidkd.estimator import Context
 from pidkd.estimators.solvers.posterior.by_label import Half, held_out_means
 from pidkd.estimators.solvers.posterior.folds import split
-from pidkd.estimators.solvers.posterior.held_out import (
-    Local,
-    Logs,
-    Within,
-    confused,
-    local_information,
-)
+from pidkd.estimators.solvers.posterior.held_out import Local, Logs, Within, confused, local_information
 from pidkd.estimators.solvers.posterior.learning import Learner, as_given
 from pidkd.groups import half_width, standard_error
 from pidkd.info import table_information

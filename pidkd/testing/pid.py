@@ -16,18 +16,17 @@ import numpy as np
 
 from pidkd.errors import IncompatibleInputError, InputError, PidkdWarning, UnknownNameError, quote
 from pidkd.estimator import KEEPABLE, RESERVED, Context, Estimator
-from pidkd.info import information, table_information
+from pidkd.info import information
 from pidkd.inputs import Codes, Input, Pmf
 from pidkd.pid import LAWS, PIDEstimator
 from pidkd.registry import get_estimator, list_estimators
-from pidkd.result import ATOMS, NATS_PER, PIDResult, Status, Units
+from pidkd.result import ATOMS, NATS_PER, PIDResult, Status
 from pidkd.synthetic import gate, list_gates
+from pidkd.testing.answers import ROUNDING, assert_same, assert_value, run
 from pidkd.testing.check import Check
-from pidkd.testing.examples import EXAMPLES, copied, examples_for
+from pidkd.testing.examples import EXAMPLES, examples_for
+from pidkd.testing.laws import BY_LAW
 from pidkd.testing.parameters import check_parameters
-
-ROUNDING = 1e-12
-"""Bits by which float64 may blur a sum over a table."""
 
 
 def contract_checks(estimator: PIDEstimator) -> list[Check]:
@@ -136,14 +135,14 @@ def bad_values_are_refused(estimator: Estimator) -> None:
 def atoms_add_up(estimator: PIDEstimator) -> None:
     """The atoms obey the three identities."""
     for data in examples_for(estimator):
-        result = _run(estimator, data)
+        result = run(estimator, data)
         assert result.residual <= ROUNDING, f"{data!r}: the identities are off by {result.residual:.3g} bits"
 
 
 def bounds_hold(estimator: PIDEstimator) -> None:
     """Each atom lies within its bounds, and all four have the width of the certificate's gap."""
     for data in examples_for(estimator):
-        result = _run(estimator, data)
+        result = run(estimator, data)
         gap = result.certificate.gap
         assert gap >= -ROUNDING, f"{data!r}: lower bound {-gap:.3g} bits above the upper one"
         for atom, value in result.atoms.items():
@@ -178,10 +177,10 @@ def status_is_earned(estimator: PIDEstimator) -> None:
 def same_seed_same_answer(estimator: PIDEstimator) -> None:
     """A second run with the same seed gives the same numbers; where nothing is sampled, so does another seed."""
     for data in examples_for(estimator):
-        first, second = (dataclasses.replace(_run(estimator, data), seconds=0.0) for _ in range(2))
+        first, second = (dataclasses.replace(run(estimator, data), seconds=0.0) for _ in range(2))
         assert first == second, f"{data!r}: {first.atoms} and then {second.atoms}"
         if estimator.exactness == "exact":
-            _assert_same(first, _run(estimator, data, seed=1), f"{data!r} with another seed")
+            assert_same(first, run(estimator, data, seed=1), f"{data!r} with another seed")
 
 
 def batch_equals_single(estimator: PIDEstimator) -> None:
@@ -192,7 +191,7 @@ def batch_equals_single(estimator: PIDEstimator) -> None:
         batch = estimator.decompose_batch(examples)
     assert len(batch) == len(examples), f"{len(batch)} results of {len(examples)} members"
     for data, result in zip(examples, batch, strict=True):
-        _assert_same(result, _run(estimator, data), f"{data!r} in a batch and alone")
+        assert_same(result, run(estimator, data), f"{data!r} in a batch and alone")
     for atom in ATOMS:
         column = [getattr(result, atom) for result in batch]
         assert getattr(batch, atom).tolist() == column, f"the batch's {atom} are not its members'"
@@ -201,16 +200,14 @@ def batch_equals_single(estimator: PIDEstimator) -> None:
 def units_agree(estimator: PIDEstimator) -> None:
     """Bits and nats differ by the factor log 2."""
     data = examples_for(estimator)[0]
-    _assert_same(_run(estimator, data), _run(estimator, data, units="nats").to("bits"), f"{data!r} in bits and in nats")
+    assert_same(run(estimator, data), run(estimator, data, units="nats").to("bits"), f"{data!r} in bits and in nats")
 
 
 def record_round_trips(estimator: PIDEstimator) -> None:
     """A result goes through strict JSON and back."""
     for data in examples_for(estimator):
         raw = estimator._decompose(estimator._accept(data), Context(keep=KEEPABLE))
-        record = _run(
-            estimator, data, keep=tuple(name for name in KEEPABLE if getattr(raw, name) is not None)
-        ).to_dict()
+        record = run(estimator, data, keep=tuple(name for name in KEEPABLE if getattr(raw, name) is not None)).to_dict()
         read = json.loads(json.dumps(record, allow_nan=False))
         again = PIDResult.from_dict(read).to_dict()
         changed = [key for key in record if again[key] != record[key]]
@@ -236,7 +233,7 @@ def other_kinds_are_refused(estimator: PIDEstimator) -> None:
 def information_is_the_tables(estimator: PIDEstimator) -> None:
     """I(Y;T), I(Y;S) and I(Y;T,S) are those of the table."""
     for data in examples_for(estimator):
-        result = _run(estimator, data)
+        result = run(estimator, data)
         known = [value / NATS_PER["bits"] for value in information(data.p)]
         off = max(abs(one - other) for one, other in zip(result.information, known, strict=True))
         assert off <= ROUNDING, f"{data!r}: off by {off:.3g} bits"
@@ -246,101 +243,21 @@ def codes_are_counted(estimator: PIDEstimator) -> None:
     """Labels give what their table of counts gives, and the number of samples is told."""
     rng = np.random.default_rng(0)
     codes = Codes(*(rng.integers(size, size=60) for size in (2, 3, 4)))
-    result = _run(estimator, codes)
+    result = run(estimator, codes)
     assert result.n_samples == codes.n_samples, f"n_samples is {result.n_samples}, not {codes.n_samples}"
-    _assert_same(result, _run(estimator, codes.pmf()), "labels and their table")
+    assert_same(result, run(estimator, codes.pmf()), "labels and their table")
 
 
 def closed_forms(estimator: PIDEstimator) -> None:
     """The certificate contains the closed form of every gate, and each atom is within the gap of it."""
     for name in list_gates():
         known = gate(name)
-        result = _run(estimator, known.pmf)
+        result = run(estimator, known.pmf)
         low, high = result.certificate.lower, result.certificate.upper
         contained = low - ROUNDING <= known.unique_t <= high + ROUNDING
         assert contained, f"{name}: unique_t is {known.unique_t}, and certified within [{low}, {high}]"
         for atom, value in known.atoms.items():
-            _assert_value(result, atom, value, name)
-
-
-# The laws
-
-
-def symmetric(estimator: PIDEstimator) -> None:
-    """Swapping T and S swaps the unique atoms."""
-    for data in examples_for(estimator):
-        swapped = _run(estimator, Pmf(data.p.swapaxes(1, 2)))
-        back = dataclasses.replace(swapped, unique_t=swapped.unique_s, unique_s=swapped.unique_t)
-        _assert_same(_run(estimator, data), back, f"{data!r} with T and S swapped")
-
-
-def relabelling(estimator: PIDEstimator) -> None:
-    """Renaming the values of Y, T or S changes nothing."""
-    rng = np.random.default_rng(0)
-    for data in examples_for(estimator):
-        renamed = Pmf(data.p[np.ix_(*(rng.permutation(size) for size in data.shape))])
-        _assert_same(_run(estimator, data), _run(estimator, renamed), f"{data!r} with other names")
-
-
-def zero_rows(estimator: PIDEstimator) -> None:
-    """Values of probability zero change nothing."""
-    for data in examples_for(estimator):
-        padded = np.zeros([size + 2 for size in data.shape])
-        padded[1:-1, 1:-1, 1:-1] = data.p
-        _assert_same(_run(estimator, data), _run(estimator, Pmf(padded)), f"{data!r} with rows of zeros")
-
-
-def nonnegative(estimator: PIDEstimator) -> None:
-    """No atom is negative beyond the gap."""
-    for data in examples_for(estimator):
-        result = _run(estimator, data)
-        negative = {atom: value for atom, value in result.atoms.items() if value < -_slack(result)}
-        assert not negative, f"{data!r}: {negative} bits with a gap of {result.certificate.gap:.3g}"
-
-
-def copy(estimator: PIDEstimator) -> None:
-    """S a copy of T leaves T nothing unique."""
-    for data in examples_for(estimator):
-        p = data.p.sum(axis=2)[:, :, None] * np.eye(data.shape[1])
-        result = _run(estimator, Pmf(p))
-        for atom in ("unique_t", "unique_s"):
-            _assert_value(result, atom, 0.0, f"T of {data!r} and its copy")
-
-
-def constant(estimator: PIDEstimator) -> None:
-    """A constant S leaves all of I(Y;T) unique to T."""
-    for data in examples_for(estimator):
-        result = _run(estimator, Pmf(data.p.sum(axis=2, keepdims=True)))
-        _assert_value(result, "unique_t", result.mi_t, f"T of {data!r} and a constant")
-
-
-def identity(estimator: PIDEstimator) -> None:
-    """Of Y = (T, S) the redundancy is I(T;S)."""
-    for data in examples_for(estimator):
-        of_pair = data.p.sum(axis=0)
-        result = _run(estimator, copied(of_pair))
-        _assert_value(result, "redundant", table_information(of_pair) / NATS_PER["bits"], f"Y = (T, S) of {data!r}")
-
-
-def independent_identity(estimator: PIDEstimator) -> None:
-    """Of Y = (T, S) with independent T and S the redundancy is 0."""
-    for data in examples_for(estimator):
-        independent = np.outer(data.p.sum(axis=(0, 2)), data.p.sum(axis=(0, 1)))
-        _assert_value(_run(estimator, copied(independent)), "redundant", 0.0, f"Y = (T, S) of {data!r}, independent")
-
-
-def additive(estimator: PIDEstimator) -> None:
-    """Two independent systems side by side have the sums of their atoms."""
-    channel = np.array([[0.4, 0.1], [0.2, 0.3]])
-    of_t, of_s = Pmf(channel[:, :, None]), Pmf(channel[:, None, :])
-    for data, other in [(of_t, of_s), *((gate(name).pmf, gate("and").pmf) for name in ("and", "rdn", "unq", "xor"))]:
-        product = np.einsum("yts,YTS->yYtTsS", data.p, other.p)
-        joint = Pmf(product.reshape(np.multiply(data.shape, other.shape)))
-        alone, beside, both = (_run(estimator, one) for one in (data, other, joint))
-        for atom, value in both.atoms.items():
-            parts = alone.atoms[atom] + beside.atoms[atom]
-            off = f"{data!r} beside another: {atom} is {value} bits, and the sum of both {parts}"
-            assert abs(value - parts) <= _slack(alone, beside, both), off
+            assert_value(result, atom, value, name)
 
 
 UNCONDITIONAL: Sequence[Callable[[Any], None]] = (
@@ -359,50 +276,6 @@ UNCONDITIONAL: Sequence[Callable[[Any], None]] = (
 
 
 ON_TABLES: Sequence[Callable[[Any], None]] = (information_is_the_tables, codes_are_counted)
-
-
-BY_LAW: dict[str, Callable[[Any], None]] = {
-    law.__name__: law
-    for law in (
-        symmetric,
-        relabelling,
-        zero_rows,
-        nonnegative,
-        copy,
-        constant,
-        identity,
-        independent_identity,
-        additive,
-    )
-}
-
-
-# The means
-
-
-def _run(
-    estimator: PIDEstimator, data: Input, units: Units = "bits", seed: int = 0, keep: tuple[str, ...] = ()
-) -> PIDResult:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PidkdWarning)
-        return estimator.decompose(data, units, Context(seed=seed, keep=keep))
-
-
-def _slack(*results: PIDResult) -> float:
-    """Largest distance of two correct answers: their gaps, where they have any, and rounding."""
-    gaps = (result.certificate.gap for result in results)
-    return ROUNDING + sum(max(gap, 0.0) for gap in gaps if math.isfinite(gap))
-
-
-def _assert_value(result: PIDResult, atom: str, value: float, what: str, *others: PIDResult) -> None:
-    estimator, slack = result.atoms[atom], _slack(result, *others)
-    text = f"{what}: {atom} is {estimator} instead of {value} bits, and the gaps allow for {slack:.3g}"
-    assert abs(estimator - value) <= slack, text
-
-
-def _assert_same(one: PIDResult, other: PIDResult, what: str) -> None:
-    for atom, value in other.atoms.items():
-        _assert_value(one, atom, value, what, other)
 
 
 def _assert_raises(kind: type[Exception], action: Callable[[], object]) -> Any:

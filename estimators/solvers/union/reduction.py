@@ -50,7 +50,6 @@ class Reduction:
         )
         if self.one_to_one:
             self.classes = np.arange(len(p_y))
-            self.cells = [np.arange(len(group)) for group in self.groups]
             kept = [margin.take(group.argsort(), axis=1) for group, margin in zip(self.groups, margins, strict=True)]
         else:
             kept = self._merge(negligible)
